@@ -1,0 +1,3 @@
+module github.com/uring-go/uring
+
+go 1.24
