@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# Builds the pinned liburing as a static library: liburing/build/{include,lib}.
+#
+#   liburing/build.sh                            the newest version of PIN that a Debian suite carries
+#   LIBURING_SRC=dir liburing/build.sh           from a source tree you have (copied; no checksum)
+#   liburing/build.sh --version 2.9 --prefix d   that version of PIN into folder d
+#
+# Does nothing if the result is there already. Needs gcc and make, and for Debian's source apt-get; not root.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+suites="sid forky trixie"
+state=$here/state
+# What a calling make exports must not steer liburing's own.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+
+source "$here/debian.sh"
+
+say() { echo "liburing: $*"; }
+die() { echo "liburing: $*" >&2; exit 1; }
+
+# pins: the "version sha256" lines of PIN, only those of $want if it is set.
+pins() { awk -v want="$want" '!/^#/ && NF == 2 && (want == "" || $1 == want)' "$here/PIN"; }
+
+main() {
+	want='' prefix=$here/build
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--version) want=${2:?--version needs a value}; shift 2 ;;
+		--prefix) prefix=$(realpath -m "${2:?--prefix needs a value}"); shift 2 ;;
+		*) die "unknown argument $1 (known: --version V, --prefix DIR)" ;;
+		esac
+	done
+	[ -n "$(pins)" ] || die "PIN does not list version $want"
+	[ ! -e "$prefix" ] || [ -e "$prefix/STAMP" ] ||
+		die "$prefix exists and was not made by this script: name another folder, or remove it"
+	mkdir -p "$state" "$here/src"
+
+	if [ -n "${LIBURING_SRC:-}" ]; then
+		build_local
+	elif already_built; then
+		say "$prefix has $(stamp), nothing to do"
+	else
+		build_pinned
+	fi
+	[ "$prefix" != "$here/build" ] || write_cgo_header
+}
+
+stamp() { cat "$prefix/STAMP" 2>/dev/null; }
+
+already_built() {
+	local stamp
+	stamp=$(stamp) || return 1
+	# A library the user built from their own tree stays until `make clean`.
+	[ -z "$want" ] && [[ $stamp == *" from-LIBURING_SRC "* ]] && return
+	pins | grep -qxF "$stamp"
+}
+
+build_pinned() {
+	local known pin version sha tarball
+	mapfile -t known < <(pins)
+	for pin in "${known[@]}"; do
+		read -r version sha <<<"$pin"
+		tarball=$state/liburing_$version.orig.tar.gz
+		[ -e "$tarball" ] || fetch "$version" || continue
+		check "$tarball" "$sha"
+		unpack "$tarball" "$here/src/liburing-$version"
+		compile "$here/src/liburing-$version"
+		install_as "$here/src/liburing-$version" "$version $sha"
+		return
+	done
+	grep -hs '^E:' "$state"/*-src/*.log | sort -u | head -n 5 >&2 || true
+	die "no pinned version ($(pins | cut -d' ' -f1 | paste -sd' ')) could be fetched from Debian ($suites).
+Either install liburing-dev >= 2.9 with your package manager and skip this step,
+or build from a source tree you have: LIBURING_SRC=dir make liburing
+All that apt said is in $state/*-src/*.log"
+}
+
+# fetch VERSION: puts Debian's upstream tarball of VERSION into $state, from the first suite that has it.
+fetch() {
+	local version=$1 suite package dir
+	for suite in $suites; do
+		dir=$state/$suite-src
+		# One refresh per run: every pinned version asks every suite.
+		[[ " ${opened:-} " == *" $suite "* ]] || debian_open "$dir" "$suite" deb-src || return 1
+		opened="${opened:-} $suite"
+		package=$(apt-cache -c "$dir/apt.conf" showsrc --only-source liburing 2>/dev/null |
+			awk -v v="$version-" '$1 == "Version:" && index($2, v) == 1 { print $2; exit }')
+		[ -n "$package" ] || continue
+		say "getting $package from Debian $suite"
+		# Downloaded beside and moved: an interrupted download is no tarball.
+		rm -rf "$state/download" && mkdir "$state/download"
+		(cd "$state/download" && apt-get -c "$dir/apt.conf" source --download-only --tar-only \
+			"liburing=$package") >"$dir/source.log" 2>&1 || continue
+		mv "$state/download/liburing_$version.orig.tar.gz" "$state/" && return
+	done
+	say "$version: not to be had from Debian ($suites)"
+	return 1
+}
+
+# check TARBALL SHA256: refuses, and removes, what is not the file that was pinned.
+check() {
+	local got
+	got=$(sha256sum "$1" | cut -d' ' -f1)
+	[ "$got" = "$2" ] && return
+	rm -f "$1"
+	die "$(basename "$1") has SHA-256
+  $got, but PIN says
+  $2. Refused and removed."
+}
+
+unpack() {
+	rm -rf "$2" && mkdir "$2"
+	tar -xf "$1" -C "$2" --strip-components=1 --no-same-owner
+}
+
+build_local() {
+	local tree=$here/src/local version
+	[ -f "$LIBURING_SRC/src/include/liburing.h" ] ||
+		die "LIBURING_SRC=$LIBURING_SRC is not a liburing source tree (no src/include/liburing.h)"
+	rm -rf "$tree" && mkdir "$tree"
+	tar -C "$LIBURING_SRC" --exclude=./.git -cf - . | tar -C "$tree" -xf - --no-same-owner
+	make -C "$tree/src" clean >/dev/null 2>&1 || true # objects of another configuration
+	rm -f "$tree"/config-host.*
+	compile "$tree"
+	version=$(awk '$2 ~ /^IO_URING_VERSION_M/ { v = v sep $3; sep = "." } END { print v }' \
+		"$tree/src/include/liburing/io_uring_version.h")
+	say "built from $LIBURING_SRC: no checksum was compared"
+	install_as "$tree" "$version from-LIBURING_SRC $(sha256sum "$tree/src/liburing.a" | cut -d' ' -f1)"
+}
+
+# compile TREE: only the static library. Position independent, for -buildmode=pie and c-shared programs.
+compile() {
+	local log=$state/build.log
+	say "building ${1#"$here/"}"
+	(cd "$1" && ./configure --cc="${CC:-gcc}" && make -C src ENABLE_SHARED=0 LIBURING_CFLAGS=-fPIC liburing.a) \
+		>"$log" 2>&1 || { tail -n 20 "$log" >&2; die "the build failed, see $log (are gcc, make and libc6-dev installed?)"; }
+}
+
+# install_as TREE STAMP: the result appears under its name in one step, stamp included.
+install_as() {
+	local new=$prefix.new
+	rm -rf "$new" && mkdir -p "$new/include" "$new/lib"
+	cp -R "$1/src/include/." "$new/include/"
+	cp "$1/src/liburing.a" "$new/lib/"
+	echo "$2" >"$new/STAMP"
+	rm -rf "$prefix" && mv "$new" "$prefix"
+	say "$prefix has $2"
+}
+
+# The Go build cache looks at a package's headers but not at a static library: the pin in a header tells it.
+write_cgo_header() {
+	local header=$here/../cgo/liburing_pin_generated.h
+	local text="#define URING_LIBURING_PIN \"$(stamp)\""
+	[ "$(cat "$header" 2>/dev/null)" = "$text" ] && return
+	mkdir -p "$here/../cgo"
+	echo "$text" >"$header.new" && mv "$header.new" "$header"
+}
+
+main "$@"
