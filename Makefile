@@ -1,0 +1,41 @@
+# `make` lists the targets. A clean clone needs nothing but make: what else is missing, `deps` installs (as root, from apt).
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.6.1
+GO_TEST = go test -count=1
+DEMO_FLAGS =
+
+# Without a C compiler Go would quietly build the stub that answers "not supported".
+export CGO_ENABLED = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help deps liburing build test lint demo clean
+
+help: ## list the targets
+	@grep -hE '^[a-z][a-z0-9.-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+
+deps: ## install what building and testing need and this machine lacks
+	@scripts/deps.sh
+
+liburing: deps ## build the pinned C library (LIBURING_SRC=dir: from your own source tree)
+	@liburing/build.sh
+
+build: liburing ## build bin/uring
+	go build -buildvcs=false -o bin/uring ./cmd/uring
+
+test: liburing ## run all tests: plain, with the race detector, with the internal checks compiled in
+	$(GO_TEST) ./...
+	$(GO_TEST) -race ./...
+	$(GO_TEST) -tags uring_debug ./...
+
+lint: liburing ## gofmt, go vet, staticcheck
+	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt would change:"; echo "$$files"; exit 1; }
+	go vet ./...
+	go vet -tags uring_debug ./...
+	go run $(STATICCHECK) ./...
+	go run $(STATICCHECK) -tags uring_debug ./...
+
+demo: build ## run the demonstration (DEMO_FLAGS="-size 64MiB")
+	bin/uring demo $(DEMO_FLAGS)
+
+clean: ## remove everything that was built or fetched
+	rm -rf bin liburing/build liburing/build.new liburing/src liburing/state cgo/liburing_pin_generated.h
