@@ -1,14 +1,14 @@
 # `make` lists the targets. A clean clone needs nothing but make: what else is missing, `deps` installs (as root, from apt).
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.6.1
-GO_TEST = go test -count=1
+GO_TEST = go test -count=1 -timeout 5m
 DEMO_FLAGS =
 
 # Without a C compiler Go would quietly build the stub that answers "not supported".
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test lint demo clean
+.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing lint demo clean
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z0-9.-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -26,6 +26,15 @@ test: liburing ## run all tests: plain, with the race detector, with the interna
 	$(GO_TEST) ./...
 	$(GO_TEST) -race ./...
 	$(GO_TEST) -tags uring_debug ./...
+
+test-liburing-2.9: deps ## run the tests with the oldest supported liburing, built here
+	@scripts/test-liburing.sh pinned 2.9
+
+test-distro-liburing: deps ## run the tests with the liburing-dev package of Debian trixie
+	@scripts/test-liburing.sh package trixie
+
+test-old-liburing: deps ## check that the liburing-dev of Debian bookworm, too old, is refused with advice
+	@scripts/test-liburing.sh too-old bookworm
 
 lint: liburing ## gofmt, go vet, staticcheck
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt would change:"; echo "$$files"; exit 1; }

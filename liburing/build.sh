@@ -69,9 +69,9 @@ build_pinned() {
 		install_as "$here/src/liburing-$version" "$version $sha"
 		return
 	done
-	grep -hs '^E:' "$state"/*-src/*.log | sort -u | head -n 5 >&2 || true
+	grep -hsE '^[EW]:' "$state"/*-src/*.log | sort -u | head -n 5 >&2 || true
 	die "no pinned version ($(pins | cut -d' ' -f1 | paste -sd' ')) could be fetched from Debian ($suites).
-Either install liburing-dev >= 2.9 with your package manager and skip this step,
+Either install liburing-dev >= 2.9 with your package manager and call go build, go test directly,
 or build from a source tree you have: LIBURING_SRC=dir make liburing
 All that apt said is in $state/*-src/*.log"
 }
@@ -148,7 +148,7 @@ install_as() {
 	say "$prefix has $2"
 }
 
-# The Go build cache looks at a package's headers but not at a static library: the pin in a header tells it.
+# The Go build cache looks at a package's headers but not at a static library: the pin, compiled in, tells it.
 write_cgo_header() {
 	local header=$here/../cgo/liburing_pin_generated.h
 	local text="#define URING_LIBURING_PIN \"$(stamp)\""

@@ -20,6 +20,7 @@ debian_open() {
 debian_conf() {
 	cat <<-CONF
 	Dir::State::lists "$1/lists";
+	Dir::State::status "/dev/null"; // what is installed here does not count
 	Dir::Cache "$1/cache";
 	Dir::Etc::sourcelist "/dev/null";
 	Dir::Etc::sourceparts "$1/sources";
