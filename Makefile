@@ -3,12 +3,15 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.6.1
 GO_TEST = go test -count=1 -timeout 5m
 DEMO_FLAGS =
+# Flags for docker build, for example --build-arg BASE=uring-base after make docker-base.
+DOCKER_FLAGS =
 
 # Without a C compiler Go would quietly build the stub that answers "not supported".
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing lint demo clean
+.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing lint demo \
+	docker docker-test docker-base clean
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z0-9.-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -45,6 +48,16 @@ lint: liburing ## gofmt, go vet, staticcheck
 
 demo: build ## run the demonstration (DEMO_FLAGS="-size 64MiB")
 	bin/uring demo $(DEMO_FLAGS)
+
+docker: ## build the image uring with bin/uring in it (DOCKER_FLAGS="--build-arg BASE=...")
+	docker build $(DOCKER_FLAGS) --target uring -t uring .
+
+docker-test: ## run the tests in a container
+	docker build $(DOCKER_FLAGS) --target test -t uring-test .
+	docker run --rm --privileged --ulimit memlock=-1 uring-test
+
+docker-base: ## make the base image uring-base from this machine's apt mirror, where docker has no registry
+	scripts/docker-base.sh trixie uring-base
 
 clean: ## remove everything that was built or fetched
 	rm -rf bin liburing/build liburing/build.new liburing/src liburing/state cgo/liburing_pin_generated.h

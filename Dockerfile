@@ -1,0 +1,27 @@
+# uring, its tests and the C library in containers. `make docker` and `make docker-test` call this.
+#
+# BASE is any Debian with Go 1.24 or newer in reach of its apt. Without an image registry, `make docker-base` makes one.
+ARG BASE=debian:stable-slim
+
+FROM ${BASE} AS liburing
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev make ca-certificates
+WORKDIR /src
+COPY liburing liburing
+RUN liburing/build.sh
+
+FROM liburing AS build
+COPY scripts scripts
+RUN scripts/deps.sh
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN make build
+
+# The tests need a kernel with io_uring that the container may use: run it privileged.
+FROM build AS test
+CMD ["make", "test"]
+
+FROM ${BASE} AS uring
+COPY --from=build /src/bin/uring /usr/local/bin/uring
+ENTRYPOINT ["uring"]
+CMD ["probe"]

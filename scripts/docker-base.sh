@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Makes a minimal Debian image with debootstrap, for machines whose docker reaches no image registry.
+# Mirror, proxy and other download options are those of this machine's apt. Needs root and debootstrap.
+#
+#   scripts/docker-base.sh SUITE IMAGE
+set -euo pipefail
+
+die() { echo "docker-base: $*" >&2; exit 1; }
+
+[ $# = 2 ] || die "usage: docker-base.sh SUITE IMAGE"
+[ "$(id -u)" = 0 ] || die "debootstrap needs root"
+command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
+
+codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+mirror=$(apt-get indextargets --no-release-info --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+	awk -v codename="$codename" '$1 == codename { print $2; exit }')
+[ -n "$mirror" ] || die "apt's sources name no mirror of $codename"
+
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+debootstrap --variant=minbase "$1" "$tree" "$mirror" >"$tree.log" 2>&1 ||
+	die "debootstrap failed, see $tree.log"
+rm "$tree.log"
+apt-config dump | grep -iE '^Acquire::(Check-|https?::)' >"$tree/etc/apt/apt.conf.d/90acquire" || true
+rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
+tar -C "$tree" -c . | docker import - "$2"
