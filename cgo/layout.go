@@ -1,0 +1,42 @@
+//go:build linux && cgo
+
+package cgo
+
+// #include "shim.h"
+import "C"
+
+import "unsafe"
+
+// A layout that differs from C's makes one of these constants negative, which
+// a uintptr cannot be: the package does not compile.
+const (
+	_ = -(unsafe.Offsetof(SQE{}.Opcode) ^ uintptr(C.offsetof_sqe_opcode))
+	_ = -(unsafe.Offsetof(SQE{}.Flags) ^ uintptr(C.offsetof_sqe_flags))
+	_ = -(unsafe.Offsetof(SQE{}.IOPrio) ^ uintptr(C.offsetof_sqe_ioprio))
+	_ = -(unsafe.Offsetof(SQE{}.FD) ^ uintptr(C.offsetof_sqe_fd))
+	_ = -(unsafe.Offsetof(SQE{}.Off) ^ uintptr(C.offsetof_sqe_off))
+	_ = -(unsafe.Offsetof(SQE{}.Addr) ^ uintptr(C.offsetof_sqe_addr))
+	_ = -(unsafe.Offsetof(SQE{}.Len) ^ uintptr(C.offsetof_sqe_len))
+	_ = -(unsafe.Offsetof(SQE{}.OpFlags) ^ uintptr(C.offsetof_sqe_op_flags))
+	_ = -(unsafe.Offsetof(SQE{}.UserData) ^ uintptr(C.offsetof_sqe_user_data))
+	_ = -(unsafe.Offsetof(SQE{}.BufIndex) ^ uintptr(C.offsetof_sqe_buf_index))
+	_ = -(unsafe.Offsetof(SQE{}.Personality) ^ uintptr(C.offsetof_sqe_personality))
+	_ = -(unsafe.Offsetof(SQE{}.FileIndex) ^ uintptr(C.offsetof_sqe_file_index))
+	_ = -(unsafe.Offsetof(SQE{}.Addr3) ^ uintptr(C.offsetof_sqe_addr3))
+	_ = -(unsafe.Sizeof(SQE{}) ^ uintptr(C.sizeof_struct_io_uring_sqe))
+
+	_ = -(unsafe.Offsetof(CQE{}.UserData) ^ uintptr(C.offsetof_cqe_user_data))
+	_ = -(unsafe.Offsetof(CQE{}.Res) ^ uintptr(C.offsetof_cqe_res))
+	_ = -(unsafe.Offsetof(CQE{}.Flags) ^ uintptr(C.offsetof_cqe_flags))
+	_ = -(unsafe.Sizeof(CQE{}) ^ uintptr(C.sizeof_struct_io_uring_cqe))
+
+	_ = -(unsafe.Sizeof(Slot{}) ^ uintptr(C.sizeof_struct_uring_slot))
+	_ = -(unsafe.Sizeof(Slot{}) ^ uintptr(C.sizeof_struct_io_uring_buf))
+	_ = -(unsafe.Sizeof(Iovec{}) ^ uintptr(C.sizeof_struct_iovec))
+	_ = -(unsafe.Sizeof(IovecAddr{}) ^ uintptr(C.sizeof_struct_iovec))
+	_ = -(unsafe.Sizeof(Msghdr{}) ^ uintptr(C.sizeof_struct_msghdr))
+	_ = -(unsafe.Offsetof(Msghdr{}.Name) ^ uintptr(C.offsetof_msg_name))
+	_ = -(unsafe.Offsetof(Msghdr{}.Iov) ^ uintptr(C.offsetof_msg_iov))
+	_ = -(unsafe.Offsetof(Msghdr{}.Control) ^ uintptr(C.offsetof_msg_control))
+	_ = -(unsafe.Offsetof(Msghdr{}.Flags) ^ uintptr(C.offsetof_msg_flags))
+)

@@ -1,0 +1,122 @@
+package cgo
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// Queues is the Go view of a ring's shared memory: the same submission and
+// completion queues that liburing works on, so that taking an entry, filling
+// it and reading completions need no call into C.
+//
+// The submission queue's tail here is liburing's private one; the kernel sees
+// entries when a submit call publishes them.
+type Queues struct {
+	sqHead  *uint32 // moved by the kernel
+	sqTail  *uint32 // liburing's private tail
+	sqFlags *uint32 // set by the kernel
+	sqes    unsafe.Pointer
+	sqMask  uint32
+	sqShift uint8
+
+	cqHead  *uint32
+	cqTail  *uint32 // moved by the kernel
+	cqes    unsafe.Pointer
+	cqMask  uint32
+	cqShift uint8
+	mixed   bool // completions of 16 and of 32 bytes in one queue
+}
+
+// QueueMemory names the pieces of memory that Queues works on.
+type QueueMemory struct {
+	SQHead, SQTail, SQFlags *uint32
+	SQEs                    unsafe.Pointer
+	SQEntries               uint32
+	CQHead, CQTail          *uint32
+	CQEs                    unsafe.Pointer
+	CQEntries               uint32
+	Flags                   uint32 // the ring's setup flags
+}
+
+// NewQueues returns the view of m.
+func NewQueues(m QueueMemory) Queues {
+	q := Queues{
+		sqHead: m.SQHead, sqTail: m.SQTail, sqFlags: m.SQFlags, sqes: m.SQEs, sqMask: m.SQEntries - 1,
+		cqHead: m.CQHead, cqTail: m.CQTail, cqes: m.CQEs, cqMask: m.CQEntries - 1,
+		mixed: m.Flags&SetupCQEMixed != 0,
+	}
+	if m.Flags&SetupSQE128 != 0 {
+		q.sqShift = 1
+	}
+	if m.Flags&SetupCQE32 != 0 {
+		q.cqShift = 1
+	}
+	return q
+}
+
+// NextSQE takes the next submission entry, all zero, or returns nil when the
+// queue is full.
+func (q *Queues) NextSQE() *SQE {
+	tail := *q.sqTail
+	if tail-atomic.LoadUint32(q.sqHead) > q.sqMask {
+		return nil
+	}
+	*q.sqTail = tail + 1
+	sqe := q.sqe(tail)
+	*sqe = SQE{}
+	if q.sqShift != 0 {
+		*(*SQE)(unsafe.Add(unsafe.Pointer(sqe), unsafe.Sizeof(SQE{}))) = SQE{}
+	}
+	return sqe
+}
+
+func (q *Queues) sqe(i uint32) *SQE {
+	return (*SQE)(unsafe.Add(q.sqes, uintptr(i&q.sqMask)<<q.sqShift*unsafe.Sizeof(SQE{})))
+}
+
+// Index returns the position of sqe in the queue, 0 to entries-1.
+func (q *Queues) Index(sqe *SQE) int {
+	return int((uintptr(unsafe.Pointer(sqe)) - uintptr(q.sqes)) / unsafe.Sizeof(SQE{}) >> q.sqShift)
+}
+
+// SQReady returns the number of entries taken and not yet consumed by the
+// kernel.
+func (q *Queues) SQReady() uint32 { return *q.sqTail - atomic.LoadUint32(q.sqHead) }
+
+// SQEntries returns the length of the submission queue.
+func (q *Queues) SQEntries() uint32 { return q.sqMask + 1 }
+
+// SQFlags returns the flags that the kernel sets in the submission queue.
+func (q *Queues) SQFlags() uint32 { return atomic.LoadUint32(q.sqFlags) }
+
+// CQEntries returns the length of the completion queue.
+func (q *Queues) CQEntries() uint32 { return q.cqMask + 1 }
+
+// CQ returns the range of completions that are ready.
+func (q *Queues) CQ() (head, tail uint32) {
+	return *q.cqHead, atomic.LoadUint32(q.cqTail)
+}
+
+// CQE returns a copy of completion i and the position of the next one. ok is
+// false for an entry that only fills a gap.
+func (q *Queues) CQE(i uint32) (e CQE, next uint32, ok bool) {
+	e = *(*CQE)(unsafe.Add(q.cqes, uintptr(i&q.cqMask)<<q.cqShift*unsafe.Sizeof(CQE{})))
+	if !q.mixed {
+		return e, i + 1, true
+	}
+	if e.Flags&CQEFSkip != 0 {
+		return e, i + 1, false
+	}
+	if e.Flags&CQEF32 != 0 {
+		return e, i + 2, true
+	}
+	return e, i + 1, true
+}
+
+// BigCQE returns the second half of the 32-byte completion i.
+func (q *Queues) BigCQE(i uint32) [2]uint64 {
+	return *(*[2]uint64)(unsafe.Add(q.cqes, uintptr(i&q.cqMask)<<q.cqShift*unsafe.Sizeof(CQE{})+unsafe.Sizeof(CQE{})))
+}
+
+// SetCQHead gives the completions before head back to the kernel.
+func (q *Queues) SetCQHead(head uint32) { atomic.StoreUint32(q.cqHead, head) }

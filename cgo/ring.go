@@ -1,0 +1,246 @@
+//go:build linux && cgo
+
+package cgo
+
+/*
+#cgo CFLAGS: -I${SRCDIR}/../liburing/build/include -D_GNU_SOURCE
+#cgo LDFLAGS: -L${SRCDIR}/../liburing/build/lib -luring
+
+#include "shim.h"
+
+#cgo noescape io_uring_submit
+#cgo nocallback io_uring_submit
+#cgo noescape io_uring_submit_and_wait
+#cgo nocallback io_uring_submit_and_wait
+#cgo noescape io_uring_submit_and_get_events
+#cgo nocallback io_uring_submit_and_get_events
+#cgo noescape io_uring_get_events
+#cgo nocallback io_uring_get_events
+#cgo noescape uring_submit_and_wait_timeout
+#cgo nocallback uring_submit_and_wait_timeout
+#cgo noescape uring_refill
+#cgo nocallback uring_refill
+#cgo noescape uring_refill_ids
+#cgo nocallback uring_refill_ids
+#cgo noescape uring_buf_ring_head
+#cgo nocallback uring_buf_ring_head
+#cgo noescape uring_socket_type
+#cgo nocallback uring_socket_type
+*/
+import "C"
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// The version of the liburing header this package was built with.
+const (
+	HeaderMajor = C.IO_URING_VERSION_MAJOR
+	HeaderMinor = C.IO_URING_VERSION_MINOR
+)
+
+// LinkedVersion returns the version of the library that was linked.
+func LinkedVersion() (major, minor int) {
+	return int(C.io_uring_major_version()), int(C.io_uring_minor_version())
+}
+
+// A Ring is a struct io_uring in C memory together with the Go view of its
+// queues.
+type Ring struct {
+	Queues
+	c *C.struct_io_uring
+}
+
+// Open sets up a ring and fills in p.Features, p.Flags and p.CQEntries with
+// what the kernel gave. It returns nil and a negative errno on failure.
+func Open(entries uint32, p *Params) (*Ring, int) {
+	c := (*C.struct_io_uring)(C.calloc(1, C.sizeof_struct_io_uring))
+	cp := C.struct_io_uring_params{
+		cq_entries:     C.__u32(p.CQEntries),
+		flags:          C.__u32(p.Flags),
+		sq_thread_cpu:  C.__u32(p.SQThreadCPU),
+		sq_thread_idle: C.__u32(p.SQThreadIdle),
+		wq_fd:          C.__u32(p.WQFD),
+	}
+	if rc := C.io_uring_queue_init_params(C.unsigned(entries), c, &cp); rc < 0 {
+		C.free(unsafe.Pointer(c))
+		return nil, int(rc)
+	}
+	p.Features, p.Flags, p.CQEntries = uint32(cp.features), uint32(c.flags), uint32(cp.cq_entries)
+	return &Ring{c: c, Queues: queues(c)}, 0
+}
+
+func queues(c *C.struct_io_uring) Queues {
+	return NewQueues(QueueMemory{
+		SQHead:    (*uint32)(c.sq.khead),
+		SQTail:    (*uint32)(&c.sq.sqe_tail),
+		SQFlags:   (*uint32)(c.sq.kflags),
+		SQEs:      unsafe.Pointer(c.sq.sqes),
+		SQEntries: uint32(c.sq.ring_entries),
+		CQHead:    (*uint32)(c.cq.khead),
+		CQTail:    (*uint32)(c.cq.ktail),
+		CQEs:      unsafe.Pointer(c.cq.cqes),
+		CQEntries: uint32(c.cq.ring_entries),
+		Flags:     uint32(c.flags),
+	})
+}
+
+// Exit closes the ring and frees its memory. The ring must not be used again.
+func (r *Ring) Exit() {
+	C.io_uring_queue_exit(r.c)
+	C.free(unsafe.Pointer(r.c))
+	r.c = nil
+}
+
+// FD returns the ring's file descriptor.
+func (r *Ring) FD() int { return int(r.c.ring_fd) }
+
+// Submit is io_uring_submit.
+func (r *Ring) Submit() int { return int(C.io_uring_submit(r.c)) }
+
+// SubmitAndWait is io_uring_submit_and_wait.
+func (r *Ring) SubmitAndWait(n uint32) int {
+	return int(C.io_uring_submit_and_wait(r.c, C.unsigned(n)))
+}
+
+// SubmitAndGetEvents is io_uring_submit_and_get_events.
+func (r *Ring) SubmitAndGetEvents() int { return int(C.io_uring_submit_and_get_events(r.c)) }
+
+// SubmitAndWaitTimeout is io_uring_submit_and_wait_timeout, or
+// io_uring_submit_and_wait_min_timeout if minWaitUsec is not 0.
+func (r *Ring) SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int {
+	return int(C.uring_submit_and_wait_timeout(r.c, C.unsigned(n),
+		C.int64_t(nsec/1e9), C.int64_t(nsec%1e9), C.unsigned(minWaitUsec)))
+}
+
+// GetEvents is io_uring_get_events.
+func (r *Ring) GetEvents() int { return int(C.io_uring_get_events(r.c)) }
+
+// Enable is io_uring_enable_rings.
+func (r *Ring) Enable() int { return int(C.io_uring_enable_rings(r.c)) }
+
+// RegisterRingFD is io_uring_register_ring_fd.
+func (r *Ring) RegisterRingFD() int { return int(C.io_uring_register_ring_fd(r.c)) }
+
+// UnregisterRingFD is io_uring_unregister_ring_fd.
+func (r *Ring) UnregisterRingFD() int { return int(C.io_uring_unregister_ring_fd(r.c)) }
+
+// RegisterBufRing is io_uring_register_buf_ring for entries at mem.
+func (r *Ring) RegisterBufRing(mem unsafe.Pointer, entries, group, flags, minLeft uint32) int {
+	return int(C.uring_register_buf_ring(r.c, mem, C.unsigned(entries), C.unsigned(group),
+		C.unsigned(flags), C.unsigned(minLeft)))
+}
+
+// UnregisterBufRing is io_uring_unregister_buf_ring.
+func (r *Ring) UnregisterBufRing(group uint32) int {
+	return int(C.io_uring_unregister_buf_ring(r.c, C.int(group)))
+}
+
+// BufRingHead is io_uring_buf_ring_head: a head from 0 to 65535, or a negative
+// errno.
+func (r *Ring) BufRingHead(group uint32) int {
+	return int(C.uring_buf_ring_head(r.c, C.int(group)))
+}
+
+// RegisterBuffersSparse is io_uring_register_buffers_sparse.
+func (r *Ring) RegisterBuffersSparse(n uint32) int {
+	return int(C.io_uring_register_buffers_sparse(r.c, C.unsigned(n)))
+}
+
+// UpdateBuffer puts one buffer into the table of registered buffers, or takes
+// it out if addr and n are 0.
+func (r *Ring) UpdateBuffer(index uint32, addr, n uint64) int {
+	return int(C.uring_buffers_update(r.c, C.unsigned(index), C.uint64_t(addr), C.uint64_t(n)))
+}
+
+// UnregisterBuffers is io_uring_unregister_buffers.
+func (r *Ring) UnregisterBuffers() int { return int(C.io_uring_unregister_buffers(r.c)) }
+
+// RegisterFilesSparse is io_uring_register_files_sparse.
+func (r *Ring) RegisterFilesSparse(n uint32) int {
+	return int(C.io_uring_register_files_sparse(r.c, C.unsigned(n)))
+}
+
+// UpdateFiles is io_uring_register_files_update.
+func (r *Ring) UpdateFiles(off uint32, fds []int32) int {
+	return int(C.io_uring_register_files_update(r.c, C.unsigned(off),
+		(*C.int)(unsafe.Pointer(unsafe.SliceData(fds))), C.unsigned(len(fds))))
+}
+
+// UnregisterFiles is io_uring_unregister_files.
+func (r *Ring) UnregisterFiles() int { return int(C.io_uring_unregister_files(r.c)) }
+
+// RegisterFileAllocRange is io_uring_register_file_alloc_range.
+func (r *Ring) RegisterFileAllocRange(off, n uint32) int {
+	return int(C.io_uring_register_file_alloc_range(r.c, C.unsigned(off), C.unsigned(n)))
+}
+
+// RegisterEventFD is io_uring_register_eventfd, or …_async.
+func (r *Ring) RegisterEventFD(fd int, async bool) int {
+	if async {
+		return int(C.io_uring_register_eventfd_async(r.c, C.int(fd)))
+	}
+	return int(C.io_uring_register_eventfd(r.c, C.int(fd)))
+}
+
+// UnregisterEventFD is io_uring_unregister_eventfd.
+func (r *Ring) UnregisterEventFD() int { return int(C.io_uring_unregister_eventfd(r.c)) }
+
+// RegisterNAPI is io_uring_register_napi.
+func (r *Ring) RegisterNAPI(busyPollUsec uint32, prefer bool) int {
+	p := C.int(0)
+	if prefer {
+		p = 1
+	}
+	return int(C.uring_register_napi(r.c, C.unsigned(busyPollUsec), p))
+}
+
+// UnregisterNAPI is io_uring_unregister_napi.
+func (r *Ring) UnregisterNAPI() int { return int(C.uring_unregister_napi(r.c)) }
+
+// SyncCancelAll cancels every request of the ring and waits for at most nsec
+// nanoseconds until they are gone (io_uring_register_sync_cancel).
+func (r *Ring) SyncCancelAll(nsec int64) int {
+	return int(C.uring_sync_cancel_all(r.c, C.int64_t(nsec/1e9), C.int64_t(nsec%1e9)))
+}
+
+// Probe sets ops[i] to 1 for each opcode the kernel supports and returns the
+// number of opcodes the kernel knows, or a negative errno.
+func (r *Ring) Probe(ops []uint8) int {
+	return int(C.uring_probe(r.c, (*C.uint8_t)(unsafe.SliceData(ops)), C.int(len(ops))))
+}
+
+// Refill adds slots to the buffer ring at mem and publishes them.
+func Refill(mem unsafe.Pointer, mask uint32, slots []Slot) {
+	C.uring_refill(mem, C.int(mask), (*C.struct_uring_slot)(unsafe.Pointer(unsafe.SliceData(slots))), C.int(len(slots)))
+}
+
+// RefillIDs adds the buffers bids, each size bytes long and lying side by side
+// from base on, to the buffer ring at mem and publishes them.
+func RefillIDs(mem unsafe.Pointer, mask uint32, base uint64, size uint32, bids []uint16) {
+	C.uring_refill_ids(mem, C.int(mask), C.uint64_t(base), C.uint32_t(size),
+		(*C.uint16_t)(unsafe.SliceData(bids)), C.int(len(bids)))
+}
+
+// Dup duplicates a descriptor with close-on-exec set.
+func Dup(fd int) int { return int(C.uring_dup(C.int(fd))) }
+
+// SetNonblock sets O_NONBLOCK.
+func SetNonblock(fd int) int { return int(C.uring_set_nonblock(C.int(fd))) }
+
+// SocketType returns SOCK_STREAM and so on, or a negative errno.
+func SocketType(fd int) int { return int(C.uring_socket_type(C.int(fd))) }
+
+// Socketpair returns a pair of connected UNIX sockets.
+func Socketpair(sockType int) (fds [2]int, rc int) {
+	var c [2]C.int
+	rc = int(C.uring_socketpair(C.int(sockType), &c[0]))
+	return [2]int{int(c[0]), int(c[1])}, rc
+}
+
+// CloseFD is close(2).
+func CloseFD(fd int) int { return int(C.uring_close(C.int(fd))) }
+
+// ThreadID returns the calling thread's identifier.
+func ThreadID() int { return syscall.Gettid() }

@@ -1,0 +1,232 @@
+/*
+ * The C side of package cgo: what Go cannot call because it is a macro, an
+ * inline function or takes pointers that should stay in C.
+ */
+#ifndef URING_SHIM_H
+#define URING_SHIM_H
+
+#if defined(__has_include)
+#if !__has_include(<liburing.h>)
+#error "uring needs liburing 2.9 or later, and liburing.h was not found: run `make liburing` in the uring repository, or install the package liburing-dev (2.9 or later)"
+#endif
+#if __has_include("liburing_pin_generated.h")
+#include "liburing_pin_generated.h" /* written by `make liburing`, so that the build cache notices a new library */
+#endif
+#endif
+
+#include <liburing.h>
+
+#if !defined(IO_URING_VERSION_MAJOR)
+#error "uring needs liburing 2.9 or later, and this one is older than 2.4: run `make liburing` in the uring repository, or install the package liburing-dev (2.9 or later)"
+#elif IO_URING_CHECK_VERSION(2, 9)
+#error "uring needs liburing 2.9 or later, and this one is older: run `make liburing` in the uring repository, or install the package liburing-dev (2.9 or later)"
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "compat.h"
+
+/* One entry that goes back into a buffer ring. Mirrors the Go type Slot. */
+struct uring_slot {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t bid;
+	uint16_t pad;
+};
+
+/*
+ * struct io_uring_buf_reg with min_left spelled out: liburing 2.9 has the
+ * same bytes under the name resv.
+ */
+struct uring_buf_reg {
+	uint64_t ring_addr;
+	uint32_t ring_entries;
+	uint16_t bgid;
+	uint16_t flags;
+	uint32_t min_left;
+	uint32_t resv[5];
+};
+
+_Static_assert(sizeof(struct uring_buf_reg) == sizeof(struct io_uring_buf_reg),
+	       "struct io_uring_buf_reg has another size than uring expects");
+
+enum {
+	offsetof_sqe_opcode = offsetof(struct io_uring_sqe, opcode),
+	offsetof_sqe_flags = offsetof(struct io_uring_sqe, flags),
+	offsetof_sqe_ioprio = offsetof(struct io_uring_sqe, ioprio),
+	offsetof_sqe_fd = offsetof(struct io_uring_sqe, fd),
+	offsetof_sqe_off = offsetof(struct io_uring_sqe, off),
+	offsetof_sqe_addr = offsetof(struct io_uring_sqe, addr),
+	offsetof_sqe_len = offsetof(struct io_uring_sqe, len),
+	offsetof_sqe_op_flags = offsetof(struct io_uring_sqe, rw_flags),
+	offsetof_sqe_user_data = offsetof(struct io_uring_sqe, user_data),
+	offsetof_sqe_buf_index = offsetof(struct io_uring_sqe, buf_index),
+	offsetof_sqe_personality = offsetof(struct io_uring_sqe, personality),
+	offsetof_sqe_file_index = offsetof(struct io_uring_sqe, file_index),
+	offsetof_sqe_addr3 = offsetof(struct io_uring_sqe, addr3),
+	offsetof_cqe_user_data = offsetof(struct io_uring_cqe, user_data),
+	offsetof_cqe_res = offsetof(struct io_uring_cqe, res),
+	offsetof_cqe_flags = offsetof(struct io_uring_cqe, flags),
+	offsetof_msg_name = offsetof(struct msghdr, msg_name),
+	offsetof_msg_iov = offsetof(struct msghdr, msg_iov),
+	offsetof_msg_control = offsetof(struct msghdr, msg_control),
+	offsetof_msg_flags = offsetof(struct msghdr, msg_flags),
+};
+
+static inline int uring_submit_and_wait_timeout(struct io_uring *ring, unsigned n,
+						int64_t sec, int64_t nsec,
+						unsigned min_wait_usec)
+{
+	struct __kernel_timespec ts = { .tv_sec = sec, .tv_nsec = nsec };
+	struct io_uring_cqe *cqe;
+
+	if (min_wait_usec)
+		return io_uring_submit_and_wait_min_timeout(ring, &cqe, n, &ts,
+							    min_wait_usec, NULL);
+	return io_uring_submit_and_wait_timeout(ring, &cqe, n, &ts, NULL);
+}
+
+static inline int uring_register_buf_ring(struct io_uring *ring, void *mem,
+					  unsigned entries, unsigned bgid,
+					  unsigned flags, unsigned min_left)
+{
+	struct uring_buf_reg reg = {
+		.ring_addr = (uintptr_t)mem,
+		.ring_entries = entries,
+		.bgid = (uint16_t)bgid,
+		.min_left = min_left,
+	};
+
+	io_uring_buf_ring_init(mem);
+	/* liburing puts the flags into reg itself */
+	return io_uring_register_buf_ring(ring, (struct io_uring_buf_reg *)&reg, flags);
+}
+
+/* Adds n buffers and publishes them with one release store. */
+static inline void uring_refill(void *mem, int mask, const struct uring_slot *s, int n)
+{
+	struct io_uring_buf_ring *br = mem;
+	int i;
+
+	for (i = 0; i < n; i++)
+		io_uring_buf_ring_add(br, (void *)(uintptr_t)s[i].addr, s[i].len,
+				      s[i].bid, mask, i);
+	io_uring_buf_ring_advance(br, n);
+}
+
+/* The same for buffers of one size that lie side by side from base on. */
+static inline void uring_refill_ids(void *mem, int mask, uint64_t base, uint32_t size,
+				    const uint16_t *bids, int n)
+{
+	struct io_uring_buf_ring *br = mem;
+	int i;
+
+	for (i = 0; i < n; i++)
+		io_uring_buf_ring_add(br, (void *)(uintptr_t)(base + (uint64_t)bids[i] * size),
+				      size, bids[i], mask, i);
+	io_uring_buf_ring_advance(br, n);
+}
+
+static inline int uring_buf_ring_head(struct io_uring *ring, int group)
+{
+	uint16_t head;
+	int ret = io_uring_buf_ring_head(ring, group, &head);
+
+	return ret < 0 ? ret : head;
+}
+
+static inline int uring_sync_cancel_all(struct io_uring *ring, int64_t sec, int64_t nsec)
+{
+	struct io_uring_sync_cancel_reg reg = {
+		.fd = -1,
+		.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL,
+		.timeout = { .tv_sec = sec, .tv_nsec = nsec },
+	};
+
+	return io_uring_register_sync_cancel(ring, &reg);
+}
+
+static inline int uring_register_napi(struct io_uring *ring, unsigned busy_poll_usec, int prefer)
+{
+	struct io_uring_napi napi = {
+		.busy_poll_to = busy_poll_usec,
+		.prefer_busy_poll = (uint8_t)prefer,
+	};
+
+	return io_uring_register_napi(ring, &napi);
+}
+
+static inline int uring_unregister_napi(struct io_uring *ring)
+{
+	struct io_uring_napi napi = { 0 };
+
+	return io_uring_unregister_napi(ring, &napi);
+}
+
+/* Puts one buffer (or none: addr and len zero) into a slot of the sparse table. */
+static inline int uring_buffers_update(struct io_uring *ring, unsigned index, uint64_t addr, uint64_t len)
+{
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)addr, .iov_len = len };
+	uint64_t tag = 0;
+
+	return io_uring_register_buffers_update_tag(ring, index, &iov, (void *)&tag, 1);
+}
+
+/* Fills ops[i] with 1 for each opcode the kernel supports; returns their number or -errno. */
+static inline int uring_probe(struct io_uring *ring, uint8_t *ops, int n)
+{
+	struct io_uring_probe *p = io_uring_get_probe_ring(ring);
+	int i;
+
+	if (!p)
+		return -EINVAL;
+	for (i = 0; i < n; i++)
+		ops[i] = (uint8_t)io_uring_opcode_supported(p, i);
+	i = p->last_op + 1;
+	io_uring_free_probe(p);
+	return i;
+}
+
+static inline int uring_dup(int fd)
+{
+	int ret = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static inline int uring_set_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
+}
+
+/* SOCK_STREAM and so on, or -errno. */
+static inline int uring_socket_type(int fd)
+{
+	int type;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ? -errno : type;
+}
+
+static inline int uring_socketpair(int type, int fds[2])
+{
+	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
+}
+
+static inline int uring_close(int fd)
+{
+	return close(fd) < 0 ? -errno : 0;
+}
+
+#endif

@@ -1,0 +1,59 @@
+//go:build !linux || !cgo
+
+package cgo
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// Without C there is no header.
+const (
+	HeaderMajor = 0
+	HeaderMinor = 0
+)
+
+const nosys = -int(syscall.ENOSYS)
+
+func LinkedVersion() (major, minor int) { return 0, 0 }
+
+// A Ring cannot be opened without C.
+type Ring struct{ Queues }
+
+func Open(uint32, *Params) (*Ring, int) { return nil, nosys }
+
+func (*Ring) Exit()                                                              {}
+func (*Ring) FD() int                                                            { return -1 }
+func (*Ring) Submit() int                                                        { return nosys }
+func (*Ring) SubmitAndWait(uint32) int                                           { return nosys }
+func (*Ring) SubmitAndGetEvents() int                                            { return nosys }
+func (*Ring) SubmitAndWaitTimeout(uint32, int64, uint32) int                     { return nosys }
+func (*Ring) GetEvents() int                                                     { return nosys }
+func (*Ring) Enable() int                                                        { return nosys }
+func (*Ring) RegisterRingFD() int                                                { return nosys }
+func (*Ring) UnregisterRingFD() int                                              { return nosys }
+func (*Ring) RegisterBufRing(unsafe.Pointer, uint32, uint32, uint32, uint32) int { return nosys }
+func (*Ring) UnregisterBufRing(uint32) int                                       { return nosys }
+func (*Ring) BufRingHead(uint32) int                                             { return nosys }
+func (*Ring) RegisterBuffersSparse(uint32) int                                   { return nosys }
+func (*Ring) UpdateBuffer(uint32, uint64, uint64) int                            { return nosys }
+func (*Ring) UnregisterBuffers() int                                             { return nosys }
+func (*Ring) RegisterFilesSparse(uint32) int                                     { return nosys }
+func (*Ring) UpdateFiles(uint32, []int32) int                                    { return nosys }
+func (*Ring) UnregisterFiles() int                                               { return nosys }
+func (*Ring) RegisterFileAllocRange(uint32, uint32) int                          { return nosys }
+func (*Ring) RegisterEventFD(int, bool) int                                      { return nosys }
+func (*Ring) UnregisterEventFD() int                                             { return nosys }
+func (*Ring) RegisterNAPI(uint32, bool) int                                      { return nosys }
+func (*Ring) UnregisterNAPI() int                                                { return nosys }
+func (*Ring) SyncCancelAll(int64) int                                            { return nosys }
+func (*Ring) Probe([]uint8) int                                                  { return nosys }
+
+func Refill(unsafe.Pointer, uint32, []Slot)                      {}
+func RefillIDs(unsafe.Pointer, uint32, uint64, uint32, []uint16) {}
+func Dup(int) int                                                { return nosys }
+func SetNonblock(int) int                                        { return nosys }
+func SocketType(int) int                                         { return nosys }
+func Socketpair(int) ([2]int, int)                               { return [2]int{-1, -1}, nosys }
+func CloseFD(int) int                                            { return nosys }
+func ThreadID() int                                              { return 0 }
