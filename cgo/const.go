@@ -233,4 +233,5 @@ const (
 	AFUnix        = C.AF_UNIX
 	AFInet        = C.AF_INET
 	AFInet6       = C.AF_INET6
+	EBadR         = C.EBADR
 )

@@ -174,4 +174,5 @@ const (
 	AFUnix                = 0x1
 	AFInet                = 0x2
 	AFInet6               = 0xa
+	EBadR                 = 0x35
 )

@@ -1,0 +1,69 @@
+package uring
+
+import (
+	"fmt"
+
+	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/live"
+)
+
+// An Arena is memory outside the Go heap, zeroed and aligned to pages. The
+// collector neither moves nor frees it, so the kernel may use it for as long as
+// the arena is open. Close it when done.
+//
+// It may be used from any goroutine; Close must not run at the same time as
+// anything else.
+type Arena struct {
+	m     *arena.Mapping
+	users int // buffer rings, registrations and requests that hold it
+}
+
+// ArenaConfig says what memory an arena has.
+type ArenaConfig struct {
+	// Size in bytes, rounded up to whole pages.
+	Size int
+	// HugePages asks for pages of 2 MiB: those the administrator reserved, or
+	// else transparent ones. Size is rounded up to them.
+	HugePages bool
+}
+
+// NewArena maps memory.
+func NewArena(c ArenaConfig) (*Arena, error) {
+	if c.Size <= 0 {
+		return nil, fmt.Errorf("uring: ArenaConfig.Size is %d, want at least 1", c.Size)
+	}
+	m, err := arena.Map(c.Size, c.HugePages)
+	if err != nil {
+		return nil, fmt.Errorf("uring: map %d bytes: %w", c.Size, err)
+	}
+	a := &Arena{m: m}
+	live.Opened("arena", a)
+	return a, nil
+}
+
+// Bytes returns the memory. It must not be touched after Close: that is a
+// fault that no program survives.
+func (a *Arena) Bytes() []byte { return a.m.Bytes() }
+
+// Len returns the size in bytes.
+func (a *Arena) Len() int { return a.m.Len() }
+
+// HugePages says whether the memory consists of reserved huge pages.
+func (a *Arena) HugePages() bool { return a.m.Huge() }
+
+// Close unmaps the memory. It returns [ErrBusy], and does nothing, while a ring
+// has it registered or a buffer ring or send queue works on it. A second Close
+// does nothing.
+func (a *Arena) Close() error {
+	if a.users > 0 {
+		return fmt.Errorf("arena: %w: %d users; close buffer rings and send queues, and unregister it, first", ErrBusy, a.users)
+	}
+	live.Closed(a)
+	return a.m.Unmap()
+}
+
+// contains says whether p lies inside the arena.
+func (a *Arena) contains(p []byte) bool {
+	lo, at := a.m.Addr(), arena.Addr(p)
+	return at >= lo && at+uint64(len(p)) <= lo+uint64(a.m.Len())
+}

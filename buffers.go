@@ -1,0 +1,131 @@
+package uring
+
+import (
+	"fmt"
+	"math/bits"
+
+	"github.com/uring-go/uring/internal/arena"
+)
+
+// A RegBuf is an arena registered with a ring: its pages are pinned, so that
+// requests which name it (the Fixed ones) need not look them up each time.
+type RegBuf struct {
+	index uint16
+	arena *Arena
+}
+
+// Index returns the buffer's place in the ring's table.
+func (b RegBuf) Index() uint16 { return b.index }
+
+// Bytes returns the arena's memory.
+func (b RegBuf) Bytes() []byte { return b.arena.Bytes() }
+
+// check says what is wrong with using p as part of the registered buffer.
+func (b RegBuf) check(p []byte) error {
+	if b.arena == nil {
+		return fmt.Errorf("uring: RegBuf is empty; Ring.RegisterArena makes one")
+	}
+	if !b.arena.contains(p) {
+		return fmt.Errorf("uring: %d bytes lie outside registered buffer %d", len(p), b.index)
+	}
+	return nil
+}
+
+// registeredBuffers is the size of the table of registered buffers: room for
+// many arenas, as an arena is one buffer however large.
+const registeredBuffers = 128
+
+// maxRegistered is the kernel's limit for one registered buffer.
+const maxRegistered = 1 << 30
+
+// bufferTable is the ring's table of registered buffers. It is made sparse
+// when the first arena comes.
+type bufferTable struct {
+	arenas []*Arena
+	used   [registeredBuffers / 64]uint64
+}
+
+// RegisterArena registers all of a with the ring, as one buffer of at most
+// 1 GiB; a ring has room for 128. The pages count towards RLIMIT_MEMLOCK unless
+// the process has CAP_IPC_LOCK. The arena cannot be closed before
+// [Ring.UnregisterArena] or [Ring.Close]. Linux 5.19. See
+// io_uring_register_buffers_sparse(3) and io_uring_register_buffers_update_tag(3).
+func (r *Ring) RegisterArena(a *Arena) (RegBuf, error) {
+	if err := r.usable(); err != nil {
+		return RegBuf{}, err
+	}
+	if a.Len() > maxRegistered {
+		return RegBuf{}, fmt.Errorf("uring: RegisterArena: %d bytes, the kernel takes at most %d in one buffer", a.Len(), maxRegistered)
+	}
+	return r.registerMapping(a)
+}
+
+func (r *Ring) registerMapping(a *Arena) (RegBuf, error) {
+	t := &r.buffers
+	if t.arenas == nil {
+		if err := check(opRegisterBuffers, r.drv.RegisterBuffersSparse(registeredBuffers)); err != nil {
+			return RegBuf{}, err
+		}
+		t.arenas = make([]*Arena, registeredBuffers)
+	}
+	index, ok := t.free()
+	if !ok {
+		return RegBuf{}, fmt.Errorf("uring: RegisterArena: all %d places are taken; unregister an arena, or use fewer and larger ones", registeredBuffers)
+	}
+	if err := check(opRegisterBuffers, r.drv.UpdateBuffer(uint32(index), arena.Addr(a.Bytes()), uint64(a.Len()))); err != nil {
+		return RegBuf{}, err
+	}
+	t.take(index, a)
+	return RegBuf{uint16(index), a}, nil
+}
+
+// UnregisterArena undoes [Ring.RegisterArena]. Zero-copy sends on their way
+// keep the pages until their notification.
+func (r *Ring) UnregisterArena(b RegBuf) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if b.arena == nil || r.buffers.arenas == nil || r.buffers.arenas[b.index] != b.arena {
+		return fmt.Errorf("uring: UnregisterArena: buffer %d is not registered with this ring", b.index)
+	}
+	if err := check("unregister buffers", r.drv.UpdateBuffer(uint32(b.index), 0, 0)); err != nil {
+		return err
+	}
+	r.buffers.drop(int(b.index))
+	return nil
+}
+
+func (t *bufferTable) free() (int, bool) {
+	for i, word := range t.used {
+		if word != ^uint64(0) {
+			return i*64 + bits.TrailingZeros64(^word), true
+		}
+	}
+	return 0, false
+}
+
+func (t *bufferTable) take(i int, a *Arena) {
+	t.used[i/64] |= 1 << (i % 64)
+	t.arenas[i] = a
+	a.users++
+}
+
+func (t *bufferTable) drop(i int) {
+	t.used[i/64] &^= 1 << (i % 64)
+	t.arenas[i].users--
+	t.arenas[i] = nil
+}
+
+// release unregisters everything: unpinning by closing the ring alone lags
+// behind, and the memory would count against the user's limit meanwhile.
+func (t *bufferTable) release(r *Ring) {
+	if t.arenas == nil {
+		return
+	}
+	r.drv.UnregisterBuffers()
+	for i, a := range t.arenas {
+		if a != nil {
+			t.drop(i)
+		}
+	}
+}

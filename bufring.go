@@ -1,0 +1,744 @@
+package uring
+
+import (
+	"fmt"
+	"iter"
+	"syscall"
+	"unsafe"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/invariant"
+	"github.com/uring-go/uring/internal/live"
+)
+
+// A BufRingConfig says what buffers a [BufRing] has.
+type BufRingConfig struct {
+	// Group names the ring of buffers in requests. It must be unique within
+	// the Ring.
+	Group uint16
+	// Entries is the number of buffers: a power of two, 1 to 32768.
+	Entries int
+	// BufSize is the size of each buffer in bytes, at most 1 GiB.
+	BufSize int
+	// Incremental lets a receive take only the part of a buffer that it
+	// needs; the next one goes on behind it. Linux 6.12.
+	Incremental bool
+	// MinLeft retires a buffer of an incremental ring as soon as fewer bytes
+	// than this are left in it, so that no receive gets a useless rest; the
+	// rest is wasted. Datagrams and messages need at least their largest size.
+	// 0 and 1 both use every byte, but 1 says that the rest may be as short as
+	// it likes, and so allows datagrams, which a short rest truncates. Values
+	// above 1 need Linux 7.1, 7.0.13, 6.18.44 or 6.12.107.
+	MinLeft int
+	// HugePages asks for huge pages for the buffers.
+	HugePages bool
+	// Registered registers the buffers with the ring as well, so that what was
+	// received can be sent on without a copy: see [SendQueue].
+	Registered bool
+}
+
+func (c BufRingConfig) check() error {
+	switch {
+	case c.Entries < 1 || c.Entries > maxEntries:
+		return fmt.Errorf("uring: BufRingConfig.Entries is %d, want 1 to %d", c.Entries, maxEntries)
+	case c.Entries&(c.Entries-1) != 0:
+		return fmt.Errorf("uring: BufRingConfig.Entries is %d, want a power of two such as %d", c.Entries, roundUpPow2(c.Entries))
+	case c.BufSize < 1 || c.BufSize > maxRegistered:
+		return fmt.Errorf("uring: BufRingConfig.BufSize is %d, want 1 to %d", c.BufSize, maxRegistered)
+	case c.MinLeft < 0 || c.MinLeft > c.BufSize:
+		return fmt.Errorf("uring: BufRingConfig.MinLeft is %d, want 0 to BufSize, %d", c.MinLeft, c.BufSize)
+	case c.MinLeft > 0 && !c.Incremental:
+		return fmt.Errorf("uring: BufRingConfig.MinLeft is %d, but only an incremental ring keeps a rest: set Incremental, or leave it 0", c.MinLeft)
+	case c.Registered && c.Entries*c.BufSize > maxRegistered:
+		return fmt.Errorf("uring: BufRingConfig.Registered: %d bytes of buffers, the kernel registers at most %d", c.Entries*c.BufSize, maxRegistered)
+	}
+	return nil
+}
+
+// A BufRing is a ring of buffers from which the kernel takes as data arrives:
+// a provided buffer ring. Give it to the receive methods of [SQE], and their
+// completions to [BufRing.Consume] or [BufRing.Segments], in the order in
+// which they come.
+//
+// A buffer goes back to the kernel by itself, at the next submit, when the
+// kernel has let go of it and every slice of it has been released.
+//
+// Which bytes a completion is about follows from the order in which buffers
+// were given to the kernel and from the lengths of all completions so far; a
+// BufRing keeps that account itself. It relies on what the kernel reports
+// beyond that only to check, as kernels differ.
+type BufRing struct {
+	ring        *Ring
+	group       uint16
+	incremental bool
+	minLeft     uint32 // as configured
+	least       uint32 // a buffer with less room left is retired
+	size        uint32 // of a buffer
+	mask        uint32
+
+	entries *arena.Mapping // shared with the kernel
+	arena   *Arena         // the buffers, side by side
+	data    unsafe.Pointer // start of the arena
+	reg     RegBuf
+
+	// The shadow of what the kernel has. Positions count up for ever; their low
+	// 16 bits are the kernel's.
+	order []uint16 // position & mask -> buffer
+	bufs  []buffer // by buffer ID
+	head  uint32   // the first position that is not retired
+	tail  uint32   // the position of the next buffer to give back
+
+	returned []uint16 // buffers on their way back to the kernel
+	queued   bool     // ring.unsent has this BufRing
+	leases   leaseTable
+
+	bundles  error // why there are no bundles, or nil
+	async    bool  // a request may hold a buffer in a worker thread
+	closed   bool
+	detached bool // the memory goes when the last slice is released
+	stats    BufRingStats
+}
+
+// A buffer is in the kernel's ring, or with the program, or on its way back.
+type buffer struct {
+	pos   uint32 // position in the ring, if inRing
+	off   uint32 // the receive point: bytes before it were received
+	refs  uint32 // slices lent
+	state bufState
+}
+
+type bufState uint32
+
+const (
+	inRing   bufState = iota // the kernel may fill it
+	retired                  // the program has it
+	returned                 // the program has done with it
+)
+
+// BufRingStats counts what a [BufRing] did.
+type BufRingStats struct {
+	Completions uint64 // that carried bytes
+	Bytes       uint64 // received
+	Buffers     uint64 // retired
+	Wasted      uint64 // bytes of retired buffers that held nothing
+	Mismatches  uint64 // completions whose IORING_CQE_F_BUF_MORE was not as accounted
+	Lent        int    // slices not yet released
+	InKernel    int    // buffers that the kernel has or will have at the next submit
+}
+
+// NewBufRing makes a ring of buffers and gives all of them to the kernel.
+// Close it, or the Ring, when done. See io_uring_setup_buf_ring(3) and
+// io_uring_register_buf_ring(3). Linux 5.19.
+func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
+	if err := r.usable(); err != nil {
+		return nil, err
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if r.groupTaken(c.Group) {
+		return nil, fmt.Errorf("uring: buffer group %d is in use on this ring", c.Group)
+	}
+	if c.Incremental {
+		if err := HaveIncremental(); err != nil {
+			return nil, err
+		}
+	}
+	if c.MinLeft > 1 {
+		if err := HaveMinLeft(); err != nil {
+			return nil, err
+		}
+	}
+	b := &BufRing{
+		ring: r, group: c.Group, incremental: c.Incremental,
+		minLeft: uint32(c.MinLeft), least: uint32(max(c.MinLeft, 1)),
+		size: uint32(c.BufSize), mask: uint32(c.Entries - 1),
+		order: make([]uint16, c.Entries), bufs: make([]buffer, c.Entries),
+		returned: make([]uint16, 0, c.Entries),
+		bundles:  HaveBundles(),
+	}
+	if err := b.open(c); err != nil {
+		return nil, err
+	}
+	r.bufRings[c.Group] = b
+	live.Opened("buffer ring", b)
+	for bid := range b.bufs {
+		b.returned = append(b.returned, uint16(bid))
+	}
+	b.publish()
+	return b, nil
+}
+
+// open maps the memory and registers it; on an error nothing is left.
+func (b *BufRing) open(c BufRingConfig) (err error) {
+	if b.entries, err = arena.Map(c.Entries*int(unsafe.Sizeof(cgo.Slot{})), false); err != nil {
+		return fmt.Errorf("uring: map %d entries of a buffer ring: %w", c.Entries, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = b.entries.Unmap()
+		}
+	}()
+	if b.arena, err = NewArena(ArenaConfig{Size: c.Entries * c.BufSize, HugePages: c.HugePages}); err != nil {
+		return err
+	}
+	b.data = unsafe.Pointer(unsafe.SliceData(b.arena.Bytes()))
+	if c.Registered {
+		if b.reg, err = b.ring.registerMapping(b.arena); err != nil {
+			_ = b.arena.Close()
+			return err
+		}
+	}
+	if err = check(opRegisterBufRing, b.ring.registerGroup(b.entries, c)); err != nil {
+		if c.Registered {
+			_ = b.ring.UnregisterArena(b.reg)
+		}
+		_ = b.arena.Close()
+	}
+	return err
+}
+
+func (r *Ring) registerGroup(entries *arena.Mapping, c BufRingConfig) int {
+	flags, minLeft := uint32(0), uint32(0)
+	if c.Incremental {
+		flags = cgo.PbufRingInc
+	}
+	if c.MinLeft > 1 {
+		minLeft = uint32(c.MinLeft)
+	}
+	return r.drv.RegisterBufRing(entries.Pointer(), uint32(c.Entries), uint32(c.Group), flags, minLeft)
+}
+
+func (r *Ring) groupTaken(group uint16) bool {
+	if r.bufRings[group] != nil {
+		return true
+	}
+	for q := range r.queues {
+		if q.usesGroup(group) {
+			return true
+		}
+	}
+	return false
+}
+
+// Group returns the buffer group.
+func (b *BufRing) Group() uint16 { return b.group }
+
+// BufSize returns the size of each buffer in bytes.
+func (b *BufRing) BufSize() int { return int(b.size) }
+
+// Entries returns the number of buffers.
+func (b *BufRing) Entries() int { return len(b.bufs) }
+
+// Incremental says whether buffers are consumed piece by piece.
+func (b *BufRing) Incremental() bool { return b.incremental }
+
+// Registered returns the buffers as a registered buffer; ok is false if they
+// are not: see BufRingConfig.Registered.
+func (b *BufRing) Registered() (reg RegBuf, ok bool) { return b.reg, b.reg.arena != nil }
+
+// Stats returns what happened so far.
+func (b *BufRing) Stats() BufRingStats {
+	s := b.stats
+	s.InKernel = int(b.tail-b.head) + len(b.returned)
+	return s
+}
+
+// Head asks the kernel for the position of the next buffer that it will pick,
+// modulo 65536. Linux 6.8. See io_uring_buf_ring_head(3).
+func (b *BufRing) Head() (uint16, error) {
+	if b.closed {
+		return 0, ErrClosed
+	}
+	if err := b.ring.usable(); err != nil {
+		return 0, err
+	}
+	rc := b.ring.drv.BufRingHead(uint32(b.group))
+	if rc == -int(syscall.EINVAL) {
+		return 0, HaveBufRingStatus()
+	}
+	return uint16(rc), check(opBufRingHead, rc)
+}
+
+// Available returns how many buffers the kernel can still pick, one of which
+// may be used in part. Buffers that were released, but not yet submitted, do
+// not count. Linux 6.8. See io_uring_buf_ring_available(3).
+func (b *BufRing) Available() (int, error) {
+	head, err := b.Head()
+	if err != nil {
+		return 0, err
+	}
+	return int(uint16(b.tail) - head), nil
+}
+
+// Consume hands the bytes that completion c brought to fn, one call for each
+// buffer they lie in, in the order in which they were received. It returns the
+// completion's error if it has one, or that of fn, which is then not called
+// again; the other bytes of the completion are dropped. With no bytes, as at
+// the end of a stream, fn is not called.
+//
+// p is memory shared with the kernel: it must not be used after fn returns.
+// Every completion of a request with provided buffers must go through Consume
+// or [BufRing.Segments], failed ones too: they may give back a buffer.
+func (b *BufRing) Consume(c CQE, fn func(p []byte) error) error {
+	w, err := b.begin(c)
+	if err != nil {
+		return err
+	}
+	defer w.drop() // what fn did not get to see, even when it panics
+	for w.left > 0 {
+		p := w.next()
+		err := fn(p)
+		if invariant.On {
+			poison(p)
+		}
+		b.release(w.bid)
+		w.held = false
+		if err != nil {
+			return err
+		}
+	}
+	return c.Err()
+}
+
+// Segments yields the bytes that completion c brought, one segment for each
+// buffer they lie in, in the order in which they were received. Each must be
+// released, when and in whichever order suits; until then its bytes stay as
+// they are. Segments that a broken loop did not get to are dropped. An error,
+// that of the completion or [ErrBadCompletion], comes once, with an empty
+// segment; a completion without bytes yields nothing.
+//
+// See [BufRing.Consume] for the simple form, and for which completions must be
+// handed over.
+func (b *BufRing) Segments(c CQE) iter.Seq2[Segment, error] {
+	return func(yield func(Segment, error) bool) {
+		w, err := b.begin(c)
+		if err != nil {
+			yield(Segment{}, err)
+			return
+		}
+		defer w.drop()
+		for w.left > 0 {
+			s := w.segment()
+			if !yield(s, nil) {
+				return
+			}
+		}
+		if err := c.Err(); err != nil {
+			yield(Segment{}, err)
+		}
+	}
+}
+
+// A walk goes over the bytes of one completion.
+type walk struct {
+	b    *BufRing
+	pos  uint32 // position of the buffer that comes next
+	left uint32 // bytes to come
+	bid  uint16 // the buffer that next returned last
+	held bool   // its slice was not yet released, or handed over
+}
+
+// begin finds the bytes of c in the shadow ring. Failed completions, and those
+// without bytes, may have cost a buffer; begin gives it back.
+func (b *BufRing) begin(c CQE) (walk, error) {
+	if b.detached {
+		return walk{}, ErrClosed
+	}
+	bid, ok := c.BufferID()
+	if !ok {
+		if c.Res > 0 {
+			return walk{}, b.bad(c, "it names no buffer")
+		}
+		return walk{b: b}, nil
+	}
+	if int(bid) >= len(b.bufs) || b.bufs[bid].state != inRing {
+		return walk{}, b.bad(c, "the kernel did not have that buffer")
+	}
+	pos := b.bufs[bid].pos
+	if pos != b.head {
+		if err := b.skipTo(pos, c); err != nil {
+			return walk{}, err
+		}
+	}
+	if c.Res <= 0 {
+		if b.passed(pos) {
+			b.retire(bid)
+			b.giveBack(bid)
+		}
+		return walk{b: b}, nil
+	}
+	if !b.holds(pos, uint32(c.Res)) {
+		return walk{}, b.bad(c, "it claims more bytes than the kernel had room for")
+	}
+	b.stats.Completions++
+	b.stats.Bytes += uint64(c.Res)
+	w := walk{b: b, pos: pos, left: uint32(c.Res)}
+	if b.incremental {
+		b.crossCheck(c, pos)
+	}
+	return w, nil
+}
+
+func (b *BufRing) bad(c CQE, why string) error {
+	return fmt.Errorf("%w: group %d, result %d, flags %#x: %s", ErrBadCompletion, b.group, c.Res, c.Flags, why)
+}
+
+// holds says whether n bytes fit into what the kernel has from pos on.
+func (b *BufRing) holds(pos, n uint32) bool {
+	room := uint64(b.size - b.bufs[b.order[pos&b.mask]].off)
+	if uint64(n) <= room {
+		return true
+	}
+	// More than one buffer: each of those behind must be whole and there.
+	for p := pos + 1; p != b.tail && room < uint64(n); p++ {
+		buf := &b.bufs[b.order[p&b.mask]]
+		if buf.state != inRing || buf.pos != p || buf.off != 0 {
+			return false
+		}
+		room += uint64(b.size)
+	}
+	return uint64(n) <= room
+}
+
+// crossCheck compares the kernel's word on the last buffer with the account.
+func (b *BufRing) crossCheck(c CQE, pos uint32) {
+	end := uint64(b.bufs[b.order[pos&b.mask]].off) + uint64(c.Res)
+	used := uint32(end % uint64(b.size))
+	more := used != 0 && b.size-used >= b.least
+	if more != c.BufferMore() {
+		b.stats.Mismatches++
+	}
+}
+
+// skipTo handles a completion for a buffer that is not the first one. Requests
+// in worker threads complete out of order, so in a classic ring those before
+// it are still to come. An incremental ring takes no such requests: there, the
+// kernel has given up on what is before it.
+func (b *BufRing) skipTo(pos uint32, c CQE) error {
+	if !b.incremental || int32(pos-b.head) < 0 {
+		return nil
+	}
+	head, err := b.Head()
+	if err == nil && int16(head-uint16(pos)) < 0 {
+		return b.bad(c, "the kernel has not come to that buffer")
+	}
+	for b.head != pos {
+		bid := b.order[b.head&b.mask]
+		b.retire(bid)
+		if b.bufs[bid].refs == 0 {
+			b.giveBack(bid)
+		}
+	}
+	return nil
+}
+
+// passed says whether the kernel has let go of the buffer at pos, which a
+// completion without bytes does not tell. Kernels that cannot be asked have.
+func (b *BufRing) passed(pos uint32) bool {
+	head, err := b.Head()
+	return err != nil || int16(head-uint16(pos)) > 0
+}
+
+// next returns the next slice of the completion and holds its buffer.
+func (w *walk) next() []byte {
+	b := w.b
+	bid := b.order[w.pos&b.mask]
+	buf := &b.bufs[bid]
+	off := buf.off
+	n := min(w.left, b.size-off)
+	w.left -= n
+	w.bid, w.held = bid, true
+	buf.off += n
+	buf.refs++
+	b.stats.Lent++
+	if !b.incremental || b.size-buf.off < b.least {
+		b.retire(bid)
+		w.pos++
+	}
+	return unsafe.Slice((*byte)(unsafe.Add(b.data, uintptr(bid)*uintptr(b.size)+uintptr(off))), n)
+}
+
+// segment is next with a lease that can be given back once.
+func (w *walk) segment() Segment {
+	p := w.next()
+	w.held = false
+	lease, gen := w.b.leases.open(w.bid)
+	return Segment{Bytes: p[:len(p):len(p)], br: w.b, lease: lease, gen: gen}
+}
+
+// drop releases what is left of the completion.
+func (w *walk) drop() {
+	if w.held {
+		w.b.release(w.bid)
+		w.held = false
+	}
+	for w.left > 0 {
+		w.next()
+		w.b.release(w.bid)
+		w.held = false
+	}
+}
+
+// retire takes a buffer from the kernel's side of the account.
+func (b *BufRing) retire(bid uint16) {
+	buf := &b.bufs[bid]
+	buf.state = retired
+	b.stats.Buffers++
+	b.stats.Wasted += uint64(b.size - buf.off)
+	for b.head != b.tail {
+		first := &b.bufs[b.order[b.head&b.mask]]
+		if first.state == inRing && first.pos == b.head {
+			break
+		}
+		b.head++
+	}
+}
+
+// release ends the loan of one slice of a buffer.
+func (b *BufRing) release(bid uint16) {
+	buf := &b.bufs[bid]
+	buf.refs--
+	b.stats.Lent--
+	if b.detached {
+		if b.stats.Lent == 0 {
+			b.free()
+		}
+		return
+	}
+	if buf.refs == 0 && buf.state == retired {
+		b.giveBack(bid)
+	}
+}
+
+// giveBack puts a buffer on its way to the kernel.
+func (b *BufRing) giveBack(bid uint16) {
+	if b.closed {
+		return
+	}
+	buf := &b.bufs[bid]
+	buf.state, buf.off = returned, 0
+	if invariant.On {
+		poison(b.buffer(bid))
+	}
+	b.returned = append(b.returned, bid)
+	if !b.queued {
+		b.queued = true
+		b.ring.unsent = append(b.ring.unsent, b)
+	}
+}
+
+// publish gives the returned buffers to the kernel.
+func (b *BufRing) publish() {
+	b.queued = false
+	if b.closed || len(b.returned) == 0 {
+		return
+	}
+	for _, bid := range b.returned {
+		if invariant.On {
+			invariant.Check(b.bufs[bid].refs == 0, "buffer %d given to the kernel with %d slices lent", bid, b.bufs[bid].refs)
+		}
+		b.order[b.tail&b.mask] = bid
+		b.bufs[bid].pos, b.bufs[bid].state = b.tail, inRing
+		b.tail++
+	}
+	cgo.RefillIDs(b.entries.Pointer(), b.mask, arena.Addr(b.arena.Bytes()), b.size, b.returned)
+	b.returned = b.returned[:0]
+}
+
+func (b *BufRing) buffer(bid uint16) []byte {
+	lo := int(bid) * int(b.size)
+	return b.arena.Bytes()[lo : lo+int(b.size)]
+}
+
+// poison overwrites memory whose loan has ended: whoever kept it will notice.
+func poison(p []byte) {
+	for i := range p {
+		p[i] = 0xDB
+	}
+}
+
+// Close takes the buffers from the kernel. It returns [ErrBusy], and does
+// nothing, while slices are lent. Requests that still use the group end with
+// ENOBUFS; cancel them first. Memory that one of them may still write to is
+// kept until the Ring is closed. A second Close does nothing. See
+// io_uring_free_buf_ring(3).
+func (b *BufRing) Close() error {
+	if b.closed {
+		return nil
+	}
+	if b.stats.Lent > 0 {
+		return fmt.Errorf("buffer ring %d: %w: %d slices are lent; release them first", b.group, ErrBusy, b.stats.Lent)
+	}
+	if err := b.ring.usable(); err != nil {
+		return err
+	}
+	head, err := b.Head()
+	quiet := err == nil && head == uint16(b.head) && !b.async
+	if err := check("unregister the buffer ring", b.ring.drv.UnregisterBufRing(uint32(b.group))); err != nil {
+		return err
+	}
+	delete(b.ring.bufRings, b.group)
+	b.closed = true
+	if !quiet {
+		// A buffer is with a request that has not completed yet, or there is no
+		// way to tell: the memory must outlive the request.
+		b.ring.unfreed = append(b.ring.unfreed, b)
+		return nil
+	}
+	b.detach()
+	return nil
+}
+
+// abandon is Close when the ring goes: no request runs any more.
+func (b *BufRing) abandon() {
+	b.closed = true
+	b.detach()
+}
+
+// detach frees the memory, or leaves that to the last release.
+func (b *BufRing) detach() {
+	b.detached = true
+	if b.stats.Lent == 0 {
+		b.free()
+	}
+}
+
+func (b *BufRing) free() {
+	if b.reg.arena != nil && !b.ring.closed && b.ring.buffers.arenas != nil && b.ring.buffers.arenas[b.reg.index] == b.arena {
+		_ = b.ring.UnregisterArena(b.reg)
+	}
+	_ = b.entries.Unmap()
+	_ = b.arena.Close()
+	live.Closed(b)
+}
+
+// checkRecv says what is wrong with a receive into b.
+func (b *BufRing) checkRecv(r *Ring, fd FD, msgFlags int, flags IOFlags) error {
+	if err := b.checkUse(r, msgFlags); err != nil {
+		return err
+	}
+	if flags&^(PollFirst|Bundle) != 0 {
+		return fmt.Errorf("uring: I/O flags %#x do not go with a receive", uint16(flags&^(PollFirst|Bundle)))
+	}
+	if flags&Bundle != 0 {
+		if b.bundles != nil {
+			return b.bundles
+		}
+		if msgFlags&cgo.MsgWaitAll != 0 {
+			return fmt.Errorf("uring: MSG_WAITALL does not go with a receive bundle: the kernel could lose buffers")
+		}
+	}
+	if b.incremental && b.minLeft == 0 && !fd.IsDirect() {
+		if typ := cgo.SocketType(int(fd)); typ == cgo.SockDgram || typ == cgo.SockSeqpacket {
+			return fmt.Errorf("uring: an incremental buffer ring truncates datagrams that meet a short rest: set BufRingConfig.MinLeft to the largest datagram")
+		}
+	}
+	return nil
+}
+
+// checkRecvMsg says what is wrong with a multishot receive of messages into b.
+func (b *BufRing) checkRecvMsg(r *Ring, m *Msg, msgFlags int) error {
+	if err := b.checkUse(r, msgFlags&^cgo.MsgTrunc); err != nil {
+		return err
+	}
+	if b.incremental && int(b.minLeft) < m.overhead() {
+		return fmt.Errorf("uring: an incremental buffer ring for messages needs BufRingConfig.MinLeft of at least the header, %d, and the largest payload: it is %d", m.overhead(), b.minLeft)
+	}
+	if int(b.size) < m.overhead() {
+		return fmt.Errorf("uring: buffers of %d bytes have no room for a message's header of %d", b.size, m.overhead())
+	}
+	return nil
+}
+
+func (b *BufRing) checkUse(r *Ring, msgFlags int) error {
+	switch {
+	case b == nil:
+		return fmt.Errorf("uring: no buffer ring; Ring.NewBufRing makes one")
+	case b.closed:
+		return fmt.Errorf("buffer ring %d: %w", b.group, ErrClosed)
+	case b.ring != r:
+		return fmt.Errorf("uring: buffer ring %d belongs to another Ring", b.group)
+	case msgFlags&cgo.MsgTrunc != 0:
+		return fmt.Errorf("uring: MSG_TRUNC makes a completion claim more bytes than its buffer holds; PrepRecvMsgMultishot reports truncation")
+	case msgFlags&cgo.MsgPeek != 0:
+		return fmt.Errorf("uring: MSG_PEEK would use up provided buffers for the same bytes again and again")
+	case msgFlags&cgo.MsgWaitAll != 0 && b.incremental:
+		return fmt.Errorf("uring: MSG_WAITALL does not go with an incremental buffer ring: the kernel would overwrite received bytes")
+	}
+	return nil
+}
+
+// A leaseTable remembers which segments are out, so that releasing one twice
+// cannot take a buffer from under another.
+type leaseTable struct {
+	leases []lease
+	free   int32 // index+1 of the first free one
+}
+
+type lease struct {
+	gen  uint32 // odd while out
+	bid  uint16
+	next int32
+}
+
+func (t *leaseTable) open(bid uint16) (index, gen uint32) {
+	if t.free == 0 {
+		t.leases = append(t.leases, lease{})
+		t.free = int32(len(t.leases))
+	}
+	index = uint32(t.free - 1)
+	l := &t.leases[index]
+	t.free = l.next
+	l.gen++
+	l.bid = bid
+	return index, l.gen
+}
+
+func (t *leaseTable) close(index, gen uint32) (bid uint16, ok bool) {
+	if int(index) >= len(t.leases) || t.leases[index].gen != gen {
+		return 0, false
+	}
+	l := &t.leases[index]
+	l.gen++
+	l.next = t.free
+	t.free = int32(index + 1)
+	return l.bid, true
+}
+
+// A Segment is a slice of a buffer that the program holds.
+type Segment struct {
+	// Bytes is memory shared with the kernel, as it was received. It must not
+	// be used after Release.
+	Bytes []byte
+
+	br    *BufRing
+	lease uint32
+	gen   uint32
+}
+
+// Release ends the use of the segment. When all segments of a buffer that the
+// kernel has let go of are released, the buffer goes back to it at the next
+// submit. A second Release, of this value or a copy, gives [ErrReleased] and
+// does nothing. It belongs to the ring's goroutine, like everything else.
+func (s Segment) Release() error {
+	bid, err := s.take()
+	if err != nil {
+		return err
+	}
+	s.br.release(bid)
+	return nil
+}
+
+// take ends the lease, and leaves its hold on the buffer to the caller.
+func (s Segment) take() (bid uint16, err error) {
+	if s.br == nil {
+		return 0, fmt.Errorf("uring: empty segment: %w", ErrReleased)
+	}
+	bid, ok := s.br.leases.close(s.lease, s.gen)
+	if !ok {
+		return 0, ErrReleased
+	}
+	return bid, nil
+}

@@ -1,0 +1,105 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/uring-go/uring/internal/live"
+)
+
+// drainTime is how long Close waits for running requests to stop, and then for
+// notifications of zero-copy sends.
+const drainTime = 2 * time.Second
+
+// Close cancels every request, waits until the kernel has let go of all
+// memory, closes what was made from the ring and frees it. Completions not yet
+// handled are gone with it. A second Close does nothing.
+//
+// A zero-copy send whose peer does not read may hold its memory for longer
+// than Close waits. That memory is then never reused, nor freed, and Close
+// returns an error that says how much.
+//
+// On a ring with [SetupSingleIssuer] only the owner may call Close; others get
+// [ErrWrongThread].
+func (r *Ring) Close() error {
+	if r.closed {
+		return nil
+	}
+	if err := r.quiesce(); err != nil {
+		return err
+	}
+	err := r.drainNotifications()
+	r.buffers.release(r)
+	for q := range r.queues {
+		q.abandon()
+	}
+	for _, b := range r.bufRings {
+		b.abandon()
+	}
+	for _, b := range r.unfreed {
+		b.detach()
+	}
+	if r.parked != nil {
+		err = errors.Join(err, r.parked.close())
+	}
+	r.closed = true
+	r.drv.Exit()
+	if r.scratch != nil {
+		err = errors.Join(err, r.scratch.Unmap())
+	}
+	live.Closed(r)
+	return err
+}
+
+// quiesce cancels all requests and waits for them: afterwards the kernel
+// touches no buffer any more, except zero-copy sends that are on their way.
+func (r *Ring) quiesce() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	r.syncHead()
+	if r.disabled {
+		return nil // nothing was ever submitted
+	}
+	switch rc := r.drv.SyncCancelAll(int64(drainTime)); syscall.Errno(-rc) {
+	case syscall.EEXIST:
+		return check(opSubmit, rc)
+	case syscall.ETIME:
+		return fmt.Errorf("uring: close: requests still run after %v: %w", drainTime, ErrBusy)
+	}
+	// ENOENT: nothing ran. Anything else cannot be helped, and the kernel
+	// cancels what is left itself when the ring goes.
+	return nil
+}
+
+// drainNotifications waits until no zero-copy send of a queue uses memory, or
+// for drainTime.
+func (r *Ring) drainNotifications() error {
+	deadline := time.Now().Add(drainTime)
+	for r.unnotified() > 0 && time.Now().Before(deadline) {
+		for c := range r.Completions() {
+			for q := range r.queues {
+				if q.Owns(c) {
+					_, _ = q.Complete(c)
+				}
+			}
+		}
+		if r.unnotified() > 0 {
+			_, _ = r.SubmitAndWaitTimeout(1, time.Until(deadline))
+		}
+	}
+	if n := r.unnotified(); n > 0 {
+		return fmt.Errorf("uring: close: %d zero-copy sends still on their way after %v, their memory is never reused: %w", n, drainTime, ErrBusy)
+	}
+	return nil
+}
+
+func (r *Ring) unnotified() int {
+	n := 0
+	for q := range r.queues {
+		n += q.Unnotified()
+	}
+	return n
+}

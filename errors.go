@@ -1,0 +1,135 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/feature"
+)
+
+// Errors to compare with [errors.Is].
+var (
+	// ErrNotSupported: the running kernel, or the linked liburing, lacks
+	// the feature. The error's text names it and the kernel that has it.
+	ErrNotSupported = feature.ErrNotSupported
+
+	// ErrSQFull: no submission entry is free. [Ring.Submit] makes room.
+	ErrSQFull = errors.New("uring: submission queue full; Submit makes room")
+
+	// ErrClosed: the object was used after Close.
+	ErrClosed = errors.New("uring: use after Close")
+
+	// ErrWrongThread: the ring was made for a single issuer and is used from
+	// another thread than the one that opened or enabled it. See [Serve].
+	ErrWrongThread = errors.New("uring: ring with a single issuer used from another thread; run its owner with uring.Serve, or lock the goroutine to its thread before uring.New")
+
+	// ErrBusy: the kernel or a holder of slices still uses the memory.
+	ErrBusy = errors.New("uring: still in use")
+
+	// ErrQueueFull: the send queue has no room now. Nothing was lost; wait
+	// for a send to complete and try again.
+	ErrQueueFull = errors.New("uring: send queue full")
+
+	// ErrReleased: a segment was released twice, or used after its release.
+	ErrReleased = errors.New("uring: segment was released before")
+
+	// ErrBadCompletion: a completion does not fit the state of the buffer ring
+	// it is said to come from. Nothing was taken from the ring.
+	ErrBadCompletion = errors.New("uring: completion does not fit the buffer ring")
+)
+
+// An OpError is a call into the kernel that failed.
+type OpError struct {
+	Op  string        // what was tried, such as "open ring"
+	Err syscall.Errno // what the kernel answered
+}
+
+// Error says what failed, why, and where the reason is known what to do.
+func (e *OpError) Error() string {
+	s := "uring: " + e.Op + ": " + e.Err.Error()
+	if h := hint(e.Op, e.Err); h != "" {
+		s += " (" + h + ")"
+	}
+	return s
+}
+
+// Unwrap returns the errno.
+func (e *OpError) Unwrap() error { return e.Err }
+
+// Is makes an answer that only a system without io_uring gives match
+// [ErrNotSupported], and the wrong thread's match [ErrWrongThread].
+func (e *OpError) Is(target error) bool {
+	switch target {
+	case ErrNotSupported:
+		return e.Err == syscall.ENOSYS
+	case ErrWrongThread:
+		return e.Err == syscall.EEXIST && threadBound[e.Op]
+	}
+	return false
+}
+
+// check turns what a C call returned into an error. It is the only place in
+// the module where a returned errno changes its sign, beside [CQE.Err] for
+// completions.
+func check(op string, rc int) error {
+	if rc >= 0 {
+		return nil
+	}
+	return &OpError{op, syscall.Errno(-rc)}
+}
+
+// What the calls are named in errors; hint and OpError.Is look at some.
+const (
+	opOpen            = "open ring"
+	opEnable          = "enable ring"
+	opSubmit          = "submit"
+	opWait            = "wait for completions"
+	opRegisterBufRing = "register buffer ring"
+	opBufRingHead     = "ask for the buffer ring's head"
+	opRegisterBuffers = "register buffers"
+	opRegisterFiles   = "register files"
+)
+
+// threadBound lists the calls to which the kernel answers EEXIST when they
+// come from another thread than the single issuer.
+var threadBound = map[string]bool{
+	opSubmit: true, opWait: true, opBufRingHead: true, opEnable: true,
+}
+
+// hint explains an errno that has a usual reason outside the program.
+func hint(op string, errno syscall.Errno) string {
+	switch {
+	case errno == syscall.EPERM && op == opOpen:
+		return permissionHint()
+	case errno == syscall.ENOMEM:
+		return "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK"
+	case errno == syscall.ENOSYS:
+		return "this system, or this build without cgo, has no io_uring"
+	case errno == syscall.EEXIST && threadBound[op]:
+		return ErrWrongThread.Error()
+	case errno == syscall.EEXIST && op == opRegisterBufRing:
+		return "the buffer group is in use on this ring"
+	case errno == syscall.EBUSY && (op == opSubmit || op == opWait):
+		return "the completion queue has overflowed: handle completions, then submit again"
+	case errno == cgo.EBadR:
+		return "the kernel had no memory for a completion and dropped it"
+	}
+	return ""
+}
+
+func permissionHint() string {
+	const seccomp = "a seccomp profile forbids io_uring; container engines do by default"
+	b, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled")
+	switch value := strings.TrimSpace(string(b)); {
+	case err != nil || value == "0":
+		return seccomp
+	case value == "1":
+		return "kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN or the group kernel.io_uring_group may use io_uring"
+	default:
+		return fmt.Sprintf("kernel.io_uring_disabled is %s: io_uring is off for everyone; sysctl kernel.io_uring_disabled=0 turns it on", value)
+	}
+}

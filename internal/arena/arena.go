@@ -1,0 +1,31 @@
+// Package arena maps memory outside the Go heap. The collector neither moves,
+// scans nor frees it, so its addresses may be given to the kernel for as long
+// as it is mapped.
+package arena
+
+import "unsafe"
+
+// A Mapping is one anonymous, zeroed mapping.
+type Mapping struct {
+	mem  []byte
+	huge bool
+}
+
+// Bytes returns the memory. It must not be touched after Unmap.
+func (m *Mapping) Bytes() []byte { return m.mem }
+
+// Huge says whether the mapping consists of huge pages.
+func (m *Mapping) Huge() bool { return m.huge }
+
+// Len returns the length in bytes.
+func (m *Mapping) Len() int { return len(m.mem) }
+
+// Pointer returns the start of the memory.
+func (m *Mapping) Pointer() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(m.mem)) }
+
+// Addr returns the address of the first byte, for the kernel.
+func (m *Mapping) Addr() uint64 { return Addr(m.mem) }
+
+// Addr returns the address of the first byte of p, for the kernel. The caller
+// sees to it that p outlives the kernel's use of it.
+func Addr(p []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))) }

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package arena
+
+import "syscall"
+
+// Map fails: there is no io_uring here to map memory for.
+func Map(int, bool) (*Mapping, error) { return nil, syscall.ENOSYS }
+
+// Unmap does nothing.
+func (m *Mapping) Unmap() error { return nil }

@@ -1,0 +1,92 @@
+// Package feature finds out what the kernel can do by trying it.
+package feature
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// ErrNotSupported is what every [MissingError] matches.
+var ErrNotSupported = errors.New("not supported")
+
+// A MissingError names something the kernel, or the library, lacks.
+type MissingError struct {
+	Feature string         // as in the documentation, such as "send bundles"
+	Since   kernel.Version // the first mainline kernel that has it
+	Cause   error          // what the kernel answered, or why it was switched off; may be nil
+}
+
+// Error names the feature and what has it.
+func (e *MissingError) Error() string {
+	s := fmt.Sprintf("uring: %s not supported (needs Linux %s or later)", e.Feature, e.Since)
+	if e.Cause != nil && e.Cause != ErrNotSupported {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+// Is makes errors.Is(err, ErrNotSupported) true.
+func (e *MissingError) Is(target error) bool { return target == ErrNotSupported }
+
+// Unwrap returns the cause.
+func (e *MissingError) Unwrap() error { return e.Cause }
+
+// A Probe finds out once whether the kernel has a feature.
+type Probe struct {
+	Name  string
+	Since kernel.Version
+	// Try uses the feature. nil means yes, an error that wraps
+	// ErrNotSupported means no, and any other that it could not be told.
+	Try func() error
+
+	mu      sync.Mutex
+	done    bool
+	verdict error
+}
+
+// Check returns nil if the kernel has the feature, a *MissingError if it has
+// not, and another error if that could not be found out. Only the first two
+// are remembered.
+func (p *Probe) Check() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.done {
+		return p.verdict
+	}
+	err := p.try()
+	switch {
+	case err == nil:
+		p.done = true
+	case errors.Is(err, ErrNotSupported):
+		p.done, p.verdict = true, &MissingError{Feature: p.Name, Since: p.Since, Cause: err}
+	default:
+		return fmt.Errorf("uring: could not find out whether the kernel has %s: %w", p.Name, err)
+	}
+	return p.verdict
+}
+
+func (p *Probe) try() error {
+	if forcedOff(p.Name) {
+		return errForced
+	}
+	return p.Try()
+}
+
+var errForced = fmt.Errorf("%w: switched off by URING_WITHOUT", ErrNotSupported)
+
+// forcedOff lets a new kernel take an old kernel's paths:
+//
+//	URING_WITHOUT="send bundles,incremental buffers" go test ./...
+func forcedOff(name string) bool {
+	for n := range strings.SplitSeq(os.Getenv("URING_WITHOUT"), ",") {
+		if strings.TrimSpace(n) == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,151 @@
+// Package testutil is what the tests of this module share.
+package testutil
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/uring-go/uring/internal/feature"
+	"github.com/uring-go/uring/internal/kernel"
+	"github.com/uring-go/uring/internal/live"
+)
+
+// Need skips the test if the running kernel lacks what check asks for. It
+// fails it when check gives no answer, or when the kernel is new enough to
+// have the feature: then the probe is wrong, or the kernel is.
+func Need(tb testing.TB, check func() error) {
+	tb.Helper()
+	err := check()
+	if err == nil {
+		return
+	}
+	var missing *feature.MissingError
+	if !errors.As(err, &missing) {
+		tb.Fatalf("probe gave no answer: %v", err)
+	}
+	if os.Getenv("URING_WITHOUT") == "" {
+		if running, verr := kernel.Running(); verr == nil && !running.Less(missing.Since) {
+			tb.Fatalf("running Linux %v, yet: %v", running, err)
+		}
+	}
+	tb.Skip(err)
+}
+
+// Main runs the tests and fails if they leave anything open.
+func Main(m *testing.M) {
+	live.Trace()
+	before := openFiles()
+	code := m.Run()
+	if left := live.Report(); left != "" {
+		fmt.Fprintln(os.Stderr, left)
+		code = 1
+	}
+	if after := openFiles(); code == 0 && after > before {
+		fmt.Fprintf(os.Stderr, "%d descriptors were open before the tests, %d are after\n", before, after)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// openFiles counts the process's descriptors, leaving out those that the Go
+// runtime opens for its poller on first use.
+func openFiles() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, e := range entries {
+		target, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err == nil && target != "anon_inode:[eventpoll]" && target != "anon_inode:[eventfd]" {
+			n++
+		}
+	}
+	return n
+}
+
+// UnixPair returns a connected pair of UNIX sockets of the given type, such as
+// syscall.SOCK_STREAM. They are closed when the test ends.
+func UnixPair(tb testing.TB, typ int) (a, b int) {
+	tb.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, typ|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { syscall.Close(fds[0]); syscall.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+// TCPPair returns both ends of a TCP connection on loopback, with Nagle's
+// algorithm off. They are closed when the test ends.
+func TCPPair(tb testing.TB) (client, server int) {
+	tb.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer c.Close()
+	s, err := l.Accept()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer s.Close()
+	return dup(tb, c.(*net.TCPConn)), dup(tb, s.(*net.TCPConn))
+}
+
+// UDPPair returns two UDP sockets on loopback, connected to each other. They
+// are closed when the test ends.
+func UDPPair(tb testing.TB) (a, b int) {
+	tb.Helper()
+	fds := [2]int{}
+	var addrs [2]syscall.Sockaddr
+	for i := range fds {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { syscall.Close(fd) })
+		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+			tb.Fatal(err)
+		}
+		fds[i] = fd
+		if addrs[i], err = syscall.Getsockname(fd); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	for i, fd := range fds {
+		if err := syscall.Connect(fd, addrs[1-i]); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return fds[0], fds[1]
+}
+
+// dup returns a blocking duplicate of the connection's descriptor.
+func dup(tb testing.TB, c *net.TCPConn) int {
+	tb.Helper()
+	f, err := c.File()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	fd, err := syscall.Dup(int(f.Fd()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	syscall.CloseOnExec(fd)
+	if err := syscall.SetNonblock(fd, false); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { syscall.Close(fd) })
+	return fd
+}

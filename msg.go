@@ -1,0 +1,201 @@
+package uring
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"unsafe"
+
+	"github.com/uring-go/uring/cgo"
+)
+
+// A Sockaddr is a socket address as the kernel has it. The zero value is none.
+type Sockaddr struct {
+	raw [slotSize]byte
+	n   int
+}
+
+// InetAddr returns the socket address of an IPv4 or IPv6 address and port.
+// The zone of an IPv6 address must be a number.
+func InetAddr(ap netip.AddrPort) (Sockaddr, error) {
+	var a Sockaddr
+	addr := ap.Addr()
+	switch {
+	case addr.Is4():
+		binary.NativeEndian.PutUint16(a.raw[0:], cgo.AFInet)
+		b := addr.As4()
+		copy(a.raw[4:], b[:])
+		a.n = 16
+	case addr.Is6():
+		zone, err := zoneIndex(addr.Zone())
+		if err != nil {
+			return Sockaddr{}, err
+		}
+		binary.NativeEndian.PutUint16(a.raw[0:], cgo.AFInet6)
+		b := addr.As16()
+		copy(a.raw[8:], b[:])
+		binary.NativeEndian.PutUint32(a.raw[24:], zone)
+		a.n = 28
+	default:
+		return Sockaddr{}, fmt.Errorf("uring: %v is no address", ap)
+	}
+	binary.BigEndian.PutUint16(a.raw[2:], ap.Port())
+	return a, nil
+}
+
+func zoneIndex(zone string) (uint32, error) {
+	var n uint32
+	if zone == "" {
+		return 0, nil
+	}
+	if _, err := fmt.Sscanf(zone, "%d", &n); err != nil {
+		return 0, fmt.Errorf("uring: zone %q is not the number of an interface", zone)
+	}
+	return n, nil
+}
+
+// UnixAddr returns the socket address of a path; one that starts with @ is in
+// the abstract namespace.
+func UnixAddr(path string) (Sockaddr, error) {
+	var a Sockaddr
+	const most = 107 // sun_path holds 108 bytes, one of them the final 0
+	if path == "" || len(path) > most {
+		return a, fmt.Errorf("uring: path of %d bytes for a UNIX socket, want 1 to %d", len(path), most)
+	}
+	binary.NativeEndian.PutUint16(a.raw[0:], cgo.AFUnix)
+	copy(a.raw[2:], path)
+	a.n = 2 + len(path) + 1
+	if path[0] == '@' {
+		a.raw[2] = 0
+		a.n-- // the name's length counts, no 0 ends it
+	}
+	return a, nil
+}
+
+func (a *Sockaddr) bytes() []byte { return a.raw[:a.n] }
+
+// AddrPort returns the address and port; ok is false if a is not an IPv4 or
+// IPv6 address.
+func (a *Sockaddr) AddrPort() (ap netip.AddrPort, ok bool) { return addrPort(a.bytes()) }
+
+func addrPort(raw []byte) (netip.AddrPort, bool) {
+	if len(raw) < 2 {
+		return netip.AddrPort{}, false
+	}
+	switch family := binary.NativeEndian.Uint16(raw); {
+	case family == cgo.AFInet && len(raw) >= 16:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(raw[4:8])), binary.BigEndian.Uint16(raw[2:])), true
+	case family == cgo.AFInet6 && len(raw) >= 28:
+		addr := netip.AddrFrom16([16]byte(raw[8:24]))
+		if zone := binary.NativeEndian.Uint32(raw[24:]); zone != 0 {
+			addr = addr.WithZone(fmt.Sprint(zone))
+		}
+		return netip.AddrPortFrom(addr, binary.BigEndian.Uint16(raw[2:])), true
+	}
+	return netip.AddrPort{}, false
+}
+
+// A Msg is a message to send or room for one to receive: parts of memory, a
+// socket address and control data. It must stay as it is while a request uses
+// it.
+type Msg struct {
+	hdr     cgo.Msghdr
+	iov     []cgo.Iovec
+	parts   [][]byte
+	addr    Sockaddr
+	control []byte
+}
+
+// NewMsg returns a message of the given parts. Their memory stays in use.
+func NewMsg(parts ...[]byte) *Msg {
+	m := &Msg{}
+	m.SetParts(parts...)
+	return m
+}
+
+// SetParts replaces the parts.
+func (m *Msg) SetParts(parts ...[]byte) {
+	m.parts = append(m.parts[:0], parts...)
+	m.iov = m.iov[:0]
+	for _, p := range parts {
+		m.iov = append(m.iov, cgo.Iovec{Base: unsafe.Pointer(unsafe.SliceData(p)), Len: uint64(len(p))})
+	}
+	m.hdr.Iov = unsafe.Pointer(unsafe.SliceData(m.iov))
+	m.hdr.IovLen = uint64(len(m.iov))
+}
+
+// SetAddr sets where the message goes.
+func (m *Msg) SetAddr(a Sockaddr) {
+	m.addr = a
+	m.hdr.Name = unsafe.Pointer(&m.addr.raw)
+	m.hdr.NameLen = uint32(a.n)
+}
+
+// WantAddr makes room for the source address of a received message.
+func (m *Msg) WantAddr() {
+	m.hdr.Name = unsafe.Pointer(&m.addr.raw)
+	m.hdr.NameLen = slotSize
+}
+
+// Addr returns the source address of a received message.
+func (m *Msg) Addr() Sockaddr {
+	a := m.addr
+	a.n = min(int(m.hdr.NameLen), len(a.raw))
+	return a
+}
+
+// SetControl sets the control data to send, or the room for it.
+func (m *Msg) SetControl(p []byte) {
+	m.control = p
+	m.hdr.Control = unsafe.Pointer(unsafe.SliceData(p))
+	m.hdr.ControlLen = uint64(len(p))
+}
+
+// Control returns the control data that was received.
+func (m *Msg) Control() []byte { return m.control[:min(int(m.hdr.ControlLen), len(m.control))] }
+
+// Flags returns the flags of a received message, such as MSG_TRUNC.
+func (m *Msg) Flags() int { return int(m.hdr.Flags) }
+
+// A RecvMsg is one message received by [SQE.PrepRecvMsgMultishot]. Its slices
+// are parts of the buffer it was parsed from.
+type RecvMsg struct {
+	Name    []byte // source address, see AddrPort
+	Control []byte
+	Payload []byte
+	Flags   int // MSG_TRUNC, MSG_CTRUNC, …
+	// PayloadLen is how long the message was. It is more than len(Payload) if
+	// the message was cut off.
+	PayloadLen int
+}
+
+// recvMsgHeader is the size of struct io_uring_recvmsg_out.
+const recvMsgHeader = 16
+
+// overhead is how many bytes of a buffer come before the payload.
+func (m *Msg) overhead() int {
+	return recvMsgHeader + int(m.hdr.NameLen) + int(m.hdr.ControlLen)
+}
+
+// Parse takes a received buffer p apart. m is the message given to
+// [SQE.PrepRecvMsgMultishot]. See io_uring_recvmsg_out(3).
+func (m *Msg) Parse(p []byte) (RecvMsg, error) {
+	if len(p) < m.overhead() {
+		return RecvMsg{}, fmt.Errorf("uring: message of %d bytes, its header alone has %d: %w", len(p), m.overhead(), ErrBadCompletion)
+	}
+	nameLen := int(binary.NativeEndian.Uint32(p[0:]))
+	controlLen := int(binary.NativeEndian.Uint32(p[4:]))
+	name := p[recvMsgHeader:][:m.hdr.NameLen]
+	control := p[recvMsgHeader+m.hdr.NameLen:][:m.hdr.ControlLen]
+	return RecvMsg{
+		Name:       name[:min(nameLen, len(name))],
+		Control:    control[:min(controlLen, len(control))],
+		Payload:    p[m.overhead():],
+		PayloadLen: int(binary.NativeEndian.Uint32(p[8:])),
+		Flags:      int(binary.NativeEndian.Uint32(p[12:])),
+	}, nil
+}
+
+// AddrPort returns where the message came from; ok is false if Name is not an
+// IPv4 or IPv6 address.
+func (m RecvMsg) AddrPort() (ap netip.AddrPort, ok bool) { return addrPort(m.Name) }

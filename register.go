@@ -1,0 +1,154 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/uring-go/uring/cgo"
+)
+
+// registrar is the part of [driver] that registers things with the ring.
+type registrar interface {
+	RegisterRingFD() int
+	UnregisterRingFD() int
+	RegisterBufRing(mem unsafe.Pointer, entries, group, flags, minLeft uint32) int
+	UnregisterBufRing(group uint32) int
+	BufRingHead(group uint32) int
+	RegisterBuffersSparse(n uint32) int
+	UpdateBuffer(index uint32, addr, n uint64) int
+	UnregisterBuffers() int
+	RegisterFilesSparse(n uint32) int
+	UpdateFiles(off uint32, fds []int32) int
+	UnregisterFiles() int
+	RegisterFileAllocRange(off, n uint32) int
+	RegisterEventFD(fd int, async bool) int
+	UnregisterEventFD() int
+	RegisterNAPI(busyPollUsec uint32, prefer bool) int
+	UnregisterNAPI() int
+	Probe(ops []uint8) int
+}
+
+var _ driver = (*cgo.Ring)(nil)
+
+// RegisterRingFD lets the calling thread enter the kernel for this ring a
+// little faster. Only on a goroutine locked to its thread, as in [Serve]: the
+// registration belongs to the thread. Linux 5.18. See
+// io_uring_register_ring_fd(3).
+func (r *Ring) RegisterRingFD() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	return check("register the ring's descriptor", r.drv.RegisterRingFD())
+}
+
+// UnregisterRingFD undoes [Ring.RegisterRingFD], on the same thread.
+func (r *Ring) UnregisterRingFD() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	return check("unregister the ring's descriptor", r.drv.UnregisterRingFD())
+}
+
+// RegisterFiles gives the ring a table of n direct descriptors, all empty.
+// Requests fill slots ([SQE.PrepAcceptDirect], [SQE.PrepSocketDirect]), and so
+// does [Ring.UpdateFile]. n is bounded by RLIMIT_NOFILE. Linux 5.19. See
+// io_uring_register_files_sparse(3).
+func (r *Ring) RegisterFiles(n int) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if n < 1 {
+		return fmt.Errorf("uring: RegisterFiles: %d slots, want at least 1", n)
+	}
+	err := check(opRegisterFiles, r.drv.RegisterFilesSparse(uint32(n)))
+	if errors.Is(err, syscall.EMFILE) {
+		return fmt.Errorf("%w: %d slots are more than RLIMIT_NOFILE allows (ulimit -n)", err, n)
+	}
+	if err == nil {
+		r.files = n
+	}
+	return err
+}
+
+// UpdateFile puts the ordinary descriptor fd into a slot of the table of
+// direct descriptors, or empties the slot if fd is -1. The ring keeps the file
+// open by itself: fd may be closed. See io_uring_register_files_update(3).
+func (r *Ring) UpdateFile(d Direct, fd int) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if d.Slot() >= r.files {
+		return fmt.Errorf("uring: UpdateFile: no slot %d, RegisterFiles made %d", d.Slot(), r.files)
+	}
+	if fd < -1 || fd > math.MaxInt32 {
+		return fmt.Errorf("uring: UpdateFile: %d is no descriptor", fd)
+	}
+	return check("update files", r.drv.UpdateFiles(d.slot, []int32{int32(fd)}))
+}
+
+// SetFileAllocRange limits the slots that requests with [DirectAlloc] may pick
+// to n slots from first on. Linux 6.0. See io_uring_register_file_alloc_range(3).
+func (r *Ring) SetFileAllocRange(first Direct, n int) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if n < 1 || first.Slot()+n > r.files {
+		return fmt.Errorf("uring: SetFileAllocRange: slots %d to %d, RegisterFiles made %d", first.Slot(), first.Slot()+n-1, r.files)
+	}
+	return check("set the range of direct descriptors", r.drv.RegisterFileAllocRange(first.slot, uint32(n)))
+}
+
+// UnregisterFiles drops the table of direct descriptors. Files in it are
+// closed when the last request that uses them is over.
+func (r *Ring) UnregisterFiles() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	r.files = 0
+	return check("unregister files", r.drv.UnregisterFiles())
+}
+
+// RegisterEventFD makes the ring signal the eventfd for completions; with
+// async only for those that are posted later than their submission. With
+// [SetupDeferTaskrun] the signal comes while the completion still waits for
+// [Ring.Completions] to fetch it, and there may be more signals than
+// completions. See io_uring_register_eventfd(3).
+func (r *Ring) RegisterEventFD(fd int, async bool) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	return check("register an eventfd", r.drv.RegisterEventFD(fd, async))
+}
+
+// UnregisterEventFD undoes [Ring.RegisterEventFD].
+func (r *Ring) UnregisterEventFD() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	return check("unregister the eventfd", r.drv.UnregisterEventFD())
+}
+
+// RegisterNAPI makes waits on the ring poll the network device for up to
+// busyPoll before they sleep; prefer turns interrupts off meanwhile. It needs
+// a device that supports it. Linux 6.9. See io_uring_register_napi(3).
+func (r *Ring) RegisterNAPI(busyPoll time.Duration, prefer bool) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if us := busyPoll.Microseconds(); us < 0 || us > math.MaxUint32 {
+		return fmt.Errorf("uring: RegisterNAPI: %v is out of range", busyPoll)
+	}
+	return check("register busy polling", r.drv.RegisterNAPI(uint32(busyPoll.Microseconds()), prefer))
+}
+
+// UnregisterNAPI undoes [Ring.RegisterNAPI].
+func (r *Ring) UnregisterNAPI() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	return check("unregister busy polling", r.drv.UnregisterNAPI())
+}

@@ -1,0 +1,62 @@
+package uring
+
+import "github.com/uring-go/uring/cgo"
+
+// CurrentOffset makes a read or write use and move the file's own position.
+const CurrentOffset = ^uint64(0)
+
+// PrepRead reads into p from off, or from the current position with
+// [CurrentOffset], which is also right for what has no positions. p must stay
+// reachable, and untouched, until the completion. See io_uring_prep_read(3).
+func (s SQE) PrepRead(fd FD, p []byte, off uint64) {
+	s.prep(cgo.OpRead, fd, address(p), uint32(len(p)), off)
+}
+
+// PrepWrite writes p at off. p must stay reachable, and unchanged, until the
+// completion. See io_uring_prep_write(3).
+func (s SQE) PrepWrite(fd FD, p []byte, off uint64) {
+	s.prep(cgo.OpWrite, fd, address(p), uint32(len(p)), off)
+}
+
+// PrepReadFixed is [SQE.PrepRead] into a part p of a registered buffer. See
+// io_uring_prep_read_fixed(3).
+func (s SQE) PrepReadFixed(fd FD, b RegBuf, p []byte, off uint64) error {
+	return s.prepFixed(cgo.OpReadFixed, fd, b, p, off)
+}
+
+// PrepWriteFixed is [SQE.PrepWrite] from a part p of a registered buffer. See
+// io_uring_prep_write_fixed(3).
+func (s SQE) PrepWriteFixed(fd FD, b RegBuf, p []byte, off uint64) error {
+	return s.prepFixed(cgo.OpWriteFixed, fd, b, p, off)
+}
+
+func (s SQE) prepFixed(op uint8, fd FD, b RegBuf, p []byte, off uint64) error {
+	if err := b.check(p); err != nil {
+		return s.refuse(err)
+	}
+	s.prep(op, fd, address(p), uint32(len(p)), off)
+	s.BufIndex = b.index
+	return nil
+}
+
+// PrepClose closes an ordinary descriptor. See io_uring_prep_close(3).
+func (s SQE) PrepClose(fd int) { s.prep(cgo.OpClose, FD(fd), 0, 0, 0) }
+
+// PrepCloseDirect empties a slot of the ring's table of direct descriptors.
+// See io_uring_prep_close_direct(3).
+func (s SQE) PrepCloseDirect(d Direct) {
+	s.prep(cgo.OpClose, 0, 0, 0, 0)
+	s.FileIndex = d.fileIndex()
+}
+
+// DirectAlloc, in place of a slot, lets the kernel pick a free one; it is the
+// request's result. Linux 5.19, or 6.0 for PrepMsgRingFD.
+var DirectAlloc = Direct{cgo.FileIndexAlloc}
+
+// fileIndex is how an entry names a slot to fill: 0 means none.
+func (d Direct) fileIndex() uint32 {
+	if d == DirectAlloc {
+		return cgo.FileIndexAlloc
+	}
+	return d.slot + 1
+}

@@ -1,0 +1,266 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/arena"
+)
+
+// IOFlags change how the kernel carries out a send or receive. They go into
+// sqe->ioprio; MSG_ flags are another set.
+type IOFlags uint16
+
+// The I/O flags.
+const (
+	// PollFirst waits for the socket before the first try. A receive with
+	// provided buffers then also waits when the buffers are used up, instead
+	// of failing with ENOBUFS at once. Linux 5.19.
+	PollFirst IOFlags = cgo.RecvSendPollFirst
+	// Bundle lets one completion cover as many provided buffers as it takes.
+	// Linux 6.10.
+	Bundle IOFlags = cgo.RecvSendBundle
+	// ReportUsage makes the notification of a zero-copy send say whether the
+	// data was copied: [CQE.Copied]. Linux 6.2.
+	ReportUsage IOFlags = cgo.SendZCReportUsage
+)
+
+// PrepSocket opens a socket. The result is its descriptor. Linux 5.19. See
+// io_uring_prep_socket(3).
+func (s SQE) PrepSocket(domain, typ, protocol int) {
+	s.prep(cgo.OpSocket, FD(domain), 0, uint32(protocol), uint64(typ))
+}
+
+// PrepSocketDirect opens a socket in slot d of the table of direct
+// descriptors. With [DirectAlloc] the result is the slot. SOCK_CLOEXEC means
+// nothing there and is refused by the kernel. See io_uring_prep_socket_direct(3).
+func (s SQE) PrepSocketDirect(domain, typ, protocol int, d Direct) {
+	s.PrepSocket(domain, typ, protocol)
+	s.FileIndex = d.fileIndex()
+}
+
+// PrepConnect connects a socket. The address is copied. See
+// io_uring_prep_connect(3).
+func (s SQE) PrepConnect(fd FD, addr Sockaddr) {
+	m := s.slotMemory()
+	n := copy(m, addr.bytes())
+	s.prep(cgo.OpConnect, fd, arena.Addr(m), 0, uint64(n))
+}
+
+// PrepAccept accepts a connection; the result is its descriptor. flags are
+// those of accept4(2). See io_uring_prep_accept(3).
+func (s SQE) PrepAccept(fd FD, flags int) {
+	s.prep(cgo.OpAccept, fd, 0, 0, 0)
+	s.OpFlags = uint32(flags)
+}
+
+// PrepAcceptMultishot accepts connections until a completion comes without
+// [CQE.More]. Linux 5.19. See io_uring_prep_multishot_accept(3).
+func (s SQE) PrepAcceptMultishot(fd FD, flags int) {
+	s.PrepAccept(fd, flags)
+	s.IOPrio = cgo.AcceptMultishot
+}
+
+// PrepAcceptDirect accepts a connection into slot d of the table of direct
+// descriptors. With [DirectAlloc] the result is the slot. SOCK_CLOEXEC means
+// nothing there and is refused by the kernel. See io_uring_prep_accept_direct(3).
+func (s SQE) PrepAcceptDirect(fd FD, flags int, d Direct) {
+	s.PrepAccept(fd, flags)
+	s.FileIndex = d.fileIndex()
+}
+
+// PrepAcceptMultishotDirect accepts connections into slots that the kernel
+// picks; each result is one. See io_uring_prep_multishot_accept_direct(3).
+func (s SQE) PrepAcceptMultishotDirect(fd FD, flags int) {
+	s.PrepAcceptMultishot(fd, flags)
+	s.FileIndex = cgo.FileIndexAlloc
+}
+
+// PrepShutdown shuts down one or both directions of a connection. See
+// io_uring_prep_shutdown(3).
+func (s SQE) PrepShutdown(fd FD, how int) {
+	s.prep(cgo.OpShutdown, fd, 0, uint32(how), 0)
+}
+
+// PrepRecv receives into p, which must stay reachable, and untouched, until
+// the completion. See io_uring_prep_recv(3).
+func (s SQE) PrepRecv(fd FD, p []byte, msgFlags int) {
+	s.prep(cgo.OpRecv, fd, address(p), uint32(len(p)), 0)
+	s.OpFlags = uint32(msgFlags)
+}
+
+// PrepSend sends p, which must stay reachable, and unchanged, until the
+// completion. The result may be short; with MSG_WAITALL the kernel goes on by
+// itself. See io_uring_prep_send(3).
+func (s SQE) PrepSend(fd FD, p []byte, msgFlags int) {
+	s.prep(cgo.OpSend, fd, address(p), uint32(len(p)), 0)
+	s.OpFlags = uint32(msgFlags)
+}
+
+// PrepSendMsg sends m, which must stay as it is until the completion. See
+// io_uring_prep_sendmsg(3).
+func (s SQE) PrepSendMsg(fd FD, m *Msg, msgFlags int) { s.prepMsg(cgo.OpSendMsg, fd, m, msgFlags) }
+
+// PrepRecvMsg receives into m, which must stay as it is until the completion.
+// See io_uring_prep_recvmsg(3).
+func (s SQE) PrepRecvMsg(fd FD, m *Msg, msgFlags int) { s.prepMsg(cgo.OpRecvMsg, fd, m, msgFlags) }
+
+func (s SQE) prepMsg(op uint8, fd FD, m *Msg, msgFlags int) {
+	if neverOn {
+		heap = m
+	}
+	s.prep(op, fd, uint64(uintptr(unsafe.Pointer(&m.hdr))), 1, 0)
+	s.OpFlags = uint32(msgFlags)
+}
+
+// PrepRecvProvided receives once, into a buffer that the kernel picks from br.
+// n is the most bytes to take, 0 for all that the buffer has room for. With
+// [Bundle] the completion covers several buffers, and n must be 0, as the
+// kernel would not keep to it. Hand the completion to [BufRing.Consume] or
+// [BufRing.Segments]. Linux 5.19, with Bundle 6.10. See io_uring_prep_recv(3)
+// and io_uring_provided_buffers(7).
+func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOFlags) error {
+	if n < 0 || int64(n) > math.MaxInt32 {
+		return s.refuse(fmt.Errorf("uring: receive of %d bytes", n))
+	}
+	if flags&Bundle != 0 && n != 0 {
+		return s.refuse(errors.New("uring: a length does not limit a receive bundle: use 0"))
+	}
+	if err := br.checkRecv(s.ring, fd, msgFlags, flags); err != nil {
+		return s.refuse(err)
+	}
+	s.prep(cgo.OpRecv, fd, 0, uint32(n), 0)
+	s.selectBuffer(br, msgFlags, flags)
+	return nil
+}
+
+// PrepRecvMultishot receives again and again, each time into buffers that the
+// kernel picks from br, until a completion comes without [CQE.More]: at the
+// end of the stream, on an error, when br is used up, or when the completion
+// queue was full. In all but the first two cases prepare another. With [Bundle]
+// a completion covers several buffers. Hand every completion to
+// [BufRing.Consume] or [BufRing.Segments]. Linux 6.0, with Bundle 6.10. See
+// io_uring_prep_recv_multishot(3).
+func (s SQE) PrepRecvMultishot(fd FD, br *BufRing, flags IOFlags) error {
+	if err := br.checkRecv(s.ring, fd, 0, flags); err != nil {
+		return s.refuse(err)
+	}
+	s.prep(cgo.OpRecv, fd, 0, 0, 0)
+	s.selectBuffer(br, 0, flags|cgo.RecvMultishot)
+	return nil
+}
+
+// PrepRecvMsgMultishot receives messages again and again. Each buffer holds
+// one message with its source address and control data, as many bytes of each
+// as m has room for; [Msg.Parse] takes it apart. m must stay as it is until the
+// last completion. Buffers of an incremental ring need MinLeft large enough for
+// all of it. Linux 6.0. See io_uring_prep_recvmsg_multishot(3).
+func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) error {
+	if err := br.checkRecvMsg(s.ring, m, msgFlags); err != nil {
+		return s.refuse(err)
+	}
+	s.prepMsg(cgo.OpRecvMsg, fd, m, msgFlags)
+	s.selectBuffer(br, msgFlags, cgo.RecvMultishot)
+	return nil
+}
+
+func (s SQE) selectBuffer(br *BufRing, msgFlags int, flags IOFlags) {
+	s.Flags |= cgo.SQEBufferSelect
+	s.BufIndex = br.group
+	s.OpFlags = uint32(msgFlags)
+	s.IOPrio = uint16(flags)
+}
+
+// PrepSendZC sends p without copying it. Two completions follow: the result,
+// with [CQE.More], and when the kernel is done with the memory a notification,
+// see [CQE.Notif]. p must stay reachable, and unchanged, until then. Without
+// More on the first there is no second.
+//
+// UNIX sockets do not support it, and a zero-copy send must not be linked: see
+// [SQE.SetFlags]. Linux 6.0. See io_uring_prep_send_zc(3).
+func (s SQE) PrepSendZC(fd FD, p []byte, msgFlags int, flags IOFlags) error {
+	if err := checkZC(p, flags); err != nil {
+		return s.refuse(err)
+	}
+	s.prep(cgo.OpSendZC, fd, address(p), uint32(len(p)), 0)
+	s.OpFlags = uint32(msgFlags)
+	s.IOPrio = uint16(flags)
+	return nil
+}
+
+// PrepSendZCFixed is [SQE.PrepSendZC] from a part p of a registered buffer,
+// whose pages the kernel need not look up. See io_uring_prep_send_zc_fixed(3).
+func (s SQE) PrepSendZCFixed(fd FD, b RegBuf, p []byte, msgFlags int, flags IOFlags) error {
+	if err := b.check(p); err != nil {
+		return s.refuse(err)
+	}
+	if err := s.PrepSendZC(fd, p, msgFlags, flags); err != nil {
+		return err
+	}
+	s.IOPrio |= cgo.RecvSendFixedBuf
+	s.BufIndex = b.index
+	return nil
+}
+
+// PrepSendMsgZC is [SQE.PrepSendZC] for a message of several parts, at most
+// 1024. m itself may be used again after the first completion. Linux 6.1. See
+// io_uring_prep_sendmsg_zc(3).
+func (s SQE) PrepSendMsgZC(fd FD, m *Msg, msgFlags int, flags IOFlags) error {
+	if err := checkZC(nil, flags); err != nil {
+		return s.refuse(err)
+	}
+	s.prepMsg(cgo.OpSendMsgZC, fd, m, msgFlags)
+	s.IOPrio = uint16(flags)
+	return nil
+}
+
+// PrepSendMsgZCFixed is [SQE.PrepSendMsgZC] for parts that all lie in one
+// registered buffer, none of them empty. Linux 6.15. See
+// io_uring_prep_sendmsg_zc_fixed(3).
+func (s SQE) PrepSendMsgZCFixed(fd FD, b RegBuf, m *Msg, msgFlags int, flags IOFlags) error {
+	for _, p := range m.parts {
+		if len(p) == 0 {
+			return s.refuse(errors.New("uring: an empty part in a message from a registered buffer; leave it out"))
+		}
+		if err := b.check(p); err != nil {
+			return s.refuse(err)
+		}
+	}
+	if err := s.PrepSendMsgZC(fd, m, msgFlags, flags); err != nil {
+		return err
+	}
+	s.IOPrio |= cgo.RecvSendFixedBuf
+	s.BufIndex = b.index
+	return nil
+}
+
+func checkZC(p []byte, flags IOFlags) error {
+	if flags&Bundle != 0 {
+		return errors.New("uring: a zero-copy send takes no provided buffers, and so no Bundle")
+	}
+	if int64(len(p)) > math.MaxInt32 {
+		return fmt.Errorf("uring: send of %d bytes, one request takes at most %d", len(p), math.MaxInt32)
+	}
+	return nil
+}
+
+// checkFlags says what is wrong with adding flags to the request.
+func (s SQE) checkFlags(f SQEFlags) error {
+	zc := s.Opcode == cgo.OpSendZC || s.Opcode == cgo.OpSendMsgZC
+	if zc && f&(Link|HardLink|SkipSuccess) != 0 {
+		return errors.New("uring: Link, HardLink and SkipSuccess do not go with a zero-copy send: its notification would come unannounced")
+	}
+	if f&Async != 0 && s.Flags&cgo.SQEBufferSelect != 0 {
+		br := s.ring.bufRings[s.BufIndex]
+		if br != nil && br.incremental {
+			return errors.New("uring: Async does not go with an incremental buffer ring: the kernel would lose track of the receive point")
+		}
+		if br != nil {
+			br.async = true
+		}
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+package uring
+
+// A Token is a user_data made of three parts: what kind of request it is, the
+// slot of a table that the request belongs to, and a generation that changes
+// whenever the slot gets a new owner, so that a late completion of the
+// previous owner is recognized.
+//
+//	63      56 55            32 31             0
+//	|  kind  |   generation   |      slot      |
+//
+// Using tokens is a convention, not a rule: any 64-bit value but all ones may be
+// the UserData of a request. All ones is reserved by liburing.
+type Token uint64
+
+// MakeToken returns the token of the three parts. Only the low 24 bits of
+// generation count.
+func MakeToken(kind uint8, generation, slot uint32) Token {
+	return Token(kind)<<56 | Token(generation&0xffffff)<<32 | Token(slot)
+}
+
+// Kind returns the kind of request.
+func (t Token) Kind() uint8 { return uint8(t >> 56) }
+
+// Generation returns the 24 bits of generation.
+func (t Token) Generation() uint32 { return uint32(t>>32) & 0xffffff }
+
+// Slot returns the slot.
+func (t Token) Slot() uint32 { return uint32(t) }

@@ -1,0 +1,484 @@
+package uring
+
+import (
+	"errors"
+	"iter"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/feature"
+	"github.com/uring-go/uring/internal/invariant"
+	"github.com/uring-go/uring/internal/live"
+)
+
+// A Ring is one io_uring instance: a queue of requests to the kernel and a
+// queue of their completions.
+//
+// One goroutine at a time may use a Ring; none of its methods lock, and that
+// holds for everything made from it (buffer rings, send queues, segments) too.
+// With [SetupSingleIssuer] that goroutine must also stay on the thread that
+// opened or enabled the ring, see [Serve].
+//
+// Memory that a request points at must stay in place and in use until the
+// request's last completion. See the package documentation.
+type Ring struct {
+	q    *cgo.Queues
+	drv  driver
+	head uint32 // completions before it are handled; published by syncHead
+
+	flags    SetupFlags
+	features uint32
+	closed   bool
+	disabled bool
+	owner    int // thread, known with uring_debug only
+
+	scratch  *arena.Mapping // one slot per submission entry, see slotMemory
+	bufRings map[uint16]*BufRing
+	queues   map[*SendQueue]struct{}
+	unfreed  []*BufRing // closed, but requests may still use their memory
+	unsent   []*BufRing // have returned buffers that the kernel does not know of yet
+	buffers  bufferTable
+	files    int // slots in the table of direct descriptors
+	parked   *parker
+}
+
+// driver is what a Ring asks of liburing. [cgo.Ring] is the real one; tests
+// put a mock in its place for faults that a kernel does not show on demand.
+type driver interface {
+	FD() int
+	Submit() int
+	SubmitAndWait(n uint32) int
+	SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int
+	GetEvents() int
+	Enable() int
+	Exit()
+	SyncCancelAll(nsec int64) int
+	registrar
+}
+
+// New opens a ring. Close it when done.
+//
+// An error that matches [ErrNotSupported] names the flag that the kernel
+// lacks; EPERM and ENOMEM say what to change. Linux 6.1 is the oldest kernel
+// that the package is tested with. See io_uring_queue_init_params(3).
+func New(c Config) (*Ring, error) {
+	c, err := c.normalize()
+	if err != nil {
+		return nil, err
+	}
+	raw, p, rc := open(c)
+	if rc == -int(syscall.EINVAL) {
+		if missing := missingFlag(c); missing != nil {
+			return nil, missing
+		}
+	}
+	if err := check(opOpen, rc); err != nil {
+		return nil, err
+	}
+	r := newRing(&raw.Queues, raw, SetupFlags(p.Flags), p.Features)
+	live.Opened("ring", r)
+	return r, nil
+}
+
+func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring {
+	r := &Ring{
+		q: q, drv: drv, flags: flags, features: features,
+		disabled: flags&SetupRDisabled != 0,
+		bufRings: map[uint16]*BufRing{},
+		queues:   map[*SendQueue]struct{}{},
+	}
+	r.head, _ = q.CQ()
+	if !r.disabled {
+		r.own()
+	}
+	return r
+}
+
+func open(c Config) (*cgo.Ring, cgo.Params, int) {
+	p := cgo.Params{
+		Flags:        uint32(c.Flags),
+		CQEntries:    uint32(c.CQEntries),
+		SQThreadCPU:  uint32(c.SQThreadCPU),
+		SQThreadIdle: uint32(c.SQThreadIdle.Milliseconds()),
+	}
+	if c.CQEntries > 0 {
+		p.Flags |= cgo.SetupCQSize
+	}
+	if c.AttachTo != nil {
+		p.Flags |= cgo.SetupAttachWQ
+		p.WQFD = uint32(c.AttachTo.FD())
+	}
+	raw, rc := cgo.Open(uint32(c.Entries), &p)
+	return raw, p, rc
+}
+
+// missingFlag finds the newest flag without which the kernel opens the ring.
+func missingFlag(c Config) error {
+	for _, s := range setupSince {
+		if c.Flags&s.flag == 0 {
+			continue
+		}
+		c.Flags &^= s.flag
+		if c.check() != nil {
+			continue // not a valid set without it; go on to what needs it
+		}
+		if raw, _, rc := open(c); rc >= 0 {
+			raw.Exit()
+			return &feature.MissingError{Feature: s.name, Since: s.since, Cause: syscall.EINVAL}
+		}
+	}
+	return nil
+}
+
+// Serve opens a ring for a single issuer on a thread of its own, calls fn with
+// it there and closes it. It is the fastest way to use a ring: c.Flags gets
+// [SetupSingleIssuer] and, unless it has SetupSQPoll, [SetupDeferTaskrun].
+//
+// The ring must be used by fn only, in the goroutine that calls it, and not
+// after fn returns. Serve returns what fn returns joined with what Close does.
+func Serve(c Config, fn func(*Ring) error) error {
+	done := make(chan error, 1)
+	go func() {
+		// The kernel binds the ring to the thread that opens it, so lock first.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		done <- serve(c, fn)
+	}()
+	return <-done
+}
+
+func serve(c Config, fn func(*Ring) error) (err error) {
+	c.Flags |= SetupSingleIssuer | SetupSubmitAll
+	if c.Flags&SetupSQPoll == 0 {
+		c.Flags |= SetupDeferTaskrun
+	}
+	r, err := New(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return fn(r)
+}
+
+// Enable starts a ring that was opened with [SetupRDisabled]. With
+// [SetupSingleIssuer] the calling thread becomes the owner. See
+// io_uring_enable_rings(3).
+func (r *Ring) Enable() error {
+	if r.closed {
+		return ErrClosed
+	}
+	if err := check(opEnable, r.drv.Enable()); err != nil {
+		return err
+	}
+	r.disabled = false
+	r.own()
+	return nil
+}
+
+func (r *Ring) own() {
+	if invariant.On {
+		r.owner = cgo.ThreadID()
+	}
+}
+
+// usable returns the error of using the ring in its present state.
+func (r *Ring) usable() error {
+	if r.closed {
+		return ErrClosed
+	}
+	if invariant.On && r.flags&SetupSingleIssuer != 0 && !r.disabled {
+		if tid := cgo.ThreadID(); tid != r.owner {
+			return ErrWrongThread
+		}
+	}
+	return nil
+}
+
+// FD returns the ring's file descriptor, or -1 if it has none. It becomes
+// readable when there are completions. It is closed by Close.
+func (r *Ring) FD() int {
+	if r.closed || r.flags&SetupRegisteredFDOnly != 0 {
+		return -1
+	}
+	return r.drv.FD()
+}
+
+// Flags returns the flags that the ring works with.
+func (r *Ring) Flags() SetupFlags { return r.flags }
+
+// Entries returns the lengths of the submission and the completion queue.
+func (r *Ring) Entries() (sq, cq int) {
+	return int(r.q.SQEntries()), int(r.q.CQEntries())
+}
+
+// NextSQE takes the next free submission entry, all zero: fill it with one of
+// its Prep methods. The kernel sees it when one of the Submit methods is
+// called, and it must not be touched afterwards. The error is [ErrSQFull] when
+// no entry is free. See io_uring_get_sqe(3).
+func (r *Ring) NextSQE() (SQE, error) {
+	if r.closed {
+		return SQE{}, ErrClosed
+	}
+	sqe := r.q.NextSQE()
+	if sqe == nil {
+		return SQE{}, ErrSQFull
+	}
+	return SQE{sqe, r}, nil
+}
+
+// Queued returns how many entries were taken and not yet given to the kernel.
+func (r *Ring) Queued() int {
+	if r.closed {
+		return 0
+	}
+	return int(r.q.SQReady())
+}
+
+// SQSpace returns how many entries are free.
+func (r *Ring) SQSpace() int {
+	if r.closed {
+		return 0
+	}
+	return int(r.q.SQEntries() - r.q.SQReady())
+}
+
+// Ready returns how many completions are waiting to be handled.
+func (r *Ring) Ready() int {
+	if r.closed {
+		return 0
+	}
+	return int(r.ready())
+}
+
+func (r *Ring) ready() uint32 {
+	_, tail := r.q.CQ()
+	return tail - r.head
+}
+
+// Overflowed says that the kernel holds completions for which the completion
+// queue had no room. None is lost: handling completions lets them in.
+func (r *Ring) Overflowed() bool {
+	return !r.closed && r.q.SQFlags()&cgo.SQCQOverflow != 0
+}
+
+// Submit gives the queued entries to the kernel and returns how many it took.
+// Returned buffers go back to it on the way. When it takes fewer than were
+// queued, or fails, the rest stays queued. See io_uring_submit(3).
+func (r *Ring) Submit() (int, error) {
+	if err := r.beforeEnter(); err != nil {
+		return 0, err
+	}
+	for {
+		rc := r.drv.Submit()
+		if rc != -int(syscall.EINTR) {
+			return max(rc, 0), check(opSubmit, rc)
+		}
+	}
+}
+
+// SubmitAndWait submits and waits until n completions are ready, or as many
+// as the completion queue holds. It returns how many entries the kernel took.
+// Signals do not end the wait. See io_uring_submit_and_wait(3).
+func (r *Ring) SubmitAndWait(n int) (int, error) {
+	if err := r.beforeEnter(); err != nil {
+		return 0, err
+	}
+	want := r.wanted(n)
+	submitted := 0
+	for {
+		rc := r.drv.SubmitAndWait(want)
+		if rc > 0 {
+			submitted += rc
+		}
+		if rc < 0 && rc != -int(syscall.EINTR) {
+			return submitted, check(opWait, rc)
+		}
+		// A signal, such as the Go runtime's own, also ends the wait of a call
+		// that submitted something, without an error.
+		if r.ready() >= want {
+			return submitted, nil
+		}
+	}
+}
+
+// SubmitAndWaitTimeout is [Ring.SubmitAndWait] for at most d. When the time is
+// up first, the error is [os.ErrDeadlineExceeded]; what was queued has been
+// submitted all the same. See io_uring_submit_and_wait_timeout(3).
+func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
+	return r.waitTimeout(n, 0, d)
+}
+
+// SubmitAndWaitMin submits and waits until n completions are ready, for at
+// least the time least: after that one completion is enough, and after most it
+// gives up with [os.ErrDeadlineExceeded]. It makes batches under load without
+// holding up a lone request for long. Linux 6.12; older kernels give
+// [ErrNotSupported]. See io_uring_submit_and_wait_min_timeout(3).
+func (r *Ring) SubmitAndWaitMin(n int, least, most time.Duration) (int, error) {
+	if r.features&cgo.FeatMinTimeout == 0 {
+		return 0, HaveMinTimeout()
+	}
+	return r.waitTimeout(n, least, most)
+}
+
+func (r *Ring) waitTimeout(n int, least, most time.Duration) (int, error) {
+	if err := r.beforeEnter(); err != nil {
+		return 0, err
+	}
+	deadline := time.Now().Add(most)
+	want, submitted := r.wanted(n), 0
+	for {
+		rc := r.drv.SubmitAndWaitTimeout(want, max(int64(most), 0), uint32(least.Microseconds()))
+		if rc > 0 {
+			submitted += rc
+		}
+		if rc < 0 && rc != -int(syscall.EINTR) && rc != -int(syscall.ETIME) {
+			return submitted, check(opWait, rc)
+		}
+		most = time.Until(deadline)
+		switch ready := r.ready(); {
+		case ready >= want, least > 0 && ready > 0:
+			return submitted, nil
+		case most <= 0:
+			return submitted, os.ErrDeadlineExceeded
+		}
+	}
+}
+
+// wanted clamps a number of completions to what the queue can hold; nothing
+// is gained by waiting for more.
+func (r *Ring) wanted(n int) uint32 {
+	return min(uint32(max(n, 0)), r.q.CQEntries())
+}
+
+// beforeEnter does what must be done before each entry into the kernel: it
+// hands back handled completions and returned buffers.
+func (r *Ring) beforeEnter() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	r.syncHead()
+	if len(r.unsent) > 0 {
+		r.publishBuffers()
+	}
+	return nil
+}
+
+func (r *Ring) publishBuffers() {
+	for i, b := range r.unsent {
+		b.publish()
+		r.unsent[i] = nil
+	}
+	r.unsent = r.unsent[:0]
+}
+
+func (r *Ring) syncHead() {
+	if head, _ := r.q.CQ(); head != r.head {
+		r.q.SetCQHead(r.head)
+	}
+}
+
+// Wait takes the next completion, waiting for it if need be; before it waits
+// it submits what is queued. It is for simple programs: loops are better off
+// with [Ring.SubmitAndWait] and [Ring.Completions]. See io_uring_wait_cqe(3).
+func (r *Ring) Wait() (CQE, error) {
+	if err := r.usable(); err != nil {
+		return CQE{}, err
+	}
+	for {
+		for c := range r.Completions() {
+			return c, nil
+		}
+		if _, err := r.SubmitAndWait(1); err != nil {
+			return CQE{}, err
+		}
+	}
+}
+
+// Completions yields the completions that are ready and takes each from the
+// queue as it is yielded; those after a break stay. Calls that enter the
+// kernel are allowed in the loop. Completions never waits, but it enters the
+// kernel for what is ready there only: completion work put off by
+// [SetupDeferTaskrun] or [SetupCoopTaskrun], and completions that had
+// overflowed.
+func (r *Ring) Completions() iter.Seq[CQE] {
+	return func(yield func(CQE) bool) {
+		if r.closed || !r.pull() {
+			return
+		}
+		for {
+			_, tail := r.q.CQ()
+			for r.head != tail {
+				e, next, ok := r.q.CQE(r.head)
+				r.head = next
+				if ok && !yield(CQE(e)) {
+					return
+				}
+				if r.closed {
+					return
+				}
+			}
+			r.syncHead()
+			if !r.Overflowed() || !r.getEvents() {
+				return
+			}
+		}
+	}
+}
+
+// pull lets completions into an empty queue that wait in the kernel. It
+// returns false if there are none.
+func (r *Ring) pull() bool {
+	if r.ready() > 0 {
+		return true
+	}
+	const waiting = cgo.SQTaskrun | cgo.SQCQOverflow
+	if r.q.SQFlags()&waiting == 0 && r.flags&SetupIOPoll == 0 {
+		return false
+	}
+	return r.getEvents()
+}
+
+// getEvents enters the kernel for completions and says whether there are any.
+// An error shows again, and is reported, at the next submit or wait.
+func (r *Ring) getEvents() bool {
+	r.syncHead()
+	r.drv.GetEvents()
+	return r.ready() > 0
+}
+
+// Peek copies ready completions to dst and returns their number. They stay in
+// the queue until [Ring.Advance]. See io_uring_peek_batch_cqe(3).
+func (r *Ring) Peek(dst []CQE) int {
+	if r.closed || !r.pull() {
+		return 0
+	}
+	n := 0
+	_, tail := r.q.CQ()
+	for i := r.head; i != tail && n < len(dst); {
+		e, next, ok := r.q.CQE(i)
+		if i = next; ok {
+			dst[n] = CQE(e)
+			n++
+		}
+	}
+	return n
+}
+
+// Advance takes n completions that [Ring.Peek] showed from the queue. See
+// io_uring_cq_advance(3).
+func (r *Ring) Advance(n int) {
+	if r.closed {
+		return
+	}
+	for _, tail := r.q.CQ(); n > 0 && r.head != tail; {
+		_, next, ok := r.q.CQE(r.head)
+		if r.head = next; ok {
+			n--
+		}
+	}
+	r.syncHead()
+}

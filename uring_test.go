@@ -1,0 +1,9 @@
+package uring
+
+import (
+	"testing"
+
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+func TestMain(m *testing.M) { testutil.Main(m) }
