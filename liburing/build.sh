@@ -32,11 +32,12 @@ main() {
 		esac
 	done
 	[ -n "$(pins)" ] || die "PIN does not list version $want"
-	[ ! -e "$prefix" ] || [ -e "$prefix/STAMP" ] ||
+	[ "$prefix" = "$here/build" ] || [ ! -e "$prefix" ] || [ -e "$prefix/STAMP" ] ||
 		die "$prefix exists and was not made by this script: name another folder, or remove it"
 	mkdir -p "$state" "$here/src"
+	exec 9>"$state/lock" && flock 9 # two at once take turns
 
-	if [ -n "${LIBURING_SRC:-}" ]; then
+	if [ -n "${LIBURING_SRC:-}" ] && [ -z "$want" ]; then
 		build_local
 	elif already_built; then
 		say "$prefix has $(stamp), nothing to do"
@@ -53,7 +54,7 @@ already_built() {
 	stamp=$(stamp) || return 1
 	# A library the user built from their own tree stays until `make clean`.
 	[ -z "$want" ] && [[ $stamp == *" from-LIBURING_SRC "* ]] && return
-	pins | grep -qxF "$stamp"
+	[ "$prefix/STAMP" -nt "$here/PIN" ] && [ "$prefix/STAMP" -nt "$here/build.sh" ] && pins | grep -qxF "$stamp"
 }
 
 build_pinned() {
@@ -110,7 +111,8 @@ check() {
 }
 
 unpack() {
-	rm -rf "$2" && mkdir "$2"
+	rm -rf "$2"
+	mkdir "$2"
 	tar -xf "$1" -C "$2" --strip-components=1 --no-same-owner
 }
 
@@ -118,7 +120,8 @@ build_local() {
 	local tree=$here/src/local version
 	[ -f "$LIBURING_SRC/src/include/liburing.h" ] ||
 		die "LIBURING_SRC=$LIBURING_SRC is not a liburing source tree (no src/include/liburing.h)"
-	rm -rf "$tree" && mkdir "$tree"
+	rm -rf "$tree"
+	mkdir "$tree"
 	tar -C "$LIBURING_SRC" --exclude=./.git -cf - . | tar -C "$tree" -xf - --no-same-owner
 	make -C "$tree/src" clean >/dev/null 2>&1 || true # objects of another configuration
 	rm -f "$tree"/config-host.*
@@ -140,21 +143,24 @@ compile() {
 # install_as TREE STAMP: the result appears under its name in one step, stamp included.
 install_as() {
 	local new=$prefix.new
-	rm -rf "$new" && mkdir -p "$new/include" "$new/lib"
+	rm -rf "$new"
+	mkdir -p "$new/include" "$new/lib"
 	cp -R "$1/src/include/." "$new/include/"
 	cp "$1/src/liburing.a" "$new/lib/"
 	echo "$2" >"$new/STAMP"
-	rm -rf "$prefix" && mv "$new" "$prefix"
+	rm -rf "$prefix"
+	mv "$new" "$prefix"
 	say "$prefix has $2"
 }
 
 # The Go build cache looks at a package's headers but not at a static library: the pin, compiled in, tells it.
 write_cgo_header() {
-	local header=$here/../cgo/liburing_pin_generated.h
-	local text="#define URING_LIBURING_PIN \"$(stamp)\""
+	local header=$here/../cgo/liburing_pin_generated.h text
+	text="#define URING_LIBURING_PIN \"$(stamp)\""
 	[ "$(cat "$header" 2>/dev/null)" = "$text" ] && return
 	mkdir -p "$here/../cgo"
-	echo "$text" >"$header.new" && mv "$header.new" "$header"
+	echo "$text" >"$header.new"
+	mv "$header.new" "$header"
 }
 
 main "$@"

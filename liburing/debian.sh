@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Gets packages of any Debian suite without touching the system's apt. To be sourced by bash, not run.
 #
 # The system's own apt sources are copied with the suite switched, so mirror, keys and proxy stay those the

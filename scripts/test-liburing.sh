@@ -19,7 +19,8 @@ die() { echo "test-liburing: $*" >&2; exit 1; }
 use_package() {
 	local suite=$1 dir=$state/$1-package version
 	debian_open "$dir" "$suite" deb
-	rm -rf "$dir/root" "$dir"/*.deb && mkdir "$dir/root"
+	rm -rf "$dir/root" "$dir"/*.deb
+	mkdir "$dir/root"
 	(cd "$dir" && apt-get -c apt.conf download liburing-dev liburing2 linux-libc-dev >download.log 2>&1) ||
 		die "could not get liburing-dev from Debian $suite, see $dir/*.log"
 	for package in "$dir"/*.deb; do dpkg -x "$package" "$dir/root"; done
