@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes a minimal Debian image with debootstrap, for machines whose docker reaches no image registry.
-# Mirror, proxy and other download options are those of this machine's apt. Needs root and debootstrap.
+# Mirror, proxy and other download options are those of this machine's apt, and the certificate authorities its owner
+# added come along. Needs root and debootstrap.
 #
 #   scripts/docker-base.sh SUITE IMAGE
 set -euo pipefail
@@ -22,5 +23,7 @@ debootstrap --variant=minbase "$1" "$tree" "$mirror" >"$tree.log" 2>&1 ||
 	die "debootstrap failed, see $tree.log"
 rm "$tree.log"
 apt-config dump | grep -iE '^Acquire::(Check-|https?::)' >"$tree/etc/apt/apt.conf.d/90acquire" || true
+added=/usr/local/share/ca-certificates # read when the package ca-certificates is installed
+[ ! -d $added ] || cp -R $added "$tree/usr/local/share/"
 rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
 tar -C "$tree" -c . | docker import - "$2"
