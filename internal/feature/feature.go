@@ -14,16 +14,31 @@ import (
 // ErrNotSupported is what every [MissingError] matches.
 var ErrNotSupported = errors.New("not supported")
 
+// No is the answer of a Try that found out why the feature is not there.
+func No(why error) error { return no{why} }
+
+type no struct{ why error }
+
+func (n no) Error() string        { return n.why.Error() }
+func (n no) Is(target error) bool { return target == ErrNotSupported }
+func (n no) Unwrap() error        { return n.why }
+
 // A MissingError names something the kernel, or the library, lacks.
 type MissingError struct {
 	Feature string         // as in the documentation, such as "send bundles"
 	Since   kernel.Version // the first mainline kernel that has it
-	Cause   error          // what the kernel answered, or why it was switched off; may be nil
+	// Backports are the first patch levels of older stable kernels that have it.
+	Backports []kernel.Version
+	Cause     error // what the kernel answered, or why it was switched off; may be nil
 }
 
 // Error names the feature and what has it.
 func (e *MissingError) Error() string {
-	s := fmt.Sprintf("uring: %s not supported (needs Linux %s or later)", e.Feature, e.Since)
+	s := fmt.Sprintf("uring: %s not supported (needs Linux %s or later", e.Feature, e.Since)
+	for _, v := range e.Backports {
+		s += ", or " + v.String()
+	}
+	s += ")"
 	if e.Cause != nil && e.Cause != ErrNotSupported {
 		s += ": " + e.Cause.Error()
 	}
@@ -33,6 +48,19 @@ func (e *MissingError) Error() string {
 // Is makes errors.Is(err, ErrNotSupported) true.
 func (e *MissingError) Is(target error) bool { return target == ErrNotSupported }
 
+// Expected says whether kernel v should have the feature.
+func (e *MissingError) Expected(v kernel.Version) bool {
+	if !v.Less(e.Since) {
+		return true
+	}
+	for _, b := range e.Backports {
+		if v.Major == b.Major && v.Minor == b.Minor && !v.Less(b) {
+			return true
+		}
+	}
+	return false
+}
+
 // Unwrap returns the cause.
 func (e *MissingError) Unwrap() error { return e.Cause }
 
@@ -40,6 +68,11 @@ func (e *MissingError) Unwrap() error { return e.Cause }
 type Probe struct {
 	Name  string
 	Since kernel.Version
+	// Backports are the first patch levels of older stable kernels that have
+	// the feature too.
+	Backports []kernel.Version
+	// Advice says what to do where the feature is missing.
+	Advice string
 	// Try uses the feature. nil means yes, an error that wraps
 	// ErrNotSupported means no, and any other that it could not be told.
 	Try func() error
@@ -63,7 +96,7 @@ func (p *Probe) Check() error {
 	case err == nil:
 		p.done = true
 	case errors.Is(err, ErrNotSupported):
-		p.done, p.verdict = true, &MissingError{Feature: p.Name, Since: p.Since, Cause: err}
+		p.done, p.verdict = true, &MissingError{Feature: p.Name, Since: p.Since, Backports: p.Backports, Cause: err}
 	default:
 		return fmt.Errorf("uring: could not find out whether the kernel has %s: %w", p.Name, err)
 	}
@@ -77,7 +110,7 @@ func (p *Probe) try() error {
 	return p.Try()
 }
 
-var errForced = fmt.Errorf("%w: switched off by URING_WITHOUT", ErrNotSupported)
+var errForced = No(errors.New("switched off by URING_WITHOUT"))
 
 // forcedOff lets a new kernel take an old kernel's paths:
 //

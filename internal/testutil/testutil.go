@@ -28,7 +28,7 @@ func Need(tb testing.TB, check func() error) {
 		tb.Fatalf("probe gave no answer: %v", err)
 	}
 	if os.Getenv("URING_WITHOUT") == "" {
-		if running, verr := kernel.Running(); verr == nil && !running.Less(missing.Since) {
+		if running, verr := kernel.Running(); verr == nil && missing.Expected(running) {
 			tb.Fatalf("running Linux %v, yet: %v", running, err)
 		}
 	}

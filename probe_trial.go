@@ -1,0 +1,186 @@
+package uring
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/feature"
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// A trial is a throw-away ring to try a request on, with some memory that the
+// request may use.
+type trial struct {
+	ring    *cgo.Ring
+	setup   cgo.Params
+	mem     *arena.Mapping
+	fds     []int
+	running int // requests whose last completion has not come
+}
+
+const (
+	trialMemory = 64 << 10
+	// trialTime is how long a request may take. Those of a trial take
+	// microseconds; the rest is for a busy machine.
+	trialTime = 2 * time.Second
+)
+
+// onTrial opens a ring with the given setup flags, calls f with it and leaves
+// nothing open.
+func onTrial(flags uint32, f func(*trial) error) error {
+	// Some setup flags bind the ring to the thread that opens it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	t := &trial{setup: cgo.Params{Flags: flags}}
+	var rc int
+	if t.ring, rc = cgo.Open(8, &t.setup); rc < 0 {
+		return check(opOpen, rc)
+	}
+	defer t.close()
+	var err error
+	if t.mem, err = arena.Map(trialMemory, false); err != nil {
+		return fmt.Errorf("uring: map memory: %w", err)
+	}
+	return f(t)
+}
+
+// close ends what still runs. Memory that a request may still use is not
+// unmapped, as something else would get its address.
+func (t *trial) close() {
+	if t.running > 0 {
+		t.ring.SyncCancelAll(int64(trialTime))
+	}
+	for _, fd := range t.fds {
+		cgo.CloseFD(fd)
+	}
+	for t.running > 0 {
+		if _, err := t.next(); err != nil {
+			break
+		}
+	}
+	t.ring.Exit()
+	if t.running == 0 && t.mem != nil {
+		_ = t.mem.Unmap()
+	}
+}
+
+// start submits a request.
+func (t *trial) start(request cgo.SQE) error {
+	sqe := t.ring.NextSQE()
+	if sqe == nil {
+		return ErrSQFull
+	}
+	*sqe = request
+	t.running++
+	for {
+		rc := t.ring.Submit()
+		if rc == -int(syscall.EINTR) {
+			continue
+		}
+		return check(opSubmit, rc)
+	}
+}
+
+// do submits a request and returns its first completion.
+func (t *trial) do(request cgo.SQE) (cgo.CQE, error) {
+	if err := t.start(request); err != nil {
+		return cgo.CQE{}, err
+	}
+	return t.next()
+}
+
+var errNoAnswer = fmt.Errorf("no completion in %v", trialTime)
+
+// next returns the next completion.
+func (t *trial) next() (cgo.CQE, error) {
+	for deadline := time.Now().Add(trialTime); ; {
+		if c, ok := t.peek(); ok {
+			return c, nil
+		}
+		left := time.Until(deadline)
+		if left <= 0 {
+			return cgo.CQE{}, errNoAnswer
+		}
+		rc := t.ring.SubmitAndWaitTimeout(1, int64(left), 0)
+		if rc < 0 && rc != -int(syscall.EINTR) && rc != -int(syscall.ETIME) {
+			return cgo.CQE{}, check(opWait, rc)
+		}
+	}
+}
+
+func (t *trial) peek() (cgo.CQE, bool) {
+	for head, tail := t.ring.CQ(); head != tail; {
+		c, next, ok := t.ring.CQE(head)
+		t.ring.SetCQHead(next)
+		if ok {
+			if c.Flags&cgo.CQEFMore == 0 {
+				t.running--
+			}
+			return c, true
+		}
+		head = next
+	}
+	return cgo.CQE{}, false
+}
+
+// pair returns a pair of connected UNIX sockets.
+func (t *trial) pair() (a, b int32, err error) {
+	fds, rc := cgo.Socketpair(cgo.SockStream)
+	if err := check("make a pair of sockets", rc); err != nil {
+		return -1, -1, err
+	}
+	t.fds = append(t.fds, fds[0], fds[1])
+	return int32(fds[0]), int32(fds[1]), nil
+}
+
+// bytes returns n bytes of the trial's memory from off on, and their address.
+func (t *trial) bytes(off, n int) ([]byte, uint64) {
+	p := t.mem.Bytes()[off : off+n : off+n]
+	return p, arena.Addr(p)
+}
+
+// knows submits a request and says whether the kernel knows it: one that does
+// not answers EINVAL or EOPNOTSUPP, and one that does carries it out, or gives
+// one of the errors in yes.
+func (t *trial) knows(request cgo.SQE, yes ...syscall.Errno) error {
+	c, err := t.do(request)
+	if err != nil {
+		return err
+	}
+	return verdict("try a request", int(c.Res), yes...)
+}
+
+// verdict is the answer that the result of a call or request gives to a probe.
+func verdict(op string, res int, yes ...syscall.Errno) error {
+	switch errno := syscall.Errno(-res); {
+	case res >= 0 || slices.Contains(yes, errno):
+		return nil
+	case errno == syscall.EINVAL || errno == syscall.EOPNOTSUPP:
+		return feature.No(errno)
+	}
+	return check(op, res)
+}
+
+// requestProbe probes by submitting a request that names no file. A kernel
+// that knows everything in it then looks for the file and answers EBADF; one
+// that does not answers EINVAL before that. (A zero-copy send may say EFAULT
+// first when it names a registered buffer, as there is none.)
+func requestProbe(name string, since kernel.Version, advice string, request func(*trial) cgo.SQE) *feature.Probe {
+	return trialProbe(name, since, advice, func(t *trial) error {
+		sqe := request(t)
+		sqe.FD = -1
+		return t.knows(sqe, syscall.EBADF, syscall.EFAULT)
+	})
+}
+
+// trialProbe probes by doing something with a ring.
+func trialProbe(name string, since kernel.Version, advice string, try func(*trial) error) *feature.Probe {
+	return &feature.Probe{Name: name, Since: since, Advice: advice, Try: func() error {
+		return onTrial(0, try)
+	}}
+}
