@@ -85,7 +85,7 @@ func (r *Ring) UnregisterArena(b RegBuf) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	if b.arena == nil || r.buffers.arenas == nil || r.buffers.arenas[b.index] != b.arena {
+	if !r.buffers.holds(b) {
 		return fmt.Errorf("uring: UnregisterArena: buffer %d is not registered with this ring", b.index)
 	}
 	if err := check("unregister buffers", r.drv.UpdateBuffer(uint32(b.index), 0, 0)); err != nil {
@@ -102,6 +102,11 @@ func (t *bufferTable) free() (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// holds says whether b is registered.
+func (t *bufferTable) holds(b RegBuf) bool {
+	return b.arena != nil && t.arenas != nil && t.arenas[b.index] == b.arena
 }
 
 func (t *bufferTable) take(i int, a *Arena) {

@@ -137,7 +137,7 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if r.groupTaken(c.Group) {
+	if _, taken := r.groups[c.Group]; taken {
 		return nil, fmt.Errorf("uring: buffer group %d is in use on this ring", c.Group)
 	}
 	if c.Incremental {
@@ -162,6 +162,7 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 		return nil, err
 	}
 	r.bufRings[c.Group] = b
+	r.groups[c.Group] = struct{}{}
 	live.Opened("buffer ring", b)
 	for bid := range b.bufs {
 		b.returned = append(b.returned, uint16(bid))
@@ -208,18 +209,6 @@ func (r *Ring) registerGroup(entries *arena.Mapping, c BufRingConfig) int {
 		minLeft = uint32(c.MinLeft)
 	}
 	return r.drv.RegisterBufRing(entries.Pointer(), uint32(c.Entries), uint32(c.Group), flags, minLeft)
-}
-
-func (r *Ring) groupTaken(group uint16) bool {
-	if r.bufRings[group] != nil {
-		return true
-	}
-	for q := range r.queues {
-		if q.usesGroup(group) {
-			return true
-		}
-	}
-	return false
 }
 
 // Group returns the buffer group.
@@ -481,6 +470,13 @@ func (w *walk) drop() {
 	}
 }
 
+// discard drops the bytes that c brought.
+func (b *BufRing) discard(c CQE) error {
+	w, err := b.begin(c)
+	w.drop()
+	return err
+}
+
 // retire takes a buffer from the kernel's side of the account.
 func (b *BufRing) retire(bid uint16) {
 	buf := &b.bufs[bid]
@@ -580,6 +576,7 @@ func (b *BufRing) Close() error {
 		return err
 	}
 	delete(b.ring.bufRings, b.group)
+	delete(b.ring.groups, b.group)
 	b.closed = true
 	if !quiet {
 		// A buffer is with a request that has not completed yet, or there is no
@@ -606,12 +603,19 @@ func (b *BufRing) detach() {
 }
 
 func (b *BufRing) free() {
-	if b.reg.arena != nil && !b.ring.closed && b.ring.buffers.arenas != nil && b.ring.buffers.arenas[b.reg.index] == b.arena {
+	if b.ring.buffers.holds(b.reg) {
 		_ = b.ring.UnregisterArena(b.reg)
 	}
 	_ = b.entries.Unmap()
 	_ = b.arena.Close()
 	live.Closed(b)
+}
+
+// keepForever takes the memory out of the count of what must be closed: a
+// zero-copy send may use it after the ring is gone.
+func (b *BufRing) keepForever() {
+	live.Closed(b)
+	live.Closed(b.arena)
 }
 
 // checkRecv says what is wrong with a receive into b.

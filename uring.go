@@ -39,8 +39,11 @@ type Ring struct {
 	scratch  *arena.Mapping // one slot per submission entry, see slotMemory
 	bufRings map[uint16]*BufRing
 	queues   map[*SendQueue]struct{}
-	unfreed  []*BufRing // closed, but requests may still use their memory
-	unsent   []*BufRing // have returned buffers that the kernel does not know of yet
+	groups   map[uint16]struct{} // buffer groups in use
+	freeTop  uint16              // where to look for a group that is not
+	slots    []cgo.Slot          // for filling buffer rings
+	unfreed  []*BufRing          // closed, but requests may still use their memory
+	unsent   []*BufRing          // have returned buffers that the kernel does not know of yet
 	buffers  bufferTable
 	files    int // slots in the table of direct descriptors
 	parked   *parker
@@ -90,6 +93,7 @@ func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring
 		disabled: flags&SetupRDisabled != 0,
 		bufRings: map[uint16]*BufRing{},
 		queues:   map[*SendQueue]struct{}{},
+		groups:   map[uint16]struct{}{},
 	}
 	r.head, _ = q.CQ()
 	if !r.disabled {

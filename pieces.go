@@ -1,0 +1,126 @@
+package uring
+
+import (
+	"github.com/uring-go/uring/internal/arena"
+)
+
+// A piece is memory that waits to be sent: a run of the queue's own memory, or
+// a slice of a buffer ring that goes back to it afterwards.
+type piece struct {
+	addr uint64
+	n    uint32
+	own  uint32   // bytes of the queue's own memory to free with it
+	br   *BufRing // whose buffer it is, or nil
+	bid  uint16
+	reg  int16 // the registered buffer it lies in, or unregistered
+}
+
+const unregistered = -1
+
+// maxPiece bounds what adjacent pieces are merged to.
+const maxPiece = 1 << 30
+
+// pieces is a queue of pieces. Positions count up for ever.
+type pieces struct {
+	ring  []piece // a power of two long
+	free  uint32  // the first piece whose memory is still in use
+	sent  uint32  // the first piece with bytes that were not sent
+	off   uint32  // how many of its bytes were
+	armed uint32  // pieces before it are with the kernel and must not change
+	tail  uint32
+	bytes int // not yet sent
+}
+
+func (q *pieces) at(pos uint32) *piece { return &q.ring[pos&uint32(len(q.ring)-1)] }
+
+// push adds a piece, or lengthens the last one if p follows it in memory. It
+// says whether it merged.
+func (q *pieces) push(p piece) (merged bool) {
+	q.bytes += int(p.n)
+	if q.tail != q.armed {
+		last := q.at(q.tail - 1)
+		if last.addr+uint64(last.n) == p.addr && last.br == p.br && last.bid == p.bid && last.reg == p.reg && last.n+p.n <= maxPiece {
+			last.n += p.n
+			last.own += p.own
+			return true
+		}
+	}
+	if q.tail-q.free == uint32(len(q.ring)) {
+		q.grow()
+	}
+	*q.at(q.tail) = p
+	q.tail++
+	return false
+}
+
+// grow doubles the room. What pieces there can be is bounded by the memory
+// they lie in, so this ends.
+func (q *pieces) grow() {
+	old := *q
+	q.ring = make([]piece, max(2*len(old.ring), 16))
+	for pos := old.free; pos != old.tail; pos++ {
+		*q.at(pos) = *old.at(pos)
+	}
+}
+
+// advance moves the point up to which bytes were sent.
+func (q *pieces) advance(n int) {
+	q.bytes -= n
+	for left := uint32(n); left > 0; {
+		rest := q.at(q.sent).n - q.off
+		if left < rest {
+			q.off += left
+			return
+		}
+		left -= rest
+		q.sent++
+		q.off = 0
+	}
+}
+
+// span returns how many bytes lie between the point up to which bytes were
+// sent and position end.
+func (q *pieces) span(end uint32) int {
+	n := -int(q.off)
+	for pos := q.sent; pos != end; pos++ {
+		n += int(q.at(pos).n)
+	}
+	return max(n, 0)
+}
+
+// outMemory is the queue's own memory, used round and round.
+type outMemory struct {
+	arena    *Arena
+	reg      RegBuf
+	mem      []byte
+	w, r     uint64 // bytes ever written, and ever freed
+	reserved int    // bytes lent by Reserve
+	pad      int    // bytes skipped before them
+}
+
+func (m *outMemory) regIndex() int16 {
+	if m.reg.arena == nil {
+		return unregistered
+	}
+	return int16(m.reg.index)
+}
+
+// room returns the memory that is free behind the last byte written, without
+// wrapping around.
+func (m *outMemory) room() []byte {
+	if len(m.mem) == 0 {
+		return nil
+	}
+	free := uint64(len(m.mem)) - (m.w - m.r)
+	at := m.w % uint64(len(m.mem))
+	return m.mem[at:min(at+free, uint64(len(m.mem)))]
+}
+
+// take makes a piece of the first n bytes of room, after skipping pad bytes.
+func (m *outMemory) take(pad, n int) piece {
+	at := (m.w + uint64(pad)) % uint64(len(m.mem))
+	m.w += uint64(pad + n)
+	return piece{
+		addr: arena.Addr(m.mem) + at, n: uint32(n), own: uint32(pad + n), reg: m.regIndex(),
+	}
+}

@@ -1,0 +1,162 @@
+package uring
+
+import (
+	"fmt"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/live"
+)
+
+// zcState is what a send queue knows of its zero-copy sends. The kernel uses a
+// send's memory until its notification, which may come late, and before that
+// of an earlier send; memory is released in order.
+type zcState struct {
+	gather   bool // one request may take many pieces of a registered buffer
+	ioFlags  uint16
+	flight   bool // the request in flight is a zero-copy send
+	requests []zcRequest
+	begin    uint32 // the oldest request whose notification has not come
+	end      uint32 // where the next one goes
+	copies   int    // notifications in a row that said it was copied
+}
+
+// A zcRequest is a zero-copy send whose notification is still to come, or one
+// behind such.
+type zcRequest struct {
+	gen   uint32
+	first uint32 // position of the first piece it sends
+	done  bool
+}
+
+const (
+	// maxUnnotified bounds the sends whose memory the kernel holds. A peer
+	// that does not read can hold it for ever.
+	maxUnnotified = 64
+	// copiesToChange is how many copies in a row make the queue copy itself,
+	// which is cheaper.
+	copiesToChange = 8
+)
+
+// neverReuse holds memory that the kernel might still send from after its ring
+// is gone: it must not become something else.
+var neverReuse []*Arena
+
+func (z *zcState) open(mode SendMode) {
+	z.requests = make([]zcRequest, maxUnnotified)
+	z.gather = mode == SendZCGather && HaveSendMsgZCFixed() == nil
+	if HaveReportUsage() == nil {
+		z.ioFlags = cgo.SendZCReportUsage
+	}
+}
+
+func (z *zcState) at(i uint32) *zcRequest { return &z.requests[i%maxUnnotified] }
+
+// full says whether no further send may be started.
+func (z *zcState) full() bool { return z.end-z.begin == maxUnnotified }
+
+// first returns the position of the first piece that the kernel still uses.
+func (z *zcState) first() (pos uint32, ok bool) {
+	if z.begin == z.end {
+		return 0, false
+	}
+	return z.at(z.begin).first, true
+}
+
+// Unnotified returns how many zero-copy sends there are whose memory the kernel
+// still uses.
+func (q *SendQueue) Unnotified() int {
+	n := 0
+	for i := q.zc.begin; i != q.zc.end; i++ {
+		if !q.zc.at(i).done {
+			n++
+		}
+	}
+	return n
+}
+
+// prepareZC sends without copying: many pieces that lie in one registered
+// buffer, or the next one alone.
+func (q *SendQueue) prepareZC(s SQE) {
+	first := q.out.at(q.out.sent)
+	reg := first.reg
+	if q.zc.gather && reg != unregistered {
+		q.gather(q.out.tail, func(p *piece) bool { return p.reg == reg })
+		s.prep(cgo.OpSendMsgZC, q.fd, q.message(), 1, 0)
+	} else {
+		s.prep(cgo.OpSendZC, q.fd, first.addr+uint64(q.out.off), first.n-q.out.off, 0)
+		q.flightEnd = q.out.sent + 1
+	}
+	s.OpFlags = sendFlags
+	s.IOPrio = q.zc.ioFlags
+	if reg != unregistered {
+		s.IOPrio |= cgo.RecvSendFixedBuf
+		s.BufIndex = uint16(reg)
+	}
+	*q.zc.at(q.zc.end) = zcRequest{gen: (q.flightGen + 1) & 0xffffff, first: q.out.sent}
+	q.zc.end++
+	q.zc.flight = true
+	q.stats.ZeroCopy++
+}
+
+// result notes that the request in flight has its result; more says that a
+// notification follows.
+func (z *zcState) result(more bool) {
+	z.flight = false
+	if !more {
+		z.at(z.end - 1).done = true
+		z.trim()
+	}
+}
+
+// trim forgets the oldest requests that are done.
+func (z *zcState) trim() {
+	for z.begin != z.end && z.at(z.begin).done {
+		z.begin++
+	}
+}
+
+// notified handles a notification.
+func (q *SendQueue) notified(c CQE) error {
+	gen := c.Token().Generation()
+	for i := q.zc.begin; i != q.zc.end; i++ {
+		r := q.zc.at(i)
+		if r.gen != gen || r.done {
+			continue
+		}
+		r.done = true
+		q.stats.Notifications++
+		q.countCopy(c.Copied())
+		q.zc.trim()
+		q.settle()
+		return nil
+	}
+	return fmt.Errorf("%w: notification for send %d, which is not on its way", ErrBadCompletion, gen)
+}
+
+// countCopy changes over to copying when the kernel copies anyhow, as it does
+// on loopback and with devices that cannot gather.
+func (q *SendQueue) countCopy(copied bool) {
+	if !copied {
+		q.zc.copies = 0
+		return
+	}
+	q.stats.Copied++
+	q.zc.copies++
+	if q.zc.copies >= copiesToChange && !q.cfg.ZCAlways && q.mode.zeroCopy() {
+		q.mode = SendVectored
+	}
+}
+
+// keepForever keeps the memory of sends whose notification never came.
+func (q *SendQueue) keepForever() {
+	if q.own.arena != nil {
+		neverReuse = append(neverReuse, q.own.arena)
+		live.Closed(q.own.arena)
+		q.own.arena = nil
+	}
+	for pos := q.out.free; pos != q.out.tail; pos++ {
+		if br := q.out.at(pos).br; br != nil {
+			br.keepForever()
+		}
+	}
+}
