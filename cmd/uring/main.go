@@ -1,0 +1,103 @@
+// Command uring shows what io_uring can do here, and does it.
+//
+//	uring probe     what the kernel can do, and what to do about the rest
+//
+// "uring -h" lists the commands, "uring command -h" the flags of one.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+)
+
+// A command is one thing that the program does. run gets the arguments behind
+// the name and returns the exit status.
+type command struct {
+	name    string
+	summary string
+	run     func(args []string) int
+}
+
+var commands = []command{
+	{"probe", "show what io_uring can do on this kernel", probe},
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	if len(args) == 0 {
+		usage(os.Stderr)
+		return exitUsage
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		usage(os.Stdout)
+		return 0
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			return c.run(args[1:])
+		}
+	}
+	fmt.Fprintf(os.Stderr, "uring: there is no command %q; uring -h lists them\n", args[0])
+	return exitUsage
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "usage: uring command [flags]")
+	fmt.Fprintln(w)
+	for _, c := range commands {
+		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.summary)
+	}
+}
+
+// The exit statuses beside 0.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// newFlags returns an empty set of flags for the command name. Define flags in
+// it, then call parse.
+func newFlags(name string) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // parse prints
+	return fs
+}
+
+// parse parses a command's arguments, of which none may be left behind the
+// flags. If over is true the command has nothing more to do than to return
+// status: help was asked for and printed, or the arguments were wrong.
+func parse(fs *flag.FlagSet, args []string) (status int, over bool) {
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Printf("usage: uring %s [flags]\n", fs.Name())
+		fs.SetOutput(os.Stdout)
+		fs.PrintDefaults()
+		return 0, true
+	}
+	if err == nil && fs.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if err != nil {
+		return misuse(fs.Name(), err), true
+	}
+	return 0, false
+}
+
+// misuse says what is wrong with a command's arguments and returns the exit
+// status for it.
+func misuse(name string, err error) int {
+	fmt.Fprintf(os.Stderr, "uring %s: %v; uring %[1]s -h lists the flags\n", name, err)
+	return exitUsage
+}
+
+// failed says why a command could not do its work and returns the exit status
+// for it.
+func failed(name string, err error) int {
+	fmt.Fprintf(os.Stderr, "uring %s: %v\n", name, err)
+	return exitFailed
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/uring-go/uring"
+)
+
+// A report is what "uring probe -json" prints. Its keys do not change.
+type report struct {
+	Kernel   string    `json:"kernel"`
+	Liburing liburing  `json:"liburing"`
+	Usable   bool      `json:"usable"`
+	Reason   string    `json:"reason,omitempty"` // why not, and what to do
+	Features []feature `json:"features"`
+	Bugs     []bug     `json:"bugs"`
+	Limits   limits    `json:"limits"`
+}
+
+type liburing struct {
+	Header string `json:"header"`
+	Linked string `json:"linked"`
+}
+
+type feature struct {
+	Name   string `json:"name"`
+	Since  string `json:"since"`
+	Have   string `json:"have"` // yes, no or unknown
+	Reason string `json:"reason,omitempty"`
+	Advice string `json:"advice,omitempty"`
+}
+
+type bug struct {
+	Name        string `json:"name"`
+	Seen        string `json:"seen"` // yes, no or unknown
+	Answer      string `json:"answer,omitempty"`
+	Consequence string `json:"consequence,omitempty"`
+}
+
+func probe(args []string) int {
+	fs := newFlags("probe")
+	asJSON := fs.Bool("json", false, "print JSON for programs")
+	if status, over := parse(fs, args); over {
+		return status
+	}
+	r := newReport()
+	if err := r.write(os.Stdout, *asJSON); err != nil {
+		return failed("probe", err)
+	}
+	if !r.Usable {
+		return exitFailed
+	}
+	return 0
+}
+
+func newReport() report {
+	r := report{Kernel: uring.KernelVersion(), Usable: true, Features: []feature{}, Bugs: []bug{}, Limits: readLimits()}
+	r.Liburing.Header, r.Liburing.Linked = uring.LiburingVersion()
+	if err := tryRing(); err != nil {
+		// Nothing else can be found out.
+		r.Usable, r.Reason = false, err.Error()
+		return r
+	}
+	for _, f := range uring.Features() {
+		r.Features = append(r.Features, describe(f))
+	}
+	for _, b := range uring.KernelBugs() {
+		r.Bugs = append(r.Bugs, describeBug(b))
+	}
+	return r
+}
+
+func tryRing() error {
+	ring, err := uring.New(uring.Config{Entries: 4})
+	if err != nil {
+		return err
+	}
+	return ring.Close()
+}
+
+func describe(f uring.Feature) feature {
+	switch {
+	case f.Err == nil:
+		return feature{Name: f.Name, Since: f.Since, Have: "yes"}
+	case errors.Is(f.Err, uring.ErrNotSupported):
+		return feature{Name: f.Name, Since: f.Since, Have: "no", Reason: f.Err.Error(), Advice: f.Advice}
+	}
+	return feature{Name: f.Name, Since: f.Since, Have: "unknown", Reason: f.Err.Error()}
+}
+
+func describeBug(b uring.KernelBug) bug {
+	switch {
+	case b.Err != nil:
+		return bug{Name: b.Name, Seen: "unknown", Answer: b.Err.Error()}
+	case b.Seen:
+		return bug{Name: b.Name, Seen: "yes", Answer: b.Answer, Consequence: b.Consequence}
+	}
+	return bug{Name: b.Name, Seen: "no"}
+}
+
+func (r report) write(w io.Writer, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	}
+	return r.print(w)
+}
+
+// print writes the report for people.
+func (r report) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(t, "kernel\t%s\n", r.Kernel)
+	fmt.Fprintf(t, "liburing\theader %s, linked %s\n", r.Liburing.Header, r.Liburing.Linked)
+	if r.Usable {
+		fmt.Fprintf(t, "io_uring\tusable\n")
+	} else {
+		fmt.Fprintf(t, "io_uring\tnot usable: %s\n", r.Reason)
+	}
+	fmt.Fprintf(t, "limits\tmemlock %s, nofile %s, io_uring_disabled %s, seccomp %s\n",
+		r.Limits.Memlock, r.Limits.NoFile, orNone(r.Limits.IOUringDisabled), orNone(r.Limits.Seccomp))
+
+	if len(r.Features) > 0 {
+		fmt.Fprintf(t, "\nfeature\thave\tsince Linux\n")
+	}
+	for _, f := range r.Features {
+		fmt.Fprintf(t, "%s\t%s\t%s\n", f.Name, f.Have, f.Since)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, f := range r.Features {
+		if f.Have != "yes" {
+			fmt.Fprintf(w, "\n%s: %s\n", f.Have, f.Reason)
+		}
+		if f.Advice != "" {
+			fmt.Fprintf(w, "    without it: %s\n", f.Advice)
+		}
+	}
+	for _, b := range r.Bugs {
+		if b.Seen != "no" {
+			fmt.Fprintf(w, "\nkernel bug (seen: %s): %s\n    %s\n", b.Seen, b.Name, b.Answer)
+		}
+		if b.Consequence != "" {
+			fmt.Fprintf(w, "    consequence: %s\n", b.Consequence)
+		}
+	}
+	return nil
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
