@@ -37,6 +37,7 @@ func collect(fd int) <-chan []byte {
 	go func() {
 		f := os.NewFile(uintptr(fd), "peer")
 		p, _ := io.ReadAll(f)
+		f.Close()
 		got <- p
 	}()
 	return got

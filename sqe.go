@@ -73,7 +73,7 @@ func (s SQE) prep(op uint8, fd FD, addr uint64, n uint32, off uint64) {
 // heap keeps Go memory that an entry points at off the stack: memory on the
 // stack moves, memory on the heap does not.
 var (
-	heap    any
+	heap    any //lint:ignore U1000 that the compiler cannot know it is never read is the point
 	neverOn bool
 )
 

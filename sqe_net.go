@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -83,6 +84,29 @@ func (s SQE) PrepAcceptMultishotDirect(fd FD, flags int) {
 // io_uring_prep_shutdown(3).
 func (s SQE) PrepShutdown(fd FD, how int) {
 	s.prep(cgo.OpShutdown, fd, 0, uint32(how), 0)
+}
+
+// PrepSetsockopt sets a socket option, also of a direct descriptor. The value,
+// of at most 128 bytes, is copied; integers are in the machine's own byte
+// order. Linux 6.7. See io_uring_prep_cmd_sock(3).
+func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
+	if len(value) > slotSize {
+		return s.refuse(fmt.Errorf("uring: socket option of %d bytes, at most %d are copied", len(value), slotSize))
+	}
+	m := s.slotMemory()
+	copy(m, value)
+	s.prep(cgo.OpUringCmd, fd, words(uint32(level), uint32(name)), 0, words(cgo.SocketOpSetsockopt, 0))
+	s.FileIndex = uint32(len(value))
+	s.Addr3 = arena.Addr(m)
+	return nil
+}
+
+// words returns the 64-bit field that has two 32-bit ones over it in C.
+func words(first, second uint32) uint64 {
+	var b [8]byte
+	binary.NativeEndian.PutUint32(b[:4], first)
+	binary.NativeEndian.PutUint32(b[4:], second)
+	return binary.NativeEndian.Uint64(b[:])
 }
 
 // PrepRecv receives into p, which must stay reachable, and untouched, until

@@ -211,6 +211,7 @@ const (
 	FileIndexAlloc     = C.IORING_FILE_INDEX_ALLOC
 	MsgData            = C.IORING_MSG_DATA
 	MsgSendFD          = C.IORING_MSG_SEND_FD
+	SocketOpSetsockopt = C.SOCKET_URING_OP_SETSOCKOPT
 	PbufRingMMap       = C.IOU_PBUF_RING_MMAP
 	PbufRingInc        = C.IOU_PBUF_RING_INC
 	OffPbufRing        = C.IORING_OFF_PBUF_RING

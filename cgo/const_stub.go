@@ -156,6 +156,7 @@ const (
 	FileIndexAlloc        = 0xffffffff
 	MsgData               = 0
 	MsgSendFD             = 0x1
+	SocketOpSetsockopt    = 0x3
 	PbufRingMMap          = 0x1
 	PbufRingInc           = 0x2
 	OffPbufRing           = 0x80000000

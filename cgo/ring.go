@@ -40,6 +40,10 @@ const (
 	HeaderMinor = C.IO_URING_VERSION_MINOR
 )
 
+// Pin says where the library comes from: the version and the checksum that
+// `make liburing` built, or "system".
+const Pin = C.URING_LIBURING_PIN
+
 // LinkedVersion returns the version of the library that was linked.
 func LinkedVersion() (major, minor int) {
 	return int(C.io_uring_major_version()), int(C.io_uring_minor_version())

@@ -14,6 +14,11 @@
 #endif
 #endif
 
+/* The pin is compiled into the package: that makes Go link again when it changes. */
+#ifndef URING_LIBURING_PIN
+#define URING_LIBURING_PIN "system"
+#endif
+
 #include <liburing.h>
 
 #if !defined(IO_URING_VERSION_MAJOR)

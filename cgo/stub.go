@@ -13,6 +13,9 @@ const (
 	HeaderMinor = 0
 )
 
+// Pin names no library.
+const Pin = "none"
+
 const nosys = -int(syscall.ENOSYS)
 
 func LinkedVersion() (major, minor int) { return 0, 0 }
