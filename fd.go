@@ -41,3 +41,12 @@ func (fd FD) String() string {
 	}
 	return fmt.Sprintf("fd %d", int32(fd))
 }
+
+// Direct returns the direct descriptor that fd is. It panics if fd is an
+// ordinary one: see [FD.IsDirect].
+func (fd FD) Direct() Direct {
+	if !fd.IsDirect() {
+		panic(fmt.Sprintf("uring: %v is not a direct descriptor", fd))
+	}
+	return Direct{uint32(fd &^ directBit)}
+}
