@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"syscall"
@@ -94,9 +95,10 @@ type BufRing struct {
 	leases   leaseTable
 
 	bundles  error // why there are no bundles, or nil
-	async    bool  // a request may hold a buffer in a worker thread
+	async    bool  // a request may hold a buffer: in a worker thread, or half filled
 	closed   bool
 	detached bool // the memory goes when the last slice is released
+	out      int  // buffers that the program has
 	stats    BufRingStats
 }
 
@@ -104,11 +106,12 @@ type BufRing struct {
 type buffer struct {
 	pos   uint32 // position in the ring, if inRing
 	off   uint32 // the receive point: bytes before it were received
-	refs  uint32 // slices lent
+	refs  uint32 // slices lent, or claimed by a completion that is being walked
+	next  uint16 // the buffer in which the completion that claimed this one goes on
 	state bufState
 }
 
-type bufState uint32
+type bufState uint16
 
 const (
 	inRing   bufState = iota // the kernel may fill it
@@ -230,7 +233,7 @@ func (b *BufRing) Registered() (reg RegBuf, ok bool) { return b.reg, b.reg.arena
 // Stats returns what happened so far.
 func (b *BufRing) Stats() BufRingStats {
 	s := b.stats
-	s.InKernel = int(b.tail-b.head) + len(b.returned)
+	s.InKernel = len(b.bufs) - b.out
 	return s
 }
 
@@ -245,9 +248,14 @@ func (b *BufRing) Head() (uint16, error) {
 	}
 	rc := b.ring.drv.BufRingHead(uint32(b.group))
 	if rc == -int(syscall.EINVAL) {
-		return 0, HaveBufRingStatus()
+		if err := HaveBufRingStatus(); err != nil {
+			return 0, err
+		}
 	}
-	return uint16(rc), check(opBufRingHead, rc)
+	if err := check(opBufRingHead, rc); err != nil {
+		return 0, err
+	}
+	return uint16(rc), nil
 }
 
 // Available returns how many buffers the kernel can still pick, one of which
@@ -269,7 +277,7 @@ func (b *BufRing) Available() (int, error) {
 //
 // p is memory shared with the kernel: it must not be used after fn returns.
 // Every completion of a request with provided buffers must go through Consume
-// or [BufRing.Segments], failed ones too: they may give back a buffer.
+// or [BufRing.Segments] once, failed ones too: they may give back a buffer.
 func (b *BufRing) Consume(c CQE, fn func(p []byte) error) error {
 	w, err := b.begin(c)
 	if err != nil {
@@ -277,13 +285,12 @@ func (b *BufRing) Consume(c CQE, fn func(p []byte) error) error {
 	}
 	defer w.drop() // what fn did not get to see, even when it panics
 	for w.left > 0 {
-		p := w.next()
+		p := w.bytes()
 		err := fn(p)
 		if invariant.On {
 			poison(p)
 		}
-		b.release(w.bid)
-		w.held = false
+		b.release(w.step())
 		if err != nil {
 			return err
 		}
@@ -296,7 +303,7 @@ func (b *BufRing) Consume(c CQE, fn func(p []byte) error) error {
 // released, when and in whichever order suits; until then its bytes stay as
 // they are. Segments that a broken loop did not get to are dropped. An error,
 // that of the completion or [ErrBadCompletion], comes once, with an empty
-// segment; a completion without bytes yields nothing.
+// segment; a completion without bytes yields nothing. Loop over it once.
 //
 // See [BufRing.Consume] for the simple form, and for which completions must be
 // handed over.
@@ -309,8 +316,7 @@ func (b *BufRing) Segments(c CQE) iter.Seq2[Segment, error] {
 		}
 		defer w.drop()
 		for w.left > 0 {
-			s := w.segment()
-			if !yield(s, nil) {
+			if !yield(w.segment(), nil) {
 				return
 			}
 		}
@@ -320,17 +326,11 @@ func (b *BufRing) Segments(c CQE) iter.Seq2[Segment, error] {
 	}
 }
 
-// A walk goes over the bytes of one completion.
-type walk struct {
-	b    *BufRing
-	pos  uint32 // position of the buffer that comes next
-	left uint32 // bytes to come
-	bid  uint16 // the buffer that next returned last
-	held bool   // its slice was not yet released, or handed over
-}
-
-// begin finds the bytes of c in the shadow ring. Failed completions, and those
-// without bytes, may have cost a buffer; begin gives it back.
+// begin finds the bytes of c in the shadow ring and takes all of them from the
+// kernel's side of the account, before any is handed out: what the caller does
+// meanwhile, such as handling further completions, must find it up to date.
+// Failed completions, and those without bytes, may have cost a buffer; begin
+// gives it back. A completion that is refused changes nothing.
 func (b *BufRing) begin(c CQE) (walk, error) {
 	if b.detached {
 		return walk{}, ErrClosed
@@ -345,28 +345,30 @@ func (b *BufRing) begin(c CQE) (walk, error) {
 	if int(bid) >= len(b.bufs) || b.bufs[bid].state != inRing {
 		return walk{}, b.bad(c, "the kernel did not have that buffer")
 	}
-	pos := b.bufs[bid].pos
-	if pos != b.head {
-		if err := b.skipTo(pos, c); err != nil {
-			return walk{}, err
-		}
-	}
 	if c.Res <= 0 {
-		if b.passed(pos) {
-			b.retire(bid)
-			b.giveBack(bid)
+		if b.passed(b.bufs[bid].pos) {
+			b.lose(bid)
 		}
 		return walk{b: b}, nil
 	}
-	if !b.holds(pos, uint32(c.Res)) {
+	n := uint32(c.Res)
+	end, kept, ok := b.span(bid, n)
+	if !ok {
 		return walk{}, b.bad(c, "it claims more bytes than the kernel had room for")
 	}
-	b.stats.Completions++
-	b.stats.Bytes += uint64(c.Res)
-	w := walk{b: b, pos: pos, left: uint32(c.Res)}
-	if b.incremental {
-		b.crossCheck(c, pos)
+	if pos := b.bufs[bid].pos; pos != b.head {
+		if !b.reached(end) {
+			return walk{}, b.bad(c, "the kernel has not come to that buffer")
+		}
+		b.skipTo(pos)
 	}
+	b.stats.Completions++
+	b.stats.Bytes += uint64(n)
+	if kept != c.BufferMore() {
+		b.stats.Mismatches++
+	}
+	w := walk{b: b, left: n, bid: bid, off: b.bufs[bid].off}
+	b.claim(bid, n)
 	return w, nil
 }
 
@@ -374,99 +376,127 @@ func (b *BufRing) bad(c CQE, why string) error {
 	return fmt.Errorf("%w: group %d, result %d, flags %#x: %s", ErrBadCompletion, b.group, c.Res, c.Flags, why)
 }
 
-// holds says whether n bytes fit into what the kernel has from pos on.
-func (b *BufRing) holds(pos, n uint32) bool {
-	room := uint64(b.size - b.bufs[b.order[pos&b.mask]].off)
-	if uint64(n) <= room {
-		return true
-	}
-	// More than one buffer: each of those behind must be whole and there.
-	for p := pos + 1; p != b.tail && room < uint64(n); p++ {
-		buf := &b.bufs[b.order[p&b.mask]]
-		if buf.state != inRing || buf.pos != p || buf.off != 0 {
-			return false
+// span finds how far n bytes reach, from where buffer bid is filled to: end is
+// the position after the last buffer that they use up, and kept says that the
+// kernel keeps the one there, which they begin to fill. ok is false if the
+// kernel had not that much room.
+func (b *BufRing) span(bid uint16, n uint32) (end uint32, kept, ok bool) {
+	pos, room := b.bufs[bid].pos, b.size-b.bufs[bid].off
+	for n > room {
+		// A bundle goes on in the next buffer, which must be there and whole.
+		n -= room
+		pos++
+		buf := &b.bufs[b.order[pos&b.mask]]
+		if buf.pos != pos || buf.state != inRing || buf.off != 0 {
+			return 0, false, false
 		}
-		room += uint64(b.size)
+		room = b.size
 	}
-	return uint64(n) <= room
+	if b.incremental && room-n >= b.least {
+		return pos, true, true
+	}
+	return pos + 1, false, true
 }
 
-// crossCheck compares the kernel's word on the last buffer with the account.
-func (b *BufRing) crossCheck(c CQE, pos uint32) {
-	end := uint64(b.bufs[b.order[pos&b.mask]].off) + uint64(c.Res)
-	used := uint32(end % uint64(b.size))
-	more := used != 0 && b.size-used >= b.least
-	if more != c.BufferMore() {
-		b.stats.Mismatches++
+// claim takes n bytes from buffer bid on, with a hold on each buffer, and
+// retires those that they use up.
+func (b *BufRing) claim(bid uint16, n uint32) {
+	for {
+		buf := &b.bufs[bid]
+		part := min(n, b.size-buf.off)
+		n -= part
+		buf.off += part
+		buf.refs++
+		b.stats.Lent++
+		if !b.incremental || b.size-buf.off < b.least {
+			b.retire(bid)
+		}
+		if n == 0 {
+			return
+		}
+		buf.next = b.order[(buf.pos+1)&b.mask]
+		bid = buf.next
 	}
 }
 
-// skipTo handles a completion for a buffer that is not the first one. Requests
-// in worker threads complete out of order, so in a classic ring those before
-// it are still to come. An incremental ring takes no such requests: there, the
-// kernel has given up on what is before it.
-func (b *BufRing) skipTo(pos uint32, c CQE) error {
-	if !b.incremental || int32(pos-b.head) < 0 {
-		return nil
+// skipTo retires the buffers before pos that an incremental ring still has: the
+// kernel has gone past them without saying so. In a classic ring their
+// completions are still to come: requests in worker threads complete out of
+// order.
+func (b *BufRing) skipTo(pos uint32) {
+	for b.incremental && int32(pos-b.head) > 0 {
+		b.lose(b.order[b.head&b.mask])
 	}
-	head, err := b.Head()
-	if err == nil && int16(head-uint16(pos)) < 0 {
-		return b.bad(c, "the kernel has not come to that buffer")
+}
+
+// lose retires a buffer that brought nothing more.
+func (b *BufRing) lose(bid uint16) {
+	b.retire(bid)
+	if b.bufs[bid].refs == 0 {
+		b.giveBack(bid)
 	}
-	for b.head != pos {
-		bid := b.order[b.head&b.mask]
-		b.retire(bid)
-		if b.bufs[bid].refs == 0 {
-			b.giveBack(bid)
-		}
-	}
-	return nil
+}
+
+// reached says whether the kernel has let go of all buffers before pos, as far
+// as it can be asked.
+func (b *BufRing) reached(pos uint32) bool {
+	gone, err := b.gone()
+	return err != nil || int32(pos-b.head) <= gone
 }
 
 // passed says whether the kernel has let go of the buffer at pos, which a
-// completion without bytes does not tell. Kernels that cannot be asked have.
+// completion without bytes does not tell. Kernels too old to be asked have.
 func (b *BufRing) passed(pos uint32) bool {
-	head, err := b.Head()
-	return err != nil || int16(head-uint16(pos)) > 0
-}
-
-// next returns the next slice of the completion and holds its buffer.
-func (w *walk) next() []byte {
-	b := w.b
-	bid := b.order[w.pos&b.mask]
-	buf := &b.bufs[bid]
-	off := buf.off
-	n := min(w.left, b.size-off)
-	w.left -= n
-	w.bid, w.held = bid, true
-	buf.off += n
-	buf.refs++
-	b.stats.Lent++
-	if !b.incremental || b.size-buf.off < b.least {
-		b.retire(bid)
-		w.pos++
+	gone, err := b.gone()
+	if err != nil {
+		return errors.Is(err, ErrNotSupported)
 	}
-	return unsafe.Slice((*byte)(unsafe.Add(b.data, uintptr(bid)*uintptr(b.size)+uintptr(off))), n)
+	return int32(pos-b.head) < gone
 }
 
-// segment is next with a lease that can be given back once.
+// gone asks how many buffers, from b.head on, the kernel has let go of.
+func (b *BufRing) gone() (int32, error) {
+	head, err := b.Head()
+	// The difference, not the 16-bit positions, is what can be compared: there
+	// may be 32768 buffers.
+	return int32(head - uint16(b.head)), err
+}
+
+// A walk goes over the bytes that a completion claimed.
+type walk struct {
+	b    *BufRing
+	left uint32 // bytes to come
+	off  uint32 // where they start in the buffer
+	bid  uint16 // the buffer that comes next
+}
+
+// bytes returns the slice that comes next.
+func (w *walk) bytes() []byte {
+	b := w.b
+	n := min(w.left, b.size-w.off)
+	return unsafe.Slice((*byte)(unsafe.Add(b.data, uintptr(w.bid)*uintptr(b.size)+uintptr(w.off))), n)
+}
+
+// step goes past that slice and returns its buffer, which is still held.
+func (w *walk) step() (bid uint16) {
+	bid = w.bid
+	w.left -= min(w.left, w.b.size-w.off)
+	w.off = 0
+	w.bid = w.b.bufs[bid].next
+	return bid
+}
+
+// segment is bytes and step with a lease, which can be given back once.
 func (w *walk) segment() Segment {
-	p := w.next()
-	w.held = false
-	lease, gen := w.b.leases.open(w.bid)
-	return Segment{Bytes: p[:len(p):len(p)], br: w.b, lease: lease, gen: gen}
+	p := w.bytes()
+	lease, gen := w.b.leases.open(w.step())
+	return Segment{Bytes: p, br: w.b, lease: lease, gen: gen}
 }
 
 // drop releases what is left of the completion.
 func (w *walk) drop() {
-	if w.held {
-		w.b.release(w.bid)
-		w.held = false
-	}
 	for w.left > 0 {
-		w.next()
-		w.b.release(w.bid)
-		w.held = false
+		w.b.release(w.step())
 	}
 }
 
@@ -481,6 +511,7 @@ func (b *BufRing) discard(c CQE) error {
 func (b *BufRing) retire(bid uint16) {
 	buf := &b.bufs[bid]
 	buf.state = retired
+	b.out++
 	b.stats.Buffers++
 	b.stats.Wasted += uint64(b.size - buf.off)
 	for b.head != b.tail {
@@ -515,6 +546,7 @@ func (b *BufRing) giveBack(bid uint16) {
 	}
 	buf := &b.bufs[bid]
 	buf.state, buf.off = returned, 0
+	b.out--
 	if invariant.On {
 		poison(b.buffer(bid))
 	}
@@ -570,8 +602,7 @@ func (b *BufRing) Close() error {
 	if err := b.ring.usable(); err != nil {
 		return err
 	}
-	head, err := b.Head()
-	quiet := err == nil && head == uint16(b.head) && !b.async
+	quiet := b.quiet()
 	if err := check("unregister the buffer ring", b.ring.drv.UnregisterBufRing(uint32(b.group))); err != nil {
 		return err
 	}
@@ -586,6 +617,13 @@ func (b *BufRing) Close() error {
 	}
 	b.detach()
 	return nil
+}
+
+// quiet says that no request uses a buffer: none may be in the middle of one,
+// and the kernel can pick all that it has by this account.
+func (b *BufRing) quiet() bool {
+	n, err := b.Available()
+	return err == nil && n == len(b.bufs)-b.out-len(b.returned) && !b.async
 }
 
 // abandon is Close when the ring goes: no request runs any more.

@@ -362,8 +362,8 @@ func (q *SendQueue) AppendCompletion(br *BufRing, c CQE) (int, error) {
 	}
 	n := int(w.left)
 	for w.left > 0 {
-		p := w.next()
-		q.appendSlice(br, w.bid, p)
+		p := w.bytes()
+		q.appendSlice(br, w.step(), p)
 	}
 	return n, c.Err()
 }

@@ -1,0 +1,141 @@
+package uring
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+// The account of who has which buffer must hold whatever the program does while
+// it looks at a completion, and in whichever order completions come.
+
+func TestCompletionsMayBeHandledWhileAnotherIsLookedAt(t *testing.T) {
+	testutil.Need(t, HaveBundles)
+	for _, c := range []struct {
+		name        string
+		incremental bool
+		outer       int     // bytes, in buffers of 16
+		inner       []place // of the 10 bytes behind them
+	}{
+		{"classic", false, 48, []place{{3, 0, 10}}},
+		{"incremental", true, 40, []place{{2, 8, 8}, {3, 0, 2}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: c.incremental})
+			s.send(c.outer)
+			outer := s.recv(0, 0, Bundle)
+			equal(t, "result", int(outer.Res), c.outer)
+			s.send(10)
+			inner := s.recv(0, 0, Bundle)
+
+			at := 0
+			for seg, err := range s.br.Segments(outer) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "bytes", string(seg.Bytes), string(stream(at, len(seg.Bytes))))
+				s.release(seg)
+				if at == 0 {
+					s.got = c.outer
+					s.take(inner, c.inner...)
+					s.submit() // gives back what is free, and nothing else
+				}
+				at += len(seg.Bytes)
+			}
+			equal(t, "bytes", at, c.outer)
+			s.settled()
+			equal(t, "mismatches", s.br.Stats().Mismatches, 0)
+		})
+	}
+}
+
+// A request in a worker thread has taken its buffer and waits; meanwhile the
+// other buffer goes round and round past its place in the ring.
+func TestBufferHeldByAWorkerIsFoundWhenItsTurnHasLongPassed(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
+	slow, toSlow := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	s.async(slow)
+	s.waitHead(1)
+
+	for i := range 7 {
+		s.send(16)
+		c := s.recv(0, 0, 0)
+		s.is(c, 16, 1, "B")
+		s.take(c, place{1, 0, 16})
+		equal(t, "in the kernel", s.br.Stats().InKernel, 2)
+		s.submit()
+		s.waitHead(2 + i)
+		s.balanced()
+	}
+	s.write(toSlow, []byte("late"))
+	c := s.next()
+	s.is(c, 4, 0, "B")
+	for seg, err := range s.br.Segments(c) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "bytes", string(seg.Bytes), "late")
+		equal(t, "place", s.place(seg.Bytes), place{0, 0, 4})
+		s.release(seg)
+	}
+	s.settled()
+
+	// Both buffers take part again.
+	for range 4 {
+		s.send(16)
+		s.consume(s.recv(0, 0, 0))
+	}
+	s.settled()
+}
+
+// async starts a receive in a worker thread.
+func (s *stage) async(fd int) {
+	s.Helper()
+	s.sqe(uint64(fd), func(q SQE) error {
+		if err := q.PrepRecvProvided(FD(fd), s.br, 0, 0, 0); err != nil {
+			return err
+		}
+		return q.SetFlags(Async)
+	})
+	s.submit()
+}
+
+// waitHead waits until the kernel has come to a position.
+func (s *stage) waitHead(want int) {
+	s.Helper()
+	testutil.Need(s, HaveBufRingStatus)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		head, err := s.br.Head()
+		if err != nil {
+			s.Fatal(err)
+		}
+		if int(head) == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.Fatalf("head %d, want %d", head, want)
+		}
+	}
+}
+
+func TestRingMayCloseWhileACompletionIsLookedAt(t *testing.T) {
+	testutil.Need(t, HaveBundles)
+	s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16})
+	s.send(64)
+	c := s.recv(0, 0, Bundle)
+	s.is(c, 64, 0, "B")
+	for seg, err := range s.br.Segments(c) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.inStream(seg.Bytes)
+		s.release(seg)
+		if err := s.ring.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	equal(t, "bytes received", s.got, 64)
+	equal(t, "lent", s.br.Stats().Lent, 0)
+}
