@@ -1,6 +1,11 @@
 package uring
 
-import "github.com/uring-go/uring/cgo"
+import (
+	"fmt"
+	"math"
+
+	"github.com/uring-go/uring/cgo"
+)
 
 // CurrentOffset makes a read or write use and move the file's own position.
 const CurrentOffset = ^uint64(0)
@@ -22,6 +27,29 @@ func (s SQE) PrepWrite(fd FD, p []byte, off uint64) {
 // io_uring_prep_read_fixed(3).
 func (s SQE) PrepReadFixed(fd FD, b RegBuf, p []byte, off uint64) error {
 	return s.prepFixed(cgo.OpReadFixed, fd, b, p, off)
+}
+
+// PrepReadProvided reads once, at the file's own position, into a buffer that
+// the kernel picks from br. n is the most bytes to read, 0 for all that the
+// buffer has room for. Hand the completion to [BufRing.Consume] or
+// [BufRing.Segments], at the end of the file too.
+//
+// An incremental ring is for pipes, sockets and devices that can be polled. It
+// is refused for files and block devices, where the kernel takes as much of the
+// buffer as was asked for, however little it read, and for direct descriptors,
+// which may be such. Linux 5.19. See io_uring_prep_read(3) and
+// io_uring_provided_buffers(7).
+func (s SQE) PrepReadProvided(fd FD, br *BufRing, n int) error {
+	if n < 0 || int64(n) > math.MaxInt32 {
+		return s.refuse(fmt.Errorf("uring: read of %d bytes, want 0 to %d", n, math.MaxInt32))
+	}
+	if err := br.checkRead(s, fd); err != nil {
+		return s.refuse(err)
+	}
+	s.prep(cgo.OpRead, fd, 0, uint32(n), CurrentOffset)
+	s.selectBuffer(br, 0, 0)
+	br.async = true // files are read in worker threads
+	return nil
 }
 
 // PrepWriteFixed is [SQE.PrepWrite] from a part p of a registered buffer. See

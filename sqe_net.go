@@ -153,7 +153,7 @@ func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOF
 	if flags&Bundle != 0 && n != 0 {
 		return s.refuse(errors.New("uring: a length does not limit a receive bundle: use 0"))
 	}
-	if err := br.checkRecv(s.ring, fd, msgFlags, flags); err != nil {
+	if err := br.checkRecv(s, fd, msgFlags, flags); err != nil {
 		return s.refuse(err)
 	}
 	s.prep(cgo.OpRecv, fd, 0, uint32(n), 0)
@@ -169,7 +169,7 @@ func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOF
 // [BufRing.Consume] or [BufRing.Segments]. Linux 6.0, with Bundle 6.10. See
 // io_uring_prep_recv_multishot(3).
 func (s SQE) PrepRecvMultishot(fd FD, br *BufRing, flags IOFlags) error {
-	if err := br.checkRecv(s.ring, fd, 0, flags); err != nil {
+	if err := br.checkRecv(s, fd, 0, flags); err != nil {
 		return s.refuse(err)
 	}
 	s.prep(cgo.OpRecv, fd, 0, 0, 0)
@@ -183,7 +183,7 @@ func (s SQE) PrepRecvMultishot(fd FD, br *BufRing, flags IOFlags) error {
 // last completion. Buffers of an incremental ring need MinLeft large enough for
 // all of it. Linux 6.0. See io_uring_prep_recvmsg_multishot(3).
 func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) error {
-	if err := br.checkRecvMsg(s.ring, m, msgFlags); err != nil {
+	if err := br.checkRecvMsg(s, m, msgFlags); err != nil {
 		return s.refuse(err)
 	}
 	s.prepMsg(cgo.OpRecvMsg, fd, m, msgFlags)
@@ -192,6 +192,9 @@ func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) erro
 }
 
 func (s SQE) selectBuffer(br *BufRing, msgFlags int, flags IOFlags) {
+	if s.Flags&cgo.SQEAsync != 0 || msgFlags&cgo.MsgWaitAll != 0 {
+		br.async = true
+	}
 	s.Flags |= cgo.SQEBufferSelect
 	s.BufIndex = br.group
 	s.OpFlags = uint32(msgFlags)
@@ -280,7 +283,7 @@ func (s SQE) checkFlags(f SQEFlags) error {
 	if f&Async != 0 && s.Flags&cgo.SQEBufferSelect != 0 {
 		br := s.ring.bufRings[s.BufIndex]
 		if br != nil && br.incremental {
-			return errors.New("uring: Async does not go with an incremental buffer ring: the kernel would lose track of the receive point")
+			return errAsyncIncremental
 		}
 		if br != nil {
 			br.async = true

@@ -234,5 +234,7 @@ const (
 	AFUnix        = C.AF_UNIX
 	AFInet        = C.AF_INET
 	AFInet6       = C.AF_INET6
+	SIFReg        = C.S_IFREG
+	SIFBlk        = C.S_IFBLK
 	EBadR         = C.EBADR
 )

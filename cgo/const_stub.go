@@ -175,5 +175,7 @@ const (
 	AFUnix                = 0x1
 	AFInet                = 0x2
 	AFInet6               = 0xa
+	SIFReg                = 0x8000
+	SIFBlk                = 0x6000
 	EBadR                 = 0x35
 )

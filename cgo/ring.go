@@ -26,6 +26,8 @@ package cgo
 #cgo nocallback uring_buf_ring_head
 #cgo noescape uring_socket_type
 #cgo nocallback uring_socket_type
+#cgo noescape uring_file_type
+#cgo nocallback uring_file_type
 */
 import "C"
 
@@ -235,6 +237,9 @@ func SetNonblock(fd int) int { return int(C.uring_set_nonblock(C.int(fd))) }
 
 // SocketType returns SOCK_STREAM and so on, or a negative errno.
 func SocketType(fd int) int { return int(C.uring_socket_type(C.int(fd))) }
+
+// FileType returns S_IFREG and so on, or a negative errno.
+func FileType(fd int) int { return int(C.uring_file_type(C.int(fd))) }
 
 // Socketpair returns a pair of connected UNIX sockets.
 func Socketpair(sockType int) (fds [2]int, rc int) {

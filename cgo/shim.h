@@ -34,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "compat.h"
@@ -222,6 +223,14 @@ static inline int uring_socket_type(int fd)
 	socklen_t len = sizeof(type);
 
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ? -errno : type;
+}
+
+/* S_IFREG and so on, or -errno. */
+static inline int uring_file_type(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? -errno : (int)(st.st_mode & S_IFMT);
 }
 
 static inline int uring_socketpair(int type, int fds[2])

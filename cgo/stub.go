@@ -57,6 +57,7 @@ func RefillIDs(unsafe.Pointer, uint32, uint64, uint32, []uint16) {}
 func Dup(int) int                                                { return nosys }
 func SetNonblock(int) int                                        { return nosys }
 func SocketType(int) int                                         { return nosys }
+func FileType(int) int                                           { return nosys }
 func Socketpair(int) ([2]int, int)                               { return [2]int{-1, -1}, nosys }
 func CloseFD(int) int                                            { return nosys }
 func ThreadID() int                                              { return 0 }
