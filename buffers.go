@@ -20,10 +20,13 @@ func (b RegBuf) Index() uint16 { return b.index }
 // Bytes returns the arena's memory.
 func (b RegBuf) Bytes() []byte { return b.arena.Bytes() }
 
-// check says what is wrong with using p as part of the registered buffer.
-func (b RegBuf) check(p []byte) error {
+// checkBuffer says what is wrong with using p as part of registered buffer b.
+func (s SQE) checkBuffer(b RegBuf, p []byte) error {
 	if b.arena == nil {
 		return fmt.Errorf("uring: RegBuf is empty; Ring.RegisterArena makes one")
+	}
+	if !s.ring.buffers.holds(b) {
+		return fmt.Errorf("uring: buffer %d is not registered with this ring", b.index)
 	}
 	if !b.arena.contains(p) {
 		return fmt.Errorf("uring: %d bytes lie outside registered buffer %d", len(p), b.index)

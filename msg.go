@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/uring-go/uring/cgo"
@@ -44,14 +46,14 @@ func InetAddr(ap netip.AddrPort) (Sockaddr, error) {
 }
 
 func zoneIndex(zone string) (uint32, error) {
-	var n uint32
 	if zone == "" {
 		return 0, nil
 	}
-	if _, err := fmt.Sscanf(zone, "%d", &n); err != nil {
+	n, err := strconv.ParseUint(zone, 10, 32)
+	if err != nil {
 		return 0, fmt.Errorf("uring: zone %q is not the number of an interface", zone)
 	}
-	return n, nil
+	return uint32(n), nil
 }
 
 // UnixAddr returns the socket address of a path; one that starts with @ is in
@@ -61,6 +63,9 @@ func UnixAddr(path string) (Sockaddr, error) {
 	const most = 107 // sun_path holds 108 bytes, one of them the final 0
 	if path == "" || len(path) > most {
 		return a, fmt.Errorf("uring: path of %d bytes for a UNIX socket, want 1 to %d", len(path), most)
+	}
+	if path[0] != '@' && strings.IndexByte(path, 0) >= 0 {
+		return a, fmt.Errorf("uring: path %q for a UNIX socket has a zero byte in it", path)
 	}
 	binary.NativeEndian.PutUint16(a.raw[0:], cgo.AFUnix)
 	copy(a.raw[2:], path)
@@ -97,12 +102,13 @@ func addrPort(raw []byte) (netip.AddrPort, bool) {
 
 // A Msg is a message to send or room for one to receive: parts of memory, a
 // socket address and control data. It must stay as it is while a request uses
-// it.
+// it; after that it may be used again, for which a receive makes its room whole.
 type Msg struct {
 	hdr     cgo.Msghdr
 	iov     []cgo.Iovec
 	parts   [][]byte
 	addr    Sockaddr
+	source  bool // the address is room for that of a received message
 	control []byte
 }
 
@@ -126,13 +132,14 @@ func (m *Msg) SetParts(parts ...[]byte) {
 
 // SetAddr sets where the message goes.
 func (m *Msg) SetAddr(a Sockaddr) {
-	m.addr = a
+	m.addr, m.source = a, false
 	m.hdr.Name = unsafe.Pointer(&m.addr.raw)
 	m.hdr.NameLen = uint32(a.n)
 }
 
 // WantAddr makes room for the source address of a received message.
 func (m *Msg) WantAddr() {
+	m.source = true
 	m.hdr.Name = unsafe.Pointer(&m.addr.raw)
 	m.hdr.NameLen = slotSize
 }
@@ -156,6 +163,16 @@ func (m *Msg) Control() []byte { return m.control[:min(int(m.hdr.ControlLen), le
 
 // Flags returns the flags of a received message, such as MSG_TRUNC.
 func (m *Msg) Flags() int { return int(m.hdr.Flags) }
+
+// makeRoom undoes what the kernel wrote over the lengths when it received into
+// m before.
+func (m *Msg) makeRoom() {
+	if m.source {
+		m.hdr.NameLen = slotSize
+	}
+	m.hdr.ControlLen = uint64(len(m.control))
+	m.hdr.Flags = 0
+}
 
 // A RecvMsg is one message received by [SQE.PrepRecvMsgMultishot]. Its slices
 // are parts of the buffer it was parsed from.

@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"math"
 	"time"
 	"unsafe"
 
@@ -70,6 +71,10 @@ func (s SQE) prep(op uint8, fd FD, addr uint64, n uint32, off uint64) {
 	s.Len = n
 }
 
+// length is how many bytes of p an entry can say. The kernel moves at most
+// 2 GiB - 4096 in one request, and so the rest of p is left for another.
+func length(p []byte) uint32 { return uint32(min(len(p), math.MaxInt32)) }
+
 // heap keeps Go memory that an entry points at off the stack: memory on the
 // stack moves, memory on the heap does not.
 var (
@@ -123,8 +128,9 @@ const (
 	TimeoutMultishot TimeoutFlags = cgo.TimeoutMultishot
 )
 
-// PrepTimeout completes with ETIME after d, or with 0 when count other requests
-// have completed, if count is not 0. See io_uring_prep_timeout(3).
+// PrepTimeout completes with ETIME after d, at once if d is negative, or with 0
+// when count other requests have completed, if count is not 0. See
+// io_uring_prep_timeout(3).
 func (s SQE) PrepTimeout(d time.Duration, count uint32, flags TimeoutFlags) {
 	s.prep(cgo.OpTimeout, -1, s.timespec(d), 1, uint64(count))
 	s.OpFlags = uint32(flags)
@@ -138,6 +144,7 @@ func (s SQE) PrepLinkTimeout(d time.Duration, flags TimeoutFlags) {
 }
 
 func (s SQE) timespec(d time.Duration) uint64 {
+	d = max(d, 0) // the kernel takes no negative ones
 	m := s.slotMemory()
 	*(*[2]int64)(unsafe.Pointer(unsafe.SliceData(m))) = [2]int64{int64(d / time.Second), int64(d % time.Second)}
 	return arena.Addr(m)

@@ -11,16 +11,18 @@ import (
 const CurrentOffset = ^uint64(0)
 
 // PrepRead reads into p from off, or from the current position with
-// [CurrentOffset], which is also right for what has no positions. p must stay
-// reachable, and untouched, until the completion. See io_uring_prep_read(3).
+// [CurrentOffset], which is also right for what has no positions. The result
+// may be short: one request reads at most 2 GiB - 4096. p must stay reachable,
+// and untouched, until the completion. See io_uring_prep_read(3).
 func (s SQE) PrepRead(fd FD, p []byte, off uint64) {
-	s.prep(cgo.OpRead, fd, address(p), uint32(len(p)), off)
+	s.prep(cgo.OpRead, fd, address(p), length(p), off)
 }
 
-// PrepWrite writes p at off. p must stay reachable, and unchanged, until the
-// completion. See io_uring_prep_write(3).
+// PrepWrite writes p at off. The result may be short: one request writes at
+// most 2 GiB - 4096. p must stay reachable, and unchanged, until the completion.
+// See io_uring_prep_write(3).
 func (s SQE) PrepWrite(fd FD, p []byte, off uint64) {
-	s.prep(cgo.OpWrite, fd, address(p), uint32(len(p)), off)
+	s.prep(cgo.OpWrite, fd, address(p), length(p), off)
 }
 
 // PrepReadFixed is [SQE.PrepRead] into a part p of a registered buffer. See
@@ -59,16 +61,19 @@ func (s SQE) PrepWriteFixed(fd FD, b RegBuf, p []byte, off uint64) error {
 }
 
 func (s SQE) prepFixed(op uint8, fd FD, b RegBuf, p []byte, off uint64) error {
-	if err := b.check(p); err != nil {
+	if err := s.checkBuffer(b, p); err != nil {
 		return s.refuse(err)
 	}
-	s.prep(op, fd, address(p), uint32(len(p)), off)
+	s.prep(op, fd, address(p), length(p), off)
 	s.BufIndex = b.index
 	return nil
 }
 
 // PrepClose closes an ordinary descriptor. See io_uring_prep_close(3).
-func (s SQE) PrepClose(fd int) { s.prep(cgo.OpClose, FD(fd), 0, 0, 0) }
+func (s SQE) PrepClose(fd int) {
+	s.prep(cgo.OpClose, 0, 0, 0, 0)
+	s.SQE.FD = int32(fd)
+}
 
 // PrepCloseDirect empties a slot of the ring's table of direct descriptors.
 // See io_uring_prep_close_direct(3).

@@ -32,7 +32,8 @@ const (
 // PrepSocket opens a socket. The result is its descriptor. Linux 5.19. See
 // io_uring_prep_socket(3).
 func (s SQE) PrepSocket(domain, typ, protocol int) {
-	s.prep(cgo.OpSocket, FD(domain), 0, uint32(protocol), uint64(typ))
+	s.prep(cgo.OpSocket, 0, 0, uint32(protocol), uint64(typ))
+	s.SQE.FD = int32(domain)
 }
 
 // PrepSocketDirect opens a socket in slot d of the table of direct
@@ -112,7 +113,7 @@ func words(first, second uint32) uint64 {
 // PrepRecv receives into p, which must stay reachable, and untouched, until
 // the completion. See io_uring_prep_recv(3).
 func (s SQE) PrepRecv(fd FD, p []byte, msgFlags int) {
-	s.prep(cgo.OpRecv, fd, address(p), uint32(len(p)), 0)
+	s.prep(cgo.OpRecv, fd, address(p), length(p), 0)
 	s.OpFlags = uint32(msgFlags)
 }
 
@@ -120,7 +121,7 @@ func (s SQE) PrepRecv(fd FD, p []byte, msgFlags int) {
 // completion. The result may be short; with MSG_WAITALL the kernel goes on by
 // itself. See io_uring_prep_send(3).
 func (s SQE) PrepSend(fd FD, p []byte, msgFlags int) {
-	s.prep(cgo.OpSend, fd, address(p), uint32(len(p)), 0)
+	s.prep(cgo.OpSend, fd, address(p), length(p), 0)
 	s.OpFlags = uint32(msgFlags)
 }
 
@@ -130,7 +131,10 @@ func (s SQE) PrepSendMsg(fd FD, m *Msg, msgFlags int) { s.prepMsg(cgo.OpSendMsg,
 
 // PrepRecvMsg receives into m, which must stay as it is until the completion.
 // See io_uring_prep_recvmsg(3).
-func (s SQE) PrepRecvMsg(fd FD, m *Msg, msgFlags int) { s.prepMsg(cgo.OpRecvMsg, fd, m, msgFlags) }
+func (s SQE) PrepRecvMsg(fd FD, m *Msg, msgFlags int) {
+	m.makeRoom()
+	s.prepMsg(cgo.OpRecvMsg, fd, m, msgFlags)
+}
 
 func (s SQE) prepMsg(op uint8, fd FD, m *Msg, msgFlags int) {
 	if neverOn {
@@ -183,6 +187,7 @@ func (s SQE) PrepRecvMultishot(fd FD, br *BufRing, flags IOFlags) error {
 // last completion. Buffers of an incremental ring need MinLeft large enough for
 // all of it. Linux 6.0. See io_uring_prep_recvmsg_multishot(3).
 func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) error {
+	m.makeRoom()
 	if err := br.checkRecvMsg(s, m, msgFlags); err != nil {
 		return s.refuse(err)
 	}
@@ -221,7 +226,7 @@ func (s SQE) PrepSendZC(fd FD, p []byte, msgFlags int, flags IOFlags) error {
 // PrepSendZCFixed is [SQE.PrepSendZC] from a part p of a registered buffer,
 // whose pages the kernel need not look up. See io_uring_prep_send_zc_fixed(3).
 func (s SQE) PrepSendZCFixed(fd FD, b RegBuf, p []byte, msgFlags int, flags IOFlags) error {
-	if err := b.check(p); err != nil {
+	if err := s.checkBuffer(b, p); err != nil {
 		return s.refuse(err)
 	}
 	if err := s.PrepSendZC(fd, p, msgFlags, flags); err != nil {
@@ -252,7 +257,7 @@ func (s SQE) PrepSendMsgZCFixed(fd FD, b RegBuf, m *Msg, msgFlags int, flags IOF
 		if len(p) == 0 {
 			return s.refuse(errors.New("uring: an empty part in a message from a registered buffer; leave it out"))
 		}
-		if err := b.check(p); err != nil {
+		if err := s.checkBuffer(b, p); err != nil {
 			return s.refuse(err)
 		}
 	}
@@ -267,6 +272,9 @@ func (s SQE) PrepSendMsgZCFixed(fd FD, b RegBuf, m *Msg, msgFlags int, flags IOF
 func checkZC(p []byte, flags IOFlags) error {
 	if flags&Bundle != 0 {
 		return errors.New("uring: a zero-copy send takes no provided buffers, and so no Bundle")
+	}
+	if other := flags &^ (PollFirst | ReportUsage); other != 0 {
+		return fmt.Errorf("uring: I/O flags %#x do not go with a zero-copy send", uint16(other))
 	}
 	if int64(len(p)) > math.MaxInt32 {
 		return fmt.Errorf("uring: send of %d bytes, one request takes at most %d", len(p), math.MaxInt32)
