@@ -201,10 +201,7 @@ func TestScenario07_MinLeftIsRefusedWithAReason(t *testing.T) {
 	})
 	t.Run("on a kernel without it", func(t *testing.T) {
 		testutil.Need(t, HaveIncremental)
-		replaceProbe(t, &probeMinLeft, &feature.Probe{
-			Name: "minimum left in incremental buffers", Since: kernel.V(7, 1),
-			Try: func() error { return ErrNotSupported },
-		})
+		replaceProbe(t, &probeMinLeft, lacking("minimum left in incremental buffers", 7, 1))
 		c := BufRingConfig{Entries: 2, BufSize: 1024, Incremental: true, MinLeft: 32}
 		_, err := ring.NewBufRing(c)
 		if !errors.Is(err, ErrNotSupported) {
@@ -229,6 +226,11 @@ func text(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// lacking is the probe of a feature that the kernel has not.
+func lacking(name string, major, minor int) *feature.Probe {
+	return &feature.Probe{Name: name, Since: kernel.V(major, minor), Try: func() error { return ErrNotSupported }}
 }
 
 func replaceProbe(t *testing.T, at **feature.Probe, p *feature.Probe) {

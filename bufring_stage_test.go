@@ -94,6 +94,12 @@ func (s *stage) write(fd int, p []byte) {
 	}
 }
 
+// streamPair returns a connected pair of UNIX stream sockets.
+func streamPair(tb testing.TB) (in, out int) {
+	tb.Helper()
+	return testutil.UnixPair(tb, syscall.SOCK_STREAM)
+}
+
 // sqe queues a request that prep fills in.
 func (s *stage) sqe(userData uint64, prep func(SQE) error) SQE {
 	s.Helper()
@@ -324,6 +330,20 @@ func (s *stage) head(want int) {
 // nothing is in flight.
 func (s *stage) entry(pos int, want place) {
 	s.Helper()
+	equal(s, "entry", s.entryAt(pos), want)
+}
+
+// waitEntry waits until the kernel has made that of the entry.
+func (s *stage) waitEntry(pos int, want place) {
+	s.Helper()
+	for deadline := time.Now().Add(5 * time.Second); s.entryAt(pos) != want; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.entry(pos, want)
+		}
+	}
+}
+
+func (s *stage) entryAt(pos int) place {
 	const size = 16 // struct io_uring_buf: addr, len, bid, resv
 	raw := s.br.entries.Bytes()[pos*size:][:size]
 	at := int(binary.NativeEndian.Uint64(raw) - arena.Addr(s.br.arena.Bytes()))
@@ -332,7 +352,7 @@ func (s *stage) entry(pos int, want place) {
 		Len: int(binary.NativeEndian.Uint32(raw[8:])),
 	}
 	got.Off = at - got.BID*s.br.BufSize()
-	equal(s, "entry", got, want)
+	return got
 }
 
 // settled checks that no slice is lent, that the kernel has all buffers, or
