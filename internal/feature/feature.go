@@ -23,6 +23,16 @@ func (n no) Error() string        { return n.why.Error() }
 func (n no) Is(target error) bool { return target == ErrNotSupported }
 func (n no) Unwrap() error        { return n.why }
 
+// ErrSwitchedOff is matched by what [Off] returns.
+var ErrSwitchedOff = errors.New("switched off")
+
+// Off is the answer of a Try that found the feature, and a reason not to use it.
+func Off(why string) error { return off{errors.New("switched off: " + why)} }
+
+type off struct{ error }
+
+func (off) Is(target error) bool { return target == ErrNotSupported || target == ErrSwitchedOff }
+
 // A MissingError names something the kernel, or the library, lacks.
 type MissingError struct {
 	Feature string         // as in the documentation, such as "send bundles"
@@ -110,14 +120,14 @@ func (p *Probe) try() error {
 	return p.Try()
 }
 
-var errForced = No(errors.New("switched off by URING_WITHOUT"))
+var errForced = Off("URING_WITHOUT names it")
 
 // forcedOff lets a new kernel take an old kernel's paths:
 //
-//	URING_WITHOUT="send bundles,incremental buffers" go test ./...
+//	URING_WITHOUT="receive bundles,incremental buffers" go test ./...
 func forcedOff(name string) bool {
 	for n := range strings.SplitSeq(os.Getenv("URING_WITHOUT"), ",") {
-		if strings.TrimSpace(n) == name {
+		if n = strings.TrimSpace(n); n != "" && n == name {
 			return true
 		}
 	}

@@ -16,9 +16,9 @@ import (
 	"github.com/uring-go/uring/internal/live"
 )
 
-// Need skips the test if the running kernel lacks what check asks for. It
-// fails it when check gives no answer, or when the kernel is new enough to
-// have the feature: then the probe is wrong, or the kernel is.
+// Need skips the test if the running kernel lacks what check asks for, or if
+// that is switched off. It fails it when check gives no answer, or when the
+// kernel is new enough to have the feature: then the probe is wrong.
 func Need(tb testing.TB, check func() error) {
 	tb.Helper()
 	err := check()
@@ -29,7 +29,7 @@ func Need(tb testing.TB, check func() error) {
 	if !errors.As(err, &missing) {
 		tb.Fatalf("probe gave no answer: %v", err)
 	}
-	if os.Getenv("URING_WITHOUT") == "" {
+	if !errors.Is(err, feature.ErrSwitchedOff) {
 		if running, verr := kernel.Running(); verr == nil && missing.Expected(running) {
 			tb.Fatalf("running Linux %v, yet: %v", running, err)
 		}
