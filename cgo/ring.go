@@ -248,6 +248,13 @@ func Socketpair(sockType int) (fds [2]int, rc int) {
 	return [2]int{int(c[0]), int(c[1])}, rc
 }
 
+// TCPPair returns a pair of connected TCP sockets on the loopback interface.
+func TCPPair() (fds [2]int, rc int) {
+	var c [2]C.int
+	rc = int(C.uring_tcp_pair(&c[0]))
+	return [2]int{int(c[0]), int(c[1])}, rc
+}
+
 // CloseFD is close(2).
 func CloseFD(fd int) int { return int(C.uring_close(C.int(fd))) }
 

@@ -29,6 +29,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -236,6 +237,53 @@ static inline int uring_file_type(int fd)
 static inline int uring_socketpair(int type, int fds[2])
 {
 	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
+}
+
+/* Connects fds[0], a new socket, to one that it accepts as fds[1]. */
+static inline int uring_tcp_connect(int listener, int fds[2])
+{
+	struct sockaddr_in addr, peer;
+	socklen_t len = sizeof(addr);
+
+	if (getsockname(listener, (struct sockaddr *)&addr, &len) < 0)
+		return -errno;
+	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fds[0] < 0 || connect(fds[0], (struct sockaddr *)&addr, len) < 0)
+		return -errno;
+	len = sizeof(peer);
+	fds[1] = accept4(listener, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC);
+	if (fds[1] < 0 || getsockname(fds[0], (struct sockaddr *)&addr, &len) < 0)
+		return -errno;
+	/* Whoever saw the port may have been faster. */
+	return peer.sin_port == addr.sin_port ? 0 : -ECONNABORTED;
+}
+
+/* A connected pair of TCP sockets on loopback. */
+static inline int uring_tcp_pair(int fds[2])
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) },
+	};
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int ret;
+
+	fds[0] = fds[1] = -1;
+	if (listener < 0)
+		return -errno;
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(listener, 1) < 0)
+		ret = -errno;
+	else
+		ret = uring_tcp_connect(listener, fds);
+	close(listener);
+	if (ret < 0) {
+		if (fds[0] >= 0)
+			close(fds[0]);
+		if (fds[1] >= 0)
+			close(fds[1]);
+		fds[0] = fds[1] = -1;
+	}
+	return ret;
 }
 
 static inline int uring_close(int fd)
