@@ -94,8 +94,8 @@ type BufRing struct {
 	queued   bool     // ring.unsent has this BufRing
 	leases   leaseTable
 
-	bundles  error // why there are no bundles, or nil
-	async    bool  // a request may hold a buffer: in a worker thread, or half filled
+	bundles  bool // may be received: see haveBundles
+	async    bool // a request may hold a buffer: in a worker thread, or half filled
 	closed   bool
 	detached bool // the memory goes when the last slice is released
 	out      int  // buffers that the program has
@@ -159,7 +159,6 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 		size: uint32(c.BufSize), mask: uint32(c.Entries - 1),
 		order: make([]uint16, c.Entries), bufs: make([]buffer, c.Entries),
 		returned: make([]uint16, 0, c.Entries),
-		bundles:  HaveBundles(),
 	}
 	if err := b.open(c); err != nil {
 		return nil, err
@@ -665,8 +664,8 @@ func (b *BufRing) checkRecv(s SQE, fd FD, msgFlags int, flags IOFlags) error {
 		return fmt.Errorf("uring: I/O flags %#x do not go with a receive", uint16(flags&^(PollFirst|Bundle)))
 	}
 	if flags&Bundle != 0 {
-		if b.bundles != nil {
-			return b.bundles
+		if err := b.haveBundles(); err != nil {
+			return err
 		}
 		if msgFlags&cgo.MsgWaitAll != 0 {
 			return errors.New("uring: MSG_WAITALL does not go with a receive bundle: the kernel could lose buffers")
@@ -703,6 +702,21 @@ func (b *BufRing) checkRead(s SQE, fd FD) error {
 		return errors.New("uring: an incremental buffer ring cannot account for reads of files: use a ring without Incremental")
 	}
 	return b.checkRest(fd)
+}
+
+// haveBundles says why bundles cannot be received into b. To find out takes a
+// few milliseconds in a process's first call.
+func (b *BufRing) haveBundles() error {
+	if b.bundles {
+		return nil
+	}
+	have := HaveBundles
+	if b.incremental {
+		have = HaveIncrementalBundles
+	}
+	err := have()
+	b.bundles = err == nil
+	return err
 }
 
 // checkRecvMsg says what is wrong with a multishot receive of messages into b.

@@ -53,7 +53,7 @@ func (m SendMode) zeroCopy() bool { return m == SendZC || m == SendZCGather }
 func (m SendMode) have() error {
 	switch m {
 	case SendBundle:
-		return HaveBundles()
+		return HaveSendBundles()
 	case SendProvided:
 		return HaveSendProvided()
 	case SendZC, SendZCGather:
@@ -105,7 +105,7 @@ func (c SendQueueConfig) normalize() (SendQueueConfig, error) {
 	}
 	if c.Mode == SendAuto {
 		c.Mode = SendBundle
-		if HaveBundles() != nil {
+		if HaveSendBundles() != nil {
 			c.Mode = SendVectored
 		}
 	}

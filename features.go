@@ -10,49 +10,118 @@ import (
 // nil if it has, an error that matches [ErrNotSupported] and names the kernel
 // that has it if not, and another error if that could not be found out, as when
 // io_uring is forbidden. They try the feature once, on a ring of their own, and
-// remember the answer. Any goroutine may call them.
+// remember the answer; a kernel's version says little, as distributions carry
+// features to older kernels. Any goroutine may call them.
+//
+// A feature is also reported missing where a bug in the kernel makes it lose or
+// mix up data: see [KernelBugs].
 //
 // URING_WITHOUT=name,… in the environment switches features off by name, as
 // [Features] lists them.
+
+// HaveBufRings: [Ring.NewBufRing]. Linux 5.19.
+func HaveBufRings() error { return probeBufRings.Check() }
+
+// HaveBufRingStatus: [BufRing.Head] and [BufRing.Available]. Linux 6.8.
+func HaveBufRingStatus() error { return probeBufRingStatus.Check() }
+
+// HaveIncremental: BufRingConfig.Incremental. Linux 6.12.
+func HaveIncremental() error { return probeIncremental.Check() }
+
+// HaveMinLeft: BufRingConfig.MinLeft above 1. Linux 7.1, and older stable
+// kernels from 7.0.13, 6.18.44 and 6.12.107 on.
+func HaveMinLeft() error { return probeMinLeft.Check() }
 
 // HaveRecvMultishot: [SQE.PrepRecvMultishot] and [SQE.PrepRecvMsgMultishot].
 // Linux 6.0.
 func HaveRecvMultishot() error { return probeRecvMultishot.Check() }
 
-// HaveBundles: send and receive bundles. Linux 6.10.
+// HaveRecvMultishotLimit: multishot receives that limit the bytes of each
+// completion, and of all. Linux 6.17.
+func HaveRecvMultishotLimit() error { return probeRecvMultishotLimit.Check() }
+
+// HaveBundles: receives with [Bundle] into a classic buffer ring. Linux 6.10.
+// The first call receives a stream over the loopback interface to see that no
+// bytes get lost or mixed up, as they do with some kernels.
 func HaveBundles() error { return probeBundles.Check() }
 
-// HaveIncremental: incremental buffer rings. Linux 6.12.
-func HaveIncremental() error { return probeIncremental.Check() }
+// HaveIncrementalBundles: receives with [Bundle] into an incremental buffer
+// ring. Linux 6.12. The first call tries it out, as that of [HaveBundles] does.
+func HaveIncrementalBundles() error { return probeIncrementalBundles.Check() }
 
-// HaveMinLeft: BufRingConfig.MinLeft above 1. Linux 7.1, and stable releases
-// such as 7.0.13, 6.18.44 and 6.12.107.
-func HaveMinLeft() error { return probeMinLeft.Check() }
+// HaveAcceptMultishot: [SQE.PrepAcceptMultishot]. Linux 5.19.
+func HaveAcceptMultishot() error { return probeAcceptMultishot.Check() }
 
-// HaveBufRingStatus: asking for a buffer ring's head. Linux 6.8.
-func HaveBufRingStatus() error { return probeBufRingStatus.Check() }
+// HaveAcceptMultishotDirect: [SQE.PrepAcceptMultishotDirect]. Linux 5.19.
+func HaveAcceptMultishotDirect() error { return probeAcceptMultishotDirect.Check() }
 
-// HaveSendProvided: a send that takes its bytes from a buffer ring. Linux 6.10.
+// HaveSocket: [SQE.PrepSocket]. Linux 5.19.
+func HaveSocket() error { return probeSocket.Check() }
+
+// HaveReadMultishot: multishot reads, of pipes for example. Linux 6.7.
+func HaveReadMultishot() error { return probeReadMultishot.Check() }
+
+// HaveSendProvided: sends that take their bytes from a buffer ring. Linux 6.10.
 func HaveSendProvided() error { return probeSendProvided.Check() }
 
-// HaveSendZC: zero-copy send. Linux 6.0.
+// HaveSendProvidedPart: the same with a length, to send less than the buffer
+// holds. Linux 6.12.
+func HaveSendProvidedPart() error { return probeSendProvidedPart.Check() }
+
+// HaveSendBundles: sends that take several buffers from a buffer ring.
+// Linux 6.10.
+func HaveSendBundles() error { return probeSendBundles.Check() }
+
+// HaveSendVectorized: plain and zero-copy sends of several pieces without a
+// message header. Linux 6.17.
+func HaveSendVectorized() error { return probeSendVectorized.Check() }
+
+// HaveSendFixed: sends with a copy, from a registered buffer. Linux 7.2.
+func HaveSendFixed() error { return probeSendFixed.Check() }
+
+// HaveSendZC: [SQE.PrepSendZC] and [SQE.PrepSendZCFixed]. Linux 6.0.
 func HaveSendZC() error { return probeSendZC.Check() }
 
-// HaveSendMsgZC: zero-copy send of a message of several parts. Linux 6.1.
+// HaveSendMsgZC: [SQE.PrepSendMsgZC]. Linux 6.1.
 func HaveSendMsgZC() error { return probeSendMsgZC.Check() }
 
-// HaveSendMsgZCFixed: the same from a registered buffer. Linux 6.15.
+// HaveSendMsgZCFixed: [SQE.PrepSendMsgZCFixed]. Linux 6.15.
 func HaveSendMsgZCFixed() error { return probeSendMsgZCFixed.Check() }
 
-// HaveReportUsage: notifications of zero-copy sends that say whether the data
-// was copied, see [ReportUsage]. Linux 6.2.
+// HaveReportUsage: [ReportUsage] on zero-copy sends. Linux 6.2.
 func HaveReportUsage() error { return probeReportUsage.Check() }
+
+// HaveNotifUserData: zero-copy sends whose notification has user data of its
+// own. Linux 7.1.
+func HaveNotifUserData() error { return probeNotifUserData.Check() }
 
 // HaveMinTimeout: [Ring.SubmitAndWaitMin]. Linux 6.12.
 func HaveMinTimeout() error { return probeMinTimeout.Check() }
 
+// HaveSingleIssuer: [SetupSingleIssuer]. Linux 6.0.
+func HaveSingleIssuer() error { return probeSingleIssuer.Check() }
+
 // HaveDeferTaskrun: [SetupDeferTaskrun]. Linux 6.1.
 func HaveDeferTaskrun() error { return probeDeferTaskrun.Check() }
+
+// HaveCQEMixed: [SetupCQEMixed]. Linux 6.18.
+func HaveCQEMixed() error { return probeCQEMixed.Check() }
+
+// HaveSQEMixed: [SetupSQEMixed]. Linux 6.19.
+func HaveSQEMixed() error { return probeSQEMixed.Check() }
+
+// HaveSQRewind: [SetupSQRewind]. Linux 7.0.
+func HaveSQRewind() error { return probeSQRewind.Check() }
+
+// HaveRingFD: [Ring.RegisterRingFD]. Linux 5.18.
+func HaveRingFD() error { return probeRingFD.Check() }
+
+// HaveNAPI: [Ring.RegisterNAPI]. Linux 6.9, if built with
+// CONFIG_NET_RX_BUSY_POLL.
+func HaveNAPI() error { return probeNAPI.Check() }
+
+// HaveMsgRing: [SQE.PrepMsgRing]. Linux 5.18.
+func HaveMsgRing() error { return probeMsgRing.Check() }
 
 // A Feature is something that not every kernel has.
 type Feature struct {
@@ -62,7 +131,7 @@ type Feature struct {
 	Advice string // what to do, or what is different, without it
 }
 
-// Features returns everything that the package probes for.
+// Features returns everything that the package probes for, by subject.
 func Features() []Feature {
 	list := make([]Feature, len(features))
 	for i, p := range features {
@@ -80,20 +149,12 @@ func since(p *feature.Probe) string {
 }
 
 var features = []*feature.Probe{
-	probeDeferTaskrun, probeMinTimeout,
-	probeRecvMultishot, probeBundles, probeIncremental, probeMinLeft, probeBufRingStatus,
-	probeSendProvided, probeSendZC, probeSendMsgZC, probeSendMsgZCFixed, probeReportUsage,
+	probeBufRings, probeBufRingStatus, probeIncremental, probeMinLeft,
+	probeRecvMultishot, probeRecvMultishotLimit, probeBundles, probeIncrementalBundles,
+	probeAcceptMultishot, probeAcceptMultishotDirect, probeSocket, probeReadMultishot,
+	probeSendProvided, probeSendProvidedPart, probeSendBundles, probeSendVectorized, probeSendFixed,
+	probeSendZC, probeSendMsgZC, probeSendMsgZCFixed, probeReportUsage, probeNotifUserData,
+	probeMinTimeout, probeNoIowait, probeSyncCancel, probeRingFD, probeNAPI, probeMsgRing, probeFixedFDInstall,
+	probeSingleIssuer, probeDeferTaskrun, probeNoMMap, probeRegisteredFDOnly, probeNoSQArray,
+	probeHybridIOPoll, probeCQEMixed, probeSQEMixed, probeSQRewind,
 }
-
-// A KernelBug is a known fault of kernels, and whether the running one has it.
-type KernelBug struct {
-	Name        string
-	Seen        bool
-	Answer      string // what the kernel did, if Seen
-	Consequence string // what the package does about it, where it is seen
-	Err         error  // why it could not be found out
-}
-
-// KernelBugs looks for the kernel bugs that the package knows how to see. It
-// tries each once; that takes a few milliseconds.
-func KernelBugs() []KernelBug { return nil }

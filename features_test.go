@@ -2,7 +2,16 @@ package uring
 
 import (
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/feature"
@@ -10,26 +19,56 @@ import (
 	"github.com/uring-go/uring/internal/testutil"
 )
 
-func TestHaveOnNewKernel(t *testing.T) {
-	for name, have := range map[string]func() error{
-		"HaveRecvMultishot":  HaveRecvMultishot,
-		"HaveBundles":        HaveBundles,
-		"HaveIncremental":    HaveIncremental,
-		"HaveMinLeft":        HaveMinLeft,
-		"HaveBufRingStatus":  HaveBufRingStatus,
-		"HaveSendProvided":   HaveSendProvided,
-		"HaveSendZC":         HaveSendZC,
-		"HaveSendMsgZC":      HaveSendMsgZC,
-		"HaveSendMsgZCFixed": HaveSendMsgZCFixed,
-		"HaveReportUsage":    HaveReportUsage,
-		"HaveMinTimeout":     HaveMinTimeout,
-		"HaveDeferTaskrun":   HaveDeferTaskrun,
-	} {
-		t.Run(name, func(t *testing.T) { testutil.Need(t, have) })
+// fresh returns a probe that has not been asked yet.
+func fresh(p *feature.Probe) *feature.Probe {
+	return &feature.Probe{Name: p.Name, Since: p.Since, Backports: p.Backports, Advice: p.Advice, Try: p.Try}
+}
+
+// needsConfig are features that a kernel may be built without.
+var needsConfig = []*feature.Probe{probeNAPI}
+
+func TestKernelHasWhatItsVersionPromises(t *testing.T) {
+	for _, p := range features {
+		t.Run(p.Name, func(t *testing.T) {
+			if slices.Contains(needsConfig, p) && errors.Is(p.Check(), ErrNotSupported) {
+				t.Skip(p.Check())
+			}
+			testutil.Need(t, p.Check)
+		})
 	}
 }
 
-// Flags and opcodes that no kernel knows.
+// measured are the kernels of which is known what they have beyond their
+// version: nothing but the backports that the probes list.
+var measured = []kernel.Version{
+	{Major: 6, Minor: 1, Patch: 192}, {Major: 6, Minor: 12, Patch: 43}, {Major: 6, Minor: 12, Patch: 107},
+	{Major: 6, Minor: 18, Patch: 44}, {Major: 6, Minor: 19, Patch: 14}, {Major: 7, Minor: 0, Patch: 13},
+	{Major: 7, Minor: 1, Patch: 13}, {Major: 7, Minor: 2, Patch: 12}, {Major: 7, Minor: 3, Patch: 4},
+}
+
+func runningMeasured(t *testing.T) kernel.Version {
+	t.Helper()
+	running, err := kernel.Running()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(measured, running) {
+		t.Skipf("Linux %v may have more than its version promises", running)
+	}
+	return running
+}
+
+func TestKernelHasNoMoreThanItsVersionPromises(t *testing.T) {
+	running := runningMeasured(t)
+	for _, p := range features {
+		expected := (&feature.MissingError{Since: p.Since, Backports: p.Backports}).Expected(running)
+		if err := p.Check(); err == nil && !expected {
+			t.Errorf("%s: the probe says yes on Linux %v, but it came with %v", p.Name, running, p.Since)
+		}
+	}
+}
+
+// Flags, opcodes and results that no kernel knows.
 func TestProbesSayNo(t *testing.T) {
 	future := kernel.V(99, 0)
 	for name, p := range map[string]*feature.Probe{
@@ -37,14 +76,171 @@ func TestProbesSayNo(t *testing.T) {
 			return cgo.SQE{Opcode: cgo.OpSendZC, IOPrio: 1 << 15}
 		}),
 		"opcode":     opProbe("x", future, 255, ""),
-		"setup flag": setupProbe("x", future, 1<<31, ""),
+		"setup flag": setupProbe(1<<31, ""),
 		"feature":    featureBit("x", future, 1<<31, ""),
 		"group flag": trialProbe("x", future, "", func(t *trial) error { return t.group(1<<15, 0) }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := p.Check(); !errors.Is(err, ErrNotSupported) {
+			if err := p.Check(); !errors.Is(err, ErrNotSupported) || errors.Is(err, feature.ErrSwitchedOff) {
 				t.Fatalf("got %v, want ErrNotSupported", err)
 			}
 		})
+	}
+}
+
+func TestEveryHaveIsInFeatures(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "features.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	have := map[string]string{} // probe -> function
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			if strings.HasPrefix(n.Name.Name, "Have") {
+				have[calledProbe(t, n)] = n.Name.Name
+				if !strings.Contains(n.Doc.Text(), "Linux ") {
+					t.Errorf("the comment of %s names no kernel", n.Name.Name)
+				}
+			}
+			return false
+		case *ast.CompositeLit:
+			for _, e := range n.Elts {
+				if id, ok := e.(*ast.Ident); ok {
+					listed[id.Name] = true
+				}
+			}
+		}
+		return true
+	})
+	if len(have) < 20 || len(listed) != len(features) {
+		t.Fatalf("found %d Have functions and %d of %d features: the test does not read the file right", len(have), len(listed), len(features))
+	}
+	for probe, function := range have {
+		if !listed[probe] {
+			t.Errorf("%s asks %s, which is not in Features", function, probe)
+		}
+	}
+}
+
+// calledProbe returns x of a function that consists of "return x.Check()".
+func calledProbe(t *testing.T, f *ast.FuncDecl) string {
+	t.Helper()
+	if len(f.Body.List) == 1 {
+		if ret, ok := f.Body.List[0].(*ast.ReturnStmt); ok && len(ret.Results) == 1 {
+			if call, ok := ret.Results[0].(*ast.CallExpr); ok {
+				if sel, ok := call.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Check" {
+					return sel.X.(*ast.Ident).Name
+				}
+			}
+		}
+	}
+	t.Errorf("%s is not just the Check of a probe", f.Name.Name)
+	return ""
+}
+
+func TestFeaturesAreNamedExplainedAndDistinct(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range Features() {
+		switch {
+		case f.Name == "" || f.Since == "" || f.Advice == "":
+			t.Errorf("incomplete: %+v", f)
+		case seen[f.Name]:
+			t.Errorf("%q is there twice", f.Name)
+		case strings.Contains(f.Name, ","):
+			t.Errorf("%q has a comma, which separates names in URING_WITHOUT", f.Name)
+		}
+		seen[f.Name] = true
+	}
+	// A misspelt name would make a run without a feature a run with it.
+	for name := range strings.SplitSeq(os.Getenv("URING_WITHOUT"), ",") {
+		if name = strings.TrimSpace(name); name != "" && !seen[name] {
+			t.Errorf("URING_WITHOUT names %q, which is no feature", name)
+		}
+	}
+}
+
+func TestSinceListsBackports(t *testing.T) {
+	if diff := cmp.Diff("7.1, 7.0.13, 6.18.44, 6.12.107", since(probeMinLeft)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestURINGWithoutSwitchesEachFeatureOff(t *testing.T) {
+	for _, p := range features {
+		t.Run(p.Name, func(t *testing.T) {
+			t.Setenv("URING_WITHOUT", "something else, "+p.Name)
+			err := fresh(p).Check()
+			if !errors.Is(err, ErrNotSupported) {
+				t.Fatalf("got %v, want ErrNotSupported", err)
+			}
+			for _, want := range []string{p.Name, p.Since.String(), "URING_WITHOUT"} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not name %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func openFDs(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fds []string
+	for _, e := range entries {
+		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+			fds = append(fds, e.Name()+" "+target)
+		}
+	}
+	return fds
+}
+
+func TestProbesLeaveNothingOpen(t *testing.T) {
+	before := openFDs(t)
+	for _, p := range features {
+		if err := fresh(p).Check(); err != nil && !errors.Is(err, ErrNotSupported) {
+			t.Error(err)
+		}
+	}
+	for _, b := range bugs {
+		if _, err := b.look(); err != nil && !errors.Is(err, ErrNotSupported) {
+			t.Errorf("%s: %v", b.name, err)
+		}
+	}
+	if diff := cmp.Diff(before, openFDs(t)); diff != "" {
+		t.Errorf("descriptors before and after (-before +after):\n%s", diff)
+	}
+}
+
+func TestProbesMayBeAskedAtOnce(t *testing.T) {
+	probes := make([]*feature.Probe, len(features))
+	for i, p := range features {
+		probes[i] = fresh(p)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i, p := range probes {
+				if got, want := p.Check() == nil, features[i].Check() == nil; got != want {
+					t.Errorf("%s: %v, but before it was %v", p.Name, got, want)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func BenchmarkHave(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := HaveSendZC(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -8,40 +8,59 @@ import (
 	"github.com/uring-go/uring/internal/kernel"
 )
 
+// Receives and buffer rings.
 var (
-	probeRecvMultishot = trialProbe("multishot receive", kernel.V(6, 0),
-		"prepare a receive for each completion",
-		func(t *trial) error {
-			fd, _, err := t.pair()
-			if err != nil {
-				return err
-			}
-			if err := t.group(0, 0); err != nil {
-				return err
-			}
-			// No buffer is in the group: ENOBUFS is a yes.
-			return t.knows(cgo.SQE{
-				Opcode: cgo.OpRecv, FD: fd, Flags: cgo.SQEBufferSelect, IOPrio: cgo.RecvMultishot,
-			}, syscall.ENOBUFS)
-		})
-	probeBundles = featureBit("send and receive bundles", kernel.V(6, 10), cgo.FeatRecvSendBundle,
-		"one buffer for each completion: larger buffers, or incremental ones")
-	probeIncremental = trialProbe("incremental buffers", kernel.V(6, 12),
-		"a receive takes a whole buffer: smaller buffers waste less",
-		func(t *trial) error { return t.group(cgo.PbufRingInc, 0) })
-	probeMinLeft = withBackports(trialProbe("minimum left in incremental buffers", kernel.V(7, 1),
-		"datagrams and messages need a buffer ring that is not incremental",
-		func(t *trial) error { return t.group(cgo.PbufRingInc, 2) }),
-		kernel.Version{Major: 7, Patch: 13}, kernel.Version{Major: 6, Minor: 18, Patch: 44}, kernel.Version{Major: 6, Minor: 12, Patch: 107})
+	probeBufRings = trialProbe("buffer rings", kernel.V(5, 19),
+		"receive into memory of the program's own",
+		func(t *trial) error { return t.group(0, 0) })
 	probeBufRingStatus = trialProbe("buffer ring status", kernel.V(6, 8),
-		"Available and Head fail; everything else works",
+		"BufRing.Head and BufRing.Available fail; everything else works",
 		func(t *trial) error {
 			if err := t.group(0, 0); err != nil {
 				return err
 			}
 			return verdict(opBufRingHead, t.ring.BufRingHead(trialGroup))
 		})
+	probeIncremental = trialProbe("incremental buffers", kernel.V(6, 12),
+		"a receive takes a whole buffer: smaller buffers waste less",
+		func(t *trial) error { return t.group(cgo.PbufRingInc, 0) })
+	probeMinLeft = withBackports(trialProbe("minimum left in incremental buffers", kernel.V(7, 1),
+		"receive datagrams and messages into a buffer ring that is not incremental",
+		func(t *trial) error { return t.group(cgo.PbufRingInc, 2) }),
+		kernel.Version{Major: 7, Patch: 13}, kernel.Version{Major: 6, Minor: 18, Patch: 44}, kernel.Version{Major: 6, Minor: 12, Patch: 107})
+
+	probeRecvMultishot = trialProbe("multishot receive", kernel.V(6, 0),
+		"prepare a receive for each completion",
+		func(t *trial) error { return t.recvMultishot(cgo.SQE{}) })
+	probeRecvMultishotLimit = trialProbe("length limits of multishot receives", kernel.V(6, 17),
+		"one completion may take as many buffers as there are",
+		func(t *trial) error { return t.recvMultishot(cgo.SQE{Len: 8, FileIndex: 16}) }) // optlen
+
+	probeAcceptMultishot = requestProbe("multishot accept", kernel.V(5, 19),
+		"prepare an accept for each connection",
+		func(*trial) cgo.SQE { return cgo.SQE{Opcode: cgo.OpAccept, IOPrio: cgo.AcceptMultishot} })
+	probeAcceptMultishotDirect = requestProbe("multishot accept of direct descriptors", kernel.V(5, 19),
+		"prepare an accept for each connection",
+		func(*trial) cgo.SQE {
+			return cgo.SQE{Opcode: cgo.OpAccept, IOPrio: cgo.AcceptMultishot, FileIndex: cgo.FileIndexAlloc}
+		})
+	probeSocket = opProbe("opening sockets", kernel.V(5, 19), cgo.OpSocket,
+		"open sockets with socket(2)")
 )
+
+// recvMultishot tries a multishot receive with what more sets.
+func (t *trial) recvMultishot(more cgo.SQE) error {
+	fd, _, err := t.pair(cgo.SockStream)
+	if err != nil {
+		return err
+	}
+	if err := t.group(0, 0); err != nil {
+		return err
+	}
+	sqe := more
+	sqe.Opcode, sqe.FD, sqe.Flags, sqe.IOPrio = cgo.OpRecv, fd, cgo.SQEBufferSelect, cgo.RecvMultishot
+	return t.knows(sqe, syscall.ENOBUFS) // as no buffer is in the group
+}
 
 const (
 	trialGroup   = 0

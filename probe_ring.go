@@ -1,27 +1,83 @@
 package uring
 
 import (
+	"syscall"
+
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/feature"
 	"github.com/uring-go/uring/internal/kernel"
 )
 
+// Rings and what is registered with them.
 var (
-	probeDeferTaskrun = setupProbe("deferred task work", kernel.V(6, 1), cgo.SetupSingleIssuer|cgo.SetupDeferTaskrun,
+	probeSingleIssuer = setupProbe(SetupSingleIssuer,
+		"leave the flag out; only speed is lost")
+	probeDeferTaskrun = setupProbe(SetupDeferTaskrun|SetupSingleIssuer,
 		"SetupCoopTaskrun interrupts nearly as rarely")
+	probeNoMMap = setupProbe(SetupNoMMap,
+		"leave the flag out; the kernel allocates the queues")
+	probeRegisteredFDOnly = setupProbe(SetupRegisteredFDOnly|SetupNoMMap,
+		"Ring.RegisterRingFD is as fast, but keeps the descriptor")
+	probeNoSQArray = setupProbe(SetupNoSQArray,
+		"leave the flag out; only speed is lost")
+	probeHybridIOPoll = setupProbe(SetupHybridIOPoll|SetupIOPoll,
+		"SetupIOPoll alone uses more of the processor")
+	probeCQEMixed = setupProbe(SetupCQEMixed,
+		"SetupCQE32 makes all completions large")
+	probeSQEMixed = setupProbe(SetupSQEMixed,
+		"SetupSQE128 makes all entries large")
+	probeSQRewind = setupProbe(SetupSQRewind|SetupNoSQArray,
+		"leave the flag out; only speed is lost")
+
 	probeMinTimeout = featureBit("minimum wait time", kernel.V(6, 12), cgo.FeatMinTimeout,
 		"wait for one completion, then for more with a short timeout")
+	probeNoIowait = featureBit("waits not counted as I/O", kernel.V(6, 15), cgo.FeatNoIowait,
+		"waiting for completions shows as iowait in the system's statistics")
+
+	probeRingFD = trialProbe("registered ring descriptors", kernel.V(5, 18),
+		"leave it out; entering the kernel takes a little longer",
+		func(t *trial) error {
+			if rc := t.ring.RegisterRingFD(); rc < 0 {
+				return verdict("register the ring's descriptor", rc)
+			}
+			return check("unregister the ring's descriptor", t.ring.UnregisterRingFD())
+		})
+	probeNAPI = trialProbe("busy polling of network devices", kernel.V(6, 9),
+		"leave it out; receives have the usual latency (the kernel needs CONFIG_NET_RX_BUSY_POLL)",
+		func(t *trial) error {
+			if rc := t.ring.RegisterNAPI(1, false); rc < 0 {
+				return verdict("register busy polling", rc)
+			}
+			return check("unregister busy polling", t.ring.UnregisterNAPI())
+		})
+	probeSyncCancel = trialProbe("cancelling from outside the queue", kernel.V(6, 0),
+		"cancel with requests; Ring.Close leaves what still runs to the kernel",
+		func(t *trial) error {
+			// Nothing runs: ENOENT is a yes.
+			return verdict("cancel", t.ring.SyncCancelAll(0), syscall.ENOENT)
+		})
+	probeMsgRing = opProbe("messages between rings", kernel.V(5, 18), cgo.OpMsgRing,
+		"wake the other ring with an eventfd")
+	probeFixedFDInstall = opProbe("descriptors for direct descriptors", kernel.V(6, 8), cgo.OpFixedFDInstall,
+		"open files as ordinary descriptors where other system calls need them")
+	probeReadMultishot = opProbe("multishot read", kernel.V(6, 7), cgo.OpReadMultishot,
+		"prepare a read for each completion")
 )
 
-// setupProbe probes for setup flags by opening a ring with them.
-func setupProbe(name string, since kernel.Version, flags uint32, advice string) *feature.Probe {
-	return &feature.Probe{Name: name, Since: since, Advice: advice, Try: func() error {
-		r, rc := cgo.Open(4, &cgo.Params{Flags: flags})
-		if rc >= 0 {
-			r.Exit()
-		}
-		return verdict(opOpen, rc)
+// setupProbe probes for setup flags by opening a ring with them. The newest of
+// the flags gives the probe its name.
+func setupProbe(flags SetupFlags, advice string) *feature.Probe {
+	p := &feature.Probe{Advice: advice, Try: func() error {
+		err := onTrial(uint32(flags), func(*trial) error { return nil })
+		return noIfInvalid(err)
 	}}
+	for _, s := range setupSince {
+		if flags&s.flag != 0 {
+			p.Name, p.Since = s.name, s.since
+			break
+		}
+	}
+	return p
 }
 
 // featureBit probes for a bit that io_uring_setup(2) returns.
@@ -36,17 +92,14 @@ func featureBit(name string, since kernel.Version, bit uint32, advice string) *f
 
 // opProbe probes for an opcode, which the kernel says it knows.
 func opProbe(name string, since kernel.Version, op int, advice string) *feature.Probe {
-	return trialProbe(name, since, advice, func(t *trial) error { return t.opcode(op) })
-}
-
-// opcode asks the kernel whether it knows an opcode.
-func (t *trial) opcode(op int) error {
-	ops := make([]uint8, op+1)
-	if rc := t.ring.Probe(ops); rc < 0 {
-		return check("ask for the opcodes", rc)
-	}
-	if ops[op] == 0 {
-		return ErrNotSupported
-	}
-	return nil
+	return trialProbe(name, since, advice, func(t *trial) error {
+		ops := make([]uint8, op+1)
+		if rc := t.ring.Probe(ops); rc < 0 {
+			return check("ask for the opcodes", rc)
+		}
+		if ops[op] == 0 {
+			return ErrNotSupported
+		}
+		return nil
+	})
 }

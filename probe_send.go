@@ -7,21 +7,27 @@ import (
 	"github.com/uring-go/uring/internal/kernel"
 )
 
+// Sends.
 var (
+	probeSendBundles = featureBit("send bundles", kernel.V(6, 10), cgo.FeatRecvSendBundle,
+		"send several pieces with one message (PrepSendMsg)")
 	probeSendProvided = trialProbe("sends from provided buffers", kernel.V(6, 10),
 		"send from memory of the program's own",
-		func(t *trial) error {
-			fd, _, err := t.pair()
-			if err != nil {
-				return err
-			}
-			if err := t.group(0, 0); err != nil {
-				return err
-			}
-			_, addr := t.bytes(trialData, 8)
-			t.provide(cgo.Slot{Addr: addr, Len: 8})
-			return t.knows(cgo.SQE{Opcode: cgo.OpSend, FD: fd, Flags: cgo.SQEBufferSelect})
+		func(t *trial) error { return t.sendProvided(0) })
+	probeSendProvidedPart = trialProbe("sends of parts of provided buffers", kernel.V(6, 12),
+		"give the kernel buffers of exactly the length to send",
+		func(t *trial) error { return t.sendProvided(4) })
+	probeSendVectorized = requestProbe("vectorized send", kernel.V(6, 17),
+		"send several pieces with one message (PrepSendMsg)",
+		func(t *trial) cgo.SQE {
+			return cgo.SQE{Opcode: cgo.OpSend, Addr: t.iovec(), Len: 1, IOPrio: cgo.SendVectorized}
 		})
+	probeSendFixed = requestProbe("plain send from registered buffers", kernel.V(7, 2),
+		"send from the same memory without naming the buffer",
+		func(t *trial) cgo.SQE {
+			return cgo.SQE{Opcode: cgo.OpSend, Addr: t.data(), Len: 8, IOPrio: cgo.RecvSendFixedBuf}
+		})
+
 	probeSendZC = opProbe("zero-copy send", kernel.V(6, 0), cgo.OpSendZC,
 		"send with a copy")
 	probeSendMsgZC = opProbe("zero-copy send of messages", kernel.V(6, 1), cgo.OpSendMsgZC,
@@ -34,26 +40,53 @@ var (
 	probeReportUsage = requestProbe("reports of zero-copy usage", kernel.V(6, 2),
 		"whether zero copy happened stays unknown: measure both ways",
 		func(t *trial) cgo.SQE {
-			_, addr := t.bytes(trialData, 8)
-			return cgo.SQE{Opcode: cgo.OpSendZC, Addr: addr, Len: 8, IOPrio: cgo.SendZCReportUsage}
+			return cgo.SQE{Opcode: cgo.OpSendZC, Addr: t.data(), Len: 8, IOPrio: cgo.SendZCReportUsage}
+		})
+	probeNotifUserData = requestProbe("user data of zero-copy notifications", kernel.V(7, 1),
+		"both completions of a zero-copy send carry the same user data",
+		func(t *trial) cgo.SQE {
+			return cgo.SQE{Opcode: cgo.OpSendZC, Addr: t.data(), Len: 8, Addr3: 1}
 		})
 )
+
+// sendProvided sends n bytes of a provided buffer of 8, or all if n is 0.
+func (t *trial) sendProvided(n uint32) error {
+	fd, _, err := t.pair(cgo.SockStream)
+	if err != nil {
+		return err
+	}
+	if err := t.group(0, 0); err != nil {
+		return err
+	}
+	t.provide(cgo.Slot{Addr: t.data(), Len: 8})
+	return t.knows(cgo.SQE{Opcode: cgo.OpSend, FD: fd, Len: n, Flags: cgo.SQEBufferSelect})
+}
 
 // Where things are in a trial's memory, behind the entries of its group.
 const (
 	trialMsghdr = 4 << 10
+	trialIovec  = trialMsghdr + 128
 	trialData   = 8 << 10
 )
 
-// message writes a struct msghdr of one part, of 8 bytes, and returns its
-// address.
+// data returns the address of memory that is free to use.
+func (t *trial) data() uint64 {
+	_, addr := t.bytes(trialData, trialMemory-trialData)
+	return addr
+}
+
+// iovec writes a struct iovec of 8 bytes and returns its address.
+func (t *trial) iovec() uint64 {
+	p, addr := t.bytes(trialIovec, 16)
+	binary.NativeEndian.PutUint64(p[0:], t.data())
+	binary.NativeEndian.PutUint64(p[8:], 8)
+	return addr
+}
+
+// message writes a struct msghdr of that one part and returns its address.
 func (t *trial) message() uint64 {
-	_, data := t.bytes(trialData, 8)
-	iovec, iovecAddr := t.bytes(trialMsghdr+128, 16)
-	binary.NativeEndian.PutUint64(iovec[0:], data)
-	binary.NativeEndian.PutUint64(iovec[8:], 8)
-	hdr, hdrAddr := t.bytes(trialMsghdr, 56)
-	binary.NativeEndian.PutUint64(hdr[16:], iovecAddr)
-	binary.NativeEndian.PutUint64(hdr[24:], 1)
-	return hdrAddr
+	p, addr := t.bytes(trialMsghdr, 56)
+	binary.NativeEndian.PutUint64(p[16:], t.iovec()) // msg_iov
+	binary.NativeEndian.PutUint64(p[24:], 1)         // msg_iovlen
+	return addr
 }

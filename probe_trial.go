@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -13,22 +14,26 @@ import (
 	"github.com/uring-go/uring/internal/kernel"
 )
 
-// A trial is a throw-away ring to try a request on, with some memory that the
-// request may use.
+// A trial is a throw-away ring to try requests on, with some memory that they
+// may use.
 type trial struct {
-	ring    *cgo.Ring
-	setup   cgo.Params
-	mem     *arena.Mapping
-	fds     []int
-	running int // requests whose last completion has not come
+	ring     *cgo.Ring
+	setup    cgo.Params
+	mem      *arena.Mapping
+	fds      []int
+	deadline time.Time
+	started  uint64 // requests; also the user data of the last one
+	running  int    // requests whose last completion has not come
 }
 
 const (
 	trialMemory = 64 << 10
-	// trialTime is how long a request may take. Those of a trial take
-	// microseconds; the rest is for a busy machine.
+	// trialTime is how long a trial may take. It takes microseconds; the rest
+	// is for a busy machine.
 	trialTime = 2 * time.Second
 )
+
+var errNoAnswer = fmt.Errorf("no answer from the kernel in %v", trialTime)
 
 // onTrial opens a ring with the given setup flags, calls f with it and leaves
 // nothing open.
@@ -36,7 +41,7 @@ func onTrial(flags uint32, f func(*trial) error) error {
 	// Some setup flags bind the ring to the thread that opens it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	t := &trial{setup: cgo.Params{Flags: flags}}
+	t := &trial{setup: cgo.Params{Flags: flags}, deadline: time.Now().Add(trialTime)}
 	var rc int
 	if t.ring, rc = cgo.Open(8, &t.setup); rc < 0 {
 		return check(opOpen, rc)
@@ -52,6 +57,7 @@ func onTrial(flags uint32, f func(*trial) error) error {
 // close ends what still runs. Memory that a request may still use is not
 // unmapped, as something else would get its address.
 func (t *trial) close() {
+	t.deadline = time.Now().Add(trialTime)
 	if t.running > 0 {
 		t.ring.SyncCancelAll(int64(trialTime))
 	}
@@ -69,40 +75,53 @@ func (t *trial) close() {
 	}
 }
 
-// start submits a request.
-func (t *trial) start(request cgo.SQE) error {
+// start submits a request and returns its user data.
+func (t *trial) start(request cgo.SQE) (id uint64, err error) {
+	if time.Now().After(t.deadline) {
+		return 0, errNoAnswer
+	}
 	sqe := t.ring.NextSQE()
 	if sqe == nil {
-		return ErrSQFull
+		return 0, ErrSQFull
 	}
-	*sqe = request
+	t.started++
 	t.running++
+	*sqe = request
+	sqe.UserData = t.started
 	for {
 		rc := t.ring.Submit()
-		if rc == -int(syscall.EINTR) {
-			continue
+		if rc != -int(syscall.EINTR) {
+			return t.started, check(opSubmit, rc)
 		}
-		return check(opSubmit, rc)
 	}
 }
 
 // do submits a request and returns its first completion.
 func (t *trial) do(request cgo.SQE) (cgo.CQE, error) {
-	if err := t.start(request); err != nil {
+	id, err := t.start(request)
+	if err != nil {
 		return cgo.CQE{}, err
 	}
-	return t.next()
+	return t.wait(id)
 }
 
-var errNoAnswer = fmt.Errorf("no completion in %v", trialTime)
+// wait returns the next completion of a request and drops those of others.
+func (t *trial) wait(id uint64) (cgo.CQE, error) {
+	for {
+		c, err := t.next()
+		if err != nil || c.UserData == id {
+			return c, err
+		}
+	}
+}
 
 // next returns the next completion.
 func (t *trial) next() (cgo.CQE, error) {
-	for deadline := time.Now().Add(trialTime); ; {
+	for {
 		if c, ok := t.peek(); ok {
 			return c, nil
 		}
-		left := time.Until(deadline)
+		left := time.Until(t.deadline)
 		if left <= 0 {
 			return cgo.CQE{}, errNoAnswer
 		}
@@ -129,14 +148,25 @@ func (t *trial) peek() (cgo.CQE, bool) {
 }
 
 // pair returns a pair of connected UNIX sockets.
-func (t *trial) pair() (a, b int32, err error) {
-	fds, rc := cgo.Socketpair(cgo.SockStream)
-	if err := check("make a pair of sockets", rc); err != nil {
+func (t *trial) pair(typ int) (a, b int32, err error) {
+	return t.keep(cgo.Socketpair(typ))
+}
+
+// tcpPair returns a TCP connection on the loopback interface.
+func (t *trial) tcpPair() (a, b int32, err error) {
+	return t.keep(cgo.TCPPair())
+}
+
+// keep closes the sockets when the trial is over.
+func (t *trial) keep(fds [2]int, rc int) (a, b int32, err error) {
+	if err := check(opConnectPair, rc); err != nil {
 		return -1, -1, err
 	}
 	t.fds = append(t.fds, fds[0], fds[1])
 	return int32(fds[0]), int32(fds[1]), nil
 }
+
+const opConnectPair = "connect two sockets (is the loopback interface up?)"
 
 // bytes returns n bytes of the trial's memory from off on, and their address.
 func (t *trial) bytes(off, n int) ([]byte, uint64) {
@@ -152,30 +182,27 @@ func (t *trial) knows(request cgo.SQE, yes ...syscall.Errno) error {
 	if err != nil {
 		return err
 	}
-	return verdict("try a request", int(c.Res), yes...)
+	return verdict(opTry, int(c.Res), yes...)
 }
+
+const opTry = "try a request"
 
 // verdict is the answer that the result of a call or request gives to a probe.
 func verdict(op string, res int, yes ...syscall.Errno) error {
-	switch errno := syscall.Errno(-res); {
-	case res >= 0 || slices.Contains(yes, errno):
+	if res >= 0 || slices.Contains(yes, syscall.Errno(-res)) {
 		return nil
-	case errno == syscall.EINVAL || errno == syscall.EOPNOTSUPP:
-		return feature.No(errno)
 	}
-	return check(op, res)
+	return noIfInvalid(check(op, res))
 }
 
-// requestProbe probes by submitting a request that names no file. A kernel
-// that knows everything in it then looks for the file and answers EBADF; one
-// that does not answers EINVAL before that. (A zero-copy send may say EFAULT
-// first when it names a registered buffer, as there is none.)
-func requestProbe(name string, since kernel.Version, advice string, request func(*trial) cgo.SQE) *feature.Probe {
-	return trialProbe(name, since, advice, func(t *trial) error {
-		sqe := request(t)
-		sqe.FD = -1
-		return t.knows(sqe, syscall.EBADF, syscall.EFAULT)
-	})
+// noIfInvalid turns the errors by which the kernel refuses what it does not
+// know into the answer no.
+func noIfInvalid(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) && (errno == syscall.EINVAL || errno == syscall.EOPNOTSUPP) {
+		return feature.No(errno)
+	}
+	return err
 }
 
 // trialProbe probes by doing something with a ring.
@@ -183,4 +210,16 @@ func trialProbe(name string, since kernel.Version, advice string, try func(*tria
 	return &feature.Probe{Name: name, Since: since, Advice: advice, Try: func() error {
 		return onTrial(0, try)
 	}}
+}
+
+// requestProbe probes by submitting a request that names no file. A kernel
+// that knows everything in it then looks for the file and answers EBADF; one
+// that does not answers EINVAL before that. (A request that names a registered
+// buffer may get EFAULT first, as there is none.)
+func requestProbe(name string, since kernel.Version, advice string, request func(*trial) cgo.SQE) *feature.Probe {
+	return trialProbe(name, since, advice, func(t *trial) error {
+		sqe := request(t)
+		sqe.FD = -1
+		return t.knows(sqe, syscall.EBADF, syscall.EFAULT)
+	})
 }

@@ -1,0 +1,349 @@
+package uring
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"github.com/uring-go/uring/cgo"
+)
+
+// A KernelBug is a known fault of some kernels, and whether the running one
+// has it.
+type KernelBug struct {
+	Name        string
+	Consequence string // what the package does about it where it is seen
+	Seen        bool
+	Answer      string // what the kernel did, if Seen
+	Err         error  // why it could not be found out
+}
+
+// KernelBugs looks for the kernel bugs that the package knows how to see. Each
+// is tried once; that takes a few milliseconds, and a TCP connection on the
+// loopback interface.
+func KernelBugs() []KernelBug {
+	list := make([]KernelBug, len(bugs))
+	for i, b := range bugs {
+		answer, err := b.check()
+		list[i] = KernelBug{Name: b.name, Consequence: b.consequence, Seen: answer != "", Answer: answer, Err: err}
+	}
+	return list
+}
+
+// A bug is something that a kernel may do wrong.
+type bug struct {
+	name        string
+	consequence string
+	// look provokes the bug and returns what the kernel did if that was wrong,
+	// "" if it was right, and an error if it cannot be told. An error that
+	// matches ErrNotSupported means that the kernel lacks what has the bug.
+	look func() (answer string, err error)
+
+	mu     sync.Mutex
+	done   bool
+	answer string
+}
+
+// check is look, which it calls until that has an answer.
+func (b *bug) check() (answer string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.done {
+		return b.answer, nil
+	}
+	answer, err = b.look()
+	if err != nil && !errors.Is(err, ErrNotSupported) {
+		return "", fmt.Errorf("uring: could not find out whether the kernel has a bug (%s): %w", b.name, err)
+	}
+	b.done, b.answer = true, answer
+	return answer, nil
+}
+
+var bugs = []*bug{
+	bugShrunkEntry, bugOrder, bugIncrementalOrder, bugBundleBufMore, bugEOFBufMore, bugErrorBuffer, bugTrunc, bugWaitAll,
+}
+
+var (
+	bugShrunkEntry = &bug{
+		name:        "a failed receive bundle shrinks a buffer",
+		consequence: "receive bundles are switched off, except into incremental buffers",
+		look:        onTrialLook(lookShrunkEntry),
+	}
+	bugOrder = &bug{
+		name:        "receive bundles out of order",
+		consequence: "receive bundles are switched off, except into incremental buffers",
+		look:        func() (string, error) { return lookOrder(false) },
+	}
+	bugIncrementalOrder = &bug{
+		name:        "receive bundles into incremental buffers out of order",
+		consequence: "receive bundles into incremental buffers are switched off",
+		look:        func() (string, error) { return lookOrder(true) },
+	}
+	bugBundleBufMore = &bug{
+		name:        "IORING_CQE_F_BUF_MORE wrong on receive bundles",
+		consequence: "none: a BufRing counts bytes by itself",
+		look:        onTrialLook(lookBundleBufMore),
+	}
+	bugEOFBufMore = &bug{
+		name:        "IORING_CQE_F_BUF_MORE missing at the end of a stream",
+		consequence: "none: a BufRing counts bytes by itself",
+		look:        onTrialLook(lookEOFBufMore),
+	}
+	bugErrorBuffer = &bug{
+		name:        "an error names a buffer that the kernel keeps",
+		consequence: "none: a BufRing asks the kernel whose the buffer is",
+		look:        onTrialLook(lookErrorBuffer),
+	}
+	bugTrunc = &bug{
+		name:        "MSG_TRUNC takes from two incremental buffers",
+		consequence: "none: MSG_TRUNC is refused with provided buffers",
+		look:        onTrialLook(lookTrunc),
+	}
+	bugWaitAll = &bug{
+		name:        "MSG_WAITALL loses count of incremental buffers",
+		consequence: "none: MSG_WAITALL is refused with incremental buffers",
+		look:        onTrialLook(lookWaitAll),
+	}
+)
+
+func onTrialLook(look func(*trial) (string, error)) func() (string, error) {
+	return func() (answer string, err error) {
+		err = onTrial(0, func(t *trial) error {
+			answer, err = look(t)
+			return err
+		})
+		return answer, err
+	}
+}
+
+// A receive of 1 byte finds nothing. The buffer that it would have used must
+// keep its length, as the next receive relies on that.
+func lookShrunkEntry(t *trial) (string, error) {
+	fd, _, err := t.pair(cgo.SockStream)
+	if err != nil {
+		return "", err
+	}
+	if err := t.buffers(0, 1, 4096); err != nil {
+		return "", err
+	}
+	c, err := t.do(cgo.SQE{
+		Opcode: cgo.OpRecv, FD: fd, Len: 1, OpFlags: cgo.MsgDontWait,
+		Flags: cgo.SQEBufferSelect, IOPrio: cgo.RecvSendBundle,
+	})
+	if err := result(c, err, -int(syscall.EAGAIN)); err != nil {
+		return "", err
+	}
+	if _, n := t.entry(0); n != 4096 {
+		return fmt.Sprintf("cut a buffer of 4096 bytes to %d", n), nil
+	}
+	return "", nil
+}
+
+// 2.5 buffers of data are received at once: the last one has room left.
+func lookBundleBufMore(t *trial) (string, error) {
+	const size = 4096
+	a, b, err := t.tcpPair()
+	if err != nil {
+		return "", err
+	}
+	if err := t.buffers(cgo.PbufRingInc, 4, size); err != nil {
+		return "", err
+	}
+	if err := t.queue(b, a, 2*size+size/2); err != nil {
+		return "", err
+	}
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpRecv, FD: a, Flags: cgo.SQEBufferSelect, IOPrio: cgo.RecvSendBundle})
+	if err != nil {
+		return "", err
+	}
+	if c.Res <= 0 {
+		return "", unexpected(c)
+	}
+	return compareBufMore(c, c.Res%size != 0), nil
+}
+
+// The end of a stream leaves a buffer as it was.
+func lookEOFBufMore(t *trial) (string, error) {
+	a, b, err := t.pair(cgo.SockStream)
+	if err != nil {
+		return "", err
+	}
+	if err := t.buffers(cgo.PbufRingInc, 1, 256); err != nil {
+		return "", err
+	}
+	if err := t.queue(b, a, 5); err != nil {
+		return "", err
+	}
+	read := cgo.SQE{Opcode: cgo.OpRead, FD: a, Off: ^uint64(0), Len: 32, Flags: cgo.SQEBufferSelect}
+	c, err := t.do(read)
+	if err := result(c, err, 5); err != nil {
+		return "", err
+	}
+	c, err = t.do(cgo.SQE{Opcode: cgo.OpShutdown, FD: b, Len: syscall.SHUT_WR})
+	if err := result(c, err, 0); err != nil {
+		return "", err
+	}
+	c, err = t.do(read)
+	if err := result(c, err, 0); err != nil {
+		return "", err
+	}
+	if c.Flags&cgo.CQEFBuffer == 0 {
+		return "", nil // then it says nothing about the buffer
+	}
+	return compareBufMore(c, true), nil
+}
+
+// A receive that finds nothing uses no buffer.
+func lookErrorBuffer(t *trial) (string, error) {
+	fd, _, err := t.pair(cgo.SockStream)
+	if err != nil {
+		return "", err
+	}
+	if err := t.buffers(0, 1, 64); err != nil {
+		return "", err
+	}
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpRecv, FD: fd, OpFlags: cgo.MsgDontWait, Flags: cgo.SQEBufferSelect})
+	if err := result(c, err, -int(syscall.EAGAIN)); err != nil {
+		return "", err
+	}
+	// Without an answer, on old kernels, the buffer is the program's.
+	if c.Flags&cgo.CQEFBuffer != 0 && t.ring.BufRingHead(trialGroup) == 0 {
+		return "a receive that failed with EAGAIN named a buffer, and the kernel kept it", nil
+	}
+	return "", nil
+}
+
+// A datagram of 150 bytes fills a buffer of 100; the next one must stay whole.
+func lookTrunc(t *trial) (string, error) {
+	a, b, err := t.pair(cgo.SockDgram)
+	if err != nil {
+		return "", err
+	}
+	if err := t.buffers(cgo.PbufRingInc, 2, 100); err != nil {
+		return "", err
+	}
+	if err := t.send(b, 150); err != nil {
+		return "", err
+	}
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpRecv, FD: a, OpFlags: cgo.MsgTrunc, Flags: cgo.SQEBufferSelect})
+	if err := result(c, err, 150); err != nil {
+		return "", err
+	}
+	if _, n := t.entry(1); n != 100 {
+		return fmt.Sprintf("a datagram of 150 bytes filled a buffer of 100 and left %d of the next", n), nil
+	}
+	return "", nil
+}
+
+// A receive gets its bytes in two parts. As many must be gone from the buffer
+// as it reports.
+func lookWaitAll(t *trial) (string, error) {
+	const size = 4096
+	a, b, err := t.pair(cgo.SockStream)
+	if err != nil {
+		return "", err
+	}
+	if err := t.buffers(cgo.PbufRingInc, 1, size); err != nil {
+		return "", err
+	}
+	if err := t.queue(b, a, 0x100); err != nil {
+		return "", err
+	}
+	recv, err := t.start(cgo.SQE{
+		Opcode: cgo.OpRecv, FD: a, Len: 0x400, OpFlags: cgo.MsgWaitAll, Flags: cgo.SQEBufferSelect,
+	})
+	if err != nil {
+		return "", err
+	}
+	send, err := t.start(cgo.SQE{Opcode: cgo.OpSend, FD: b, Addr: t.spare(), Len: 0x300})
+	if err != nil {
+		return "", err
+	}
+	c, err := t.wait(recv)
+	if err != nil {
+		return "", err
+	}
+	if c.Res <= 0 {
+		return "", unexpected(c)
+	}
+	if _, n := t.entry(0); size-int32(n) != c.Res {
+		return fmt.Sprintf("received %d bytes and took %d from the buffer", c.Res, size-n), nil
+	}
+	_, err = t.wait(send)
+	return "", err
+}
+
+// compareBufMore says what is wrong with the flag.
+func compareBufMore(c cgo.CQE, want bool) string {
+	switch got := c.Flags&cgo.CQEFBufMore != 0; {
+	case want && !got:
+		return fmt.Sprintf("a completion of %d bytes came without the flag, and the buffer had room left", c.Res)
+	case got && !want:
+		return fmt.Sprintf("a completion of %d bytes came with the flag, and no room was left", c.Res)
+	}
+	return ""
+}
+
+// result checks the result of a request that has only one.
+func result(c cgo.CQE, err error, want int) error {
+	if err == nil && int(c.Res) != want {
+		err = unexpected(c)
+	}
+	return err
+}
+
+func unexpected(c cgo.CQE) error {
+	if c.Res < 0 {
+		return noIfInvalid(check(opTry, int(c.Res)))
+	}
+	return fmt.Errorf("unexpected result %d with flags %#x", c.Res, c.Flags)
+}
+
+// buffers makes a group of n buffers of the given size.
+func (t *trial) buffers(flags uint32, n int, size uint32) error {
+	if err := t.group(flags, 0); err != nil {
+		return err
+	}
+	slots := make([]cgo.Slot, n)
+	for i := range slots {
+		slots[i] = cgo.Slot{Addr: t.data() + uint64(i)*uint64(size), Len: size, BID: uint16(i)}
+	}
+	t.provide(slots...)
+	return nil
+}
+
+// entry reads an entry of the group. No request may be running.
+func (t *trial) entry(i int) (addr uint64, n uint32) {
+	p, _ := t.bytes(i*16, 16)
+	return binary.NativeEndian.Uint64(p), binary.NativeEndian.Uint32(p[8:])
+}
+
+// spare returns the address of memory behind the buffers.
+func (t *trial) spare() uint64 { return t.data() + trialMemory/2 }
+
+// send sends n bytes.
+func (t *trial) send(fd int32, n int) error {
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpSend, FD: fd, Addr: t.spare(), Len: uint32(n), OpFlags: cgo.MsgNoSignal})
+	return result(c, err, n)
+}
+
+// queue sends n bytes and waits until a receive would find all of them.
+func (t *trial) queue(from, to int32, n int) error {
+	if err := t.send(from, n); err != nil {
+		return err
+	}
+	for {
+		c, err := t.do(cgo.SQE{Opcode: cgo.OpRecv, FD: to, Addr: t.spare(), Len: uint32(n), OpFlags: cgo.MsgPeek})
+		if err != nil {
+			return err
+		}
+		if c.Res <= 0 {
+			return unexpected(c)
+		}
+		if int(c.Res) == n {
+			return nil
+		}
+	}
+}
