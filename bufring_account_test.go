@@ -23,6 +23,9 @@ func TestCompletionsMayBeHandledWhileAnotherIsLookedAt(t *testing.T) {
 		{"incremental", true, 40, []place{{2, 8, 8}, {3, 0, 2}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.incremental {
+				testutil.Need(t, HaveIncrementalBundles)
+			}
 			s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: c.incremental})
 			s.send(c.outer)
 			outer := s.recv(0, 0, Bundle)

@@ -234,6 +234,7 @@ func lacking(name string, major, minor int) *feature.Probe {
 }
 
 func replaceProbe(t *testing.T, at **feature.Probe, p *feature.Probe) {
+	t.Setenv("URING_WITHOUT", "") // p alone decides
 	old := *at
 	*at = p
 	t.Cleanup(func() { *at = old })

@@ -18,8 +18,14 @@ func newPipeStage(t *testing.T, c BufRingConfig) *stage {
 	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	s := stageOn(t, Config{}, c, fds[0], fds[1])
-	t.Cleanup(func() { syscall.Close(fds[0]) })
+	var s *stage
+	t.Cleanup(func() {
+		syscall.Close(fds[0])
+		if s == nil { // skipped
+			syscall.Close(fds[1])
+		}
+	})
+	s = stageOn(t, Config{}, c, fds[0], fds[1])
 	t.Cleanup(s.closeOut)
 	return s
 }

@@ -88,7 +88,7 @@ func newBench(t testing.TB) *bench {
 		}
 	})
 
-	b.br = &BufRing{ring: b.r, group: benchGroup, size: 1 << 12}
+	b.br = &BufRing{ring: b.r, group: benchGroup, size: 1 << 12, bundles: true}
 	b.r.bufRings[benchGroup] = b.br
 	b.msg = NewMsg(b.mem[:10], b.mem[100:200])
 	for _, s := range []string{"127.0.0.1:80", "[::1]:443", "[fe80::1%3]:65535"} {
