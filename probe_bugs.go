@@ -98,7 +98,7 @@ var (
 	}
 	bugTrunc = &bug{
 		name:        "MSG_TRUNC takes from two incremental buffers",
-		consequence: "none: MSG_TRUNC is refused with provided buffers",
+		consequence: "none: receives with MSG_TRUNC are refused, except of messages, which have it right",
 		look:        onTrialLook(lookTrunc),
 	}
 	bugWaitAll = &bug{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/uring-go/uring"
@@ -48,8 +49,12 @@ func probe(args []string) int {
 	if status, over := parse(fs, args); over {
 		return status
 	}
-	r := newReport()
-	if err := r.write(os.Stdout, *asJSON); err != nil {
+	return newReport().show(os.Stdout, *asJSON)
+}
+
+// show writes the report and returns the exit status.
+func (r report) show(w io.Writer, asJSON bool) int {
+	if err := r.write(w, asJSON); err != nil {
 		return failed("probe", err)
 	}
 	if !r.Usable {
@@ -115,45 +120,57 @@ func (r report) write(w io.Writer, asJSON bool) error {
 // print writes the report for people.
 func (r report) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "kernel\t%s\n", r.Kernel)
-	fmt.Fprintf(t, "liburing\theader %s, linked %s\n", r.Liburing.Header, r.Liburing.Linked)
+	fmt.Fprintf(t, "kernel\t%s\n", known(r.Kernel))
+	fmt.Fprintf(t, "liburing\theader %s, linked %s\n", known(r.Liburing.Header), known(r.Liburing.Linked))
 	if r.Usable {
 		fmt.Fprintf(t, "io_uring\tusable\n")
 	} else {
 		fmt.Fprintf(t, "io_uring\tnot usable: %s\n", r.Reason)
 	}
 	fmt.Fprintf(t, "limits\tmemlock %s, nofile %s, io_uring_disabled %s, seccomp %s\n",
-		r.Limits.Memlock, r.Limits.NoFile, orNone(r.Limits.IOUringDisabled), orNone(r.Limits.Seccomp))
-
+		known(r.Limits.Memlock), known(r.Limits.NoFile), known(r.Limits.IOUringDisabled), known(r.Limits.Seccomp))
 	if len(r.Features) > 0 {
-		fmt.Fprintf(t, "\nfeature\thave\tsince Linux\n")
+		fmt.Fprintf(t, "\nfeature\there\tsince Linux\n")
 	}
 	for _, f := range r.Features {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", f.Name, f.Have, f.Since)
 	}
+	if len(r.Bugs) > 0 {
+		fmt.Fprintf(t, "\nkernel bug\there\n")
+	}
+	for _, b := range r.Bugs {
+		fmt.Fprintf(t, "%s\t%s\n", b.Name, b.Seen)
+	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	_, err := io.WriteString(w, r.explain())
+	return err
+}
+
+// explain says more about what is missing, unknown or wrong.
+func (r report) explain() string {
+	var s strings.Builder
 	for _, f := range r.Features {
 		if f.Have != "yes" {
-			fmt.Fprintf(w, "\n%s: %s\n", f.Have, f.Reason)
+			fmt.Fprintf(&s, "\n%s\n    why not:    %s\n", f.Name, f.Reason)
 		}
 		if f.Advice != "" {
-			fmt.Fprintf(w, "    without it: %s\n", f.Advice)
+			fmt.Fprintf(&s, "    without it: %s\n", f.Advice)
 		}
 	}
 	for _, b := range r.Bugs {
 		if b.Seen != "no" {
-			fmt.Fprintf(w, "\nkernel bug (seen: %s): %s\n    %s\n", b.Seen, b.Name, b.Answer)
+			fmt.Fprintf(&s, "\n%s\n    the kernel: %s\n", b.Name, b.Answer)
 		}
 		if b.Consequence != "" {
-			fmt.Fprintf(w, "    consequence: %s\n", b.Consequence)
+			fmt.Fprintf(&s, "    this means: %s\n", b.Consequence)
 		}
 	}
-	return nil
+	return s.String()
 }
 
-func orNone(s string) string {
+func known(s string) string {
 	if s == "" {
 		return "unknown"
 	}
