@@ -1,6 +1,8 @@
 // Command uring shows what io_uring can do here, and does it.
 //
 //	uring probe     what the kernel can do, and what to do about the rest
+//	uring sink      receives over TCP, counts and hashes what comes
+//	uring send      sends pseudo-random bytes or a file over TCP
 //
 // "uring -h" lists the commands, "uring command -h" the flags of one.
 package main
@@ -23,6 +25,8 @@ type command struct {
 
 var commands = []command{
 	{"probe", "show what io_uring can do on this kernel", probe},
+	{"sink", "receive over TCP, count and hash what comes", sinkCommand},
+	{"send", "send pseudo-random bytes or a file over TCP", sendCommand},
 }
 
 func main() { os.Exit(run(os.Args[1:])) }

@@ -1,0 +1,363 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/uring-go/uring"
+)
+
+// A sendConfig says what to send. Either Bytes or File is used.
+type sendConfig struct {
+	To     string // host:port
+	Bytes  int64  // send this many pseudo-random bytes over each connection
+	Seed   uint64 // of these bytes; each connection sends others
+	File   string // send what this file holds, Repeat times
+	Repeat int
+	// MsgSize is how many bytes each send has. Less than that is sent last, and
+	// after a send that was short.
+	MsgSize int
+	Conns   int // connections, all at the same time
+	SHA256  bool
+	NoDelay bool // set TCP_NODELAY
+
+	Ended func(connResult) // as in sinkConfig
+}
+
+// Small messages are sent in chains of linked requests, of which the kernel
+// starts each when the one before it is done: they stay in order, each is a
+// send of its own, as in a program that makes a system call for each, and yet
+// they cost one system call together. All but the last succeed silently, so
+// that a chain has one completion: that of its last request, or of the one
+// that failed.
+const (
+	chainLength = 64
+	chunkSize   = 64 << 10 // how much of the content is prepared at once
+)
+
+// The tokens of a sender have the position in the chain as their generation:
+// slots do not change hands.
+const (
+	kindSocket uint8 = kindOwn + iota
+	kindConnect
+	kindSend
+	kindFIN // wait for the peer's
+)
+
+// runSend connects, sends everything, and waits for the peers to close. It
+// returns an error if ctx was done before, or a connection failed.
+func runSend(ctx context.Context, cfg sendConfig) (transferResult, error) {
+	to, err := resolve(ctx, cfg.To)
+	if err != nil {
+		return transferResult{}, err
+	}
+	addr, err := uring.InetAddr(to)
+	if err != nil {
+		return transferResult{}, err
+	}
+	w, err := newWaker(ctx)
+	if err != nil {
+		return transferResult{}, err
+	}
+	defer w.close()
+	s := &sender{cfg: cfg, to: to, addr: addr}
+	if err := s.makeConns(); err != nil {
+		return transferResult{}, err
+	}
+	err = uring.Serve(uring.Config{}, func(r *uring.Ring) error { return s.serve(r, w) })
+	s.release(err)
+	if err == nil && s.total.Interrupted > 0 {
+		err = context.Cause(ctx)
+	}
+	return s.total, errors.Join(err, s.total.err())
+}
+
+// resolve finds the address of host:port.
+func resolve(ctx context.Context, hostPort string) (netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if host == "" {
+		host = "localhost"
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(ips[0].Unmap(), uint16(port)), nil
+}
+
+// A sender is the state of runSend. It lives on the ring's goroutine.
+type sender struct {
+	loop
+	cfg   sendConfig
+	to    netip.AddrPort
+	addr  uring.Sockaddr
+	file  *fileContent // nil for pseudo-random content
+	arena *uring.Arena
+	conns []*sendConn
+
+	started time.Time
+	total   transferResult
+}
+
+// A sendConn is a connection on its way from socket to close.
+type sendConn struct {
+	slot    uint32
+	fd      int // -1 before and after
+	started time.Time
+	content content
+	next    int64  // offset in content of what comes into buf next
+	buf     []byte // messages that wait are buf[lo:hi]
+	lo, hi  int
+	hash    hash.Hash // nil if not asked for
+	result  connResult
+}
+
+func (c *sendConn) token(kind uint8) uring.Token { return uring.MakeToken(kind, 0, c.slot) }
+
+// makeConns makes the connections' state, with one piece of memory for all.
+func (s *sender) makeConns() (err error) {
+	if s.cfg.File != "" {
+		if s.file, err = openFileContent(s.cfg.File, s.cfg.Repeat); err != nil {
+			return err
+		}
+	}
+	// Whole messages, so that only the last one may be short.
+	size := max(1, chunkSize/s.cfg.MsgSize) * s.cfg.MsgSize
+	if s.arena, err = uring.NewArena(uring.ArenaConfig{Size: size * s.cfg.Conns}); err != nil {
+		s.release(nil)
+		return err
+	}
+	var block []byte
+	if s.file == nil {
+		block = randomBlock(s.cfg.Seed)
+	}
+	for i := range s.cfg.Conns {
+		c := &sendConn{slot: uint32(i), fd: -1, content: s.file, result: connResult{Conn: i, Peer: s.to}}
+		if s.file == nil {
+			c.content = newRandomContent(s.cfg.Bytes, block, s.cfg.Seed, i)
+		}
+		c.buf = s.arena.Bytes()[i*size:][:size]
+		if s.cfg.SHA256 {
+			c.hash = sha256.New()
+		}
+		s.conns = append(s.conns, c)
+	}
+	return nil
+}
+
+// release frees what the sender has, when the ring was closed with err.
+func (s *sender) release(err error) {
+	for _, c := range s.conns {
+		if c.fd >= 0 {
+			syscall.Close(c.fd)
+		}
+	}
+	if s.file != nil {
+		s.file.file.Close()
+	}
+	// A ring that could not be closed may have requests that use the memory.
+	if s.arena != nil && !errors.Is(err, uring.ErrBusy) {
+		s.arena.Close()
+	}
+}
+
+func (s *sender) serve(r *uring.Ring, w *waker) error {
+	s.ring = r
+	s.started = time.Now()
+	for _, c := range s.conns {
+		if err := s.socket(c); err != nil {
+			return err
+		}
+	}
+	return s.run(w, s.stop, s.handle)
+}
+
+// stop ends all connections. Cancelling does not reach a chain that is between
+// two of its sends; shutting the socket down makes the next one fail.
+func (s *sender) stop() error {
+	for _, c := range s.conns {
+		if c.fd >= 0 {
+			_ = syscall.Shutdown(c.fd, syscall.SHUT_RDWR)
+		}
+	}
+	return s.cancelAll()
+}
+
+func (s *sender) handle(cqe uring.CQE) error {
+	t := cqe.Token()
+	c := s.conns[t.Slot()]
+	err := cqe.Err()
+	switch t.Kind() {
+	case kindSend:
+		s.sent(c, int(t.Generation())*s.cfg.MsgSize+int(max(cqe.Res, 0)))
+	case kindSocket:
+		if err == nil {
+			c.fd = int(cqe.Res)
+		}
+	}
+	switch {
+	case s.stopping:
+		return s.end(c, errInterrupted)
+	case err != nil:
+		return s.end(c, fmt.Errorf("%s: %w", steps[t.Kind()], err))
+	}
+	switch t.Kind() {
+	case kindSocket:
+		return s.connect(c)
+	case kindConnect:
+		c.started = time.Now()
+		return s.send(c)
+	case kindSend:
+		return s.send(c)
+	case kindFIN:
+		if cqe.Res == 0 {
+			return s.end(c, nil)
+		}
+		return s.awaitFIN(c) // what it answers does not matter
+	}
+	return fmt.Errorf("completion of an unknown request: %+v", cqe)
+}
+
+var steps = map[uint8]string{
+	kindSocket:  "open socket",
+	kindConnect: "connect",
+	kindSend:    "send",
+	kindFIN:     "wait for the end of the stream",
+}
+
+func (s *sender) socket(c *sendConn) error {
+	c.started = time.Now()
+	sqe, err := s.request(c.token(kindSocket))
+	if err != nil {
+		return err
+	}
+	family := syscall.AF_INET
+	if s.to.Addr().Is6() {
+		family = syscall.AF_INET6
+	}
+	sqe.PrepSocket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	return nil
+}
+
+func (s *sender) connect(c *sendConn) error {
+	if s.cfg.NoDelay {
+		if err := syscall.SetsockoptInt(c.fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
+			return s.end(c, fmt.Errorf("set TCP_NODELAY: %w", err))
+		}
+	}
+	sqe, err := s.request(c.token(kindConnect))
+	if err != nil {
+		return err
+	}
+	sqe.PrepConnect(uring.FD(c.fd), s.addr)
+	return nil
+}
+
+// send sends the next chain of messages, or ends the stream.
+func (s *sender) send(c *sendConn) error {
+	if c.lo == c.hi {
+		c.lo, c.hi = 0, int(min(int64(len(c.buf)), c.content.size()-c.next))
+		if c.hi == 0 {
+			return s.finish(c)
+		}
+		if err := c.content.fill(c.buf[:c.hi], c.next); err != nil {
+			return s.end(c, err)
+		}
+		c.next += int64(c.hi)
+	}
+	return s.chain(c)
+}
+
+// chain queues one send for each message that waits, as many as a chain takes.
+// MSG_WAITALL makes a short send break the chain.
+func (s *sender) chain(c *sendConn) error {
+	wait := c.buf[c.lo:c.hi]
+	n := min((len(wait)+s.cfg.MsgSize-1)/s.cfg.MsgSize, chainLength)
+	if err := s.room(n); err != nil {
+		return err
+	}
+	for i := range n {
+		sqe, err := s.ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		msg := wait[:min(len(wait), s.cfg.MsgSize)]
+		wait = wait[len(msg):]
+		sqe.PrepSend(uring.FD(c.fd), msg, syscall.MSG_NOSIGNAL|syscall.MSG_WAITALL)
+		sqe.UserData = uint64(uring.MakeToken(kindSend, uint32(i), c.slot))
+		if i < n-1 {
+			if err := sqe.SetFlags(uring.Link | uring.SkipSuccess); err != nil {
+				return err
+			}
+		}
+	}
+	s.inFlight++ // a chain has one completion
+	return nil
+}
+
+// sent notes that the kernel took the next n bytes.
+func (s *sender) sent(c *sendConn, n int) {
+	if c.hash != nil {
+		c.hash.Write(c.buf[c.lo : c.lo+n])
+	}
+	c.lo += n
+	c.result.Bytes += int64(n)
+}
+
+// finish ends the stream. That is a plain system call, which does not block;
+// as a request the kernel would hand it to a worker thread.
+func (s *sender) finish(c *sendConn) error {
+	if err := syscall.Shutdown(c.fd, syscall.SHUT_WR); err != nil {
+		return s.end(c, fmt.Errorf("shut down: %w", err))
+	}
+	return s.awaitFIN(c)
+}
+
+// awaitFIN waits for the peer to close, which tells that it has read
+// everything. Nothing waits in buf any more, so the rest of what the peer sends
+// can go there.
+func (s *sender) awaitFIN(c *sendConn) error {
+	sqe, err := s.request(c.token(kindFIN))
+	if err != nil {
+		return err
+	}
+	sqe.PrepRecv(uring.FD(c.fd), c.buf, 0)
+	return nil
+}
+
+// end closes a connection of which no request is in flight.
+func (s *sender) end(c *sendConn, why error) error {
+	if c.fd >= 0 {
+		syscall.Close(c.fd)
+		c.fd = -1
+	}
+	now := time.Now()
+	c.result.Duration = now.Sub(c.started)
+	c.result.Err = why
+	if c.hash != nil {
+		c.result.SHA256 = c.hash.Sum(nil)
+	}
+	s.total.add(c.result)
+	s.total.Duration = now.Sub(s.started)
+	if s.cfg.Ended != nil {
+		s.cfg.Ended(c.result)
+	}
+	if s.total.Conns == len(s.conns) {
+		return s.cancelAll()
+	}
+	return nil
+}
