@@ -181,6 +181,26 @@ func (s SQE) PrepRecvMultishot(fd FD, br *BufRing, flags IOFlags) error {
 	return nil
 }
 
+// PrepRecvMultishotLimit is [SQE.PrepRecvMultishot] with limits, for buffers that
+// several connections share: each completion brings at most each bytes, and
+// when total bytes or more were received the request ends with a completion
+// without [CQE.More]. 0 is no limit. Linux 6.17. See
+// io_uring_prep_recv_multishot(3).
+func (s SQE) PrepRecvMultishotLimit(fd FD, br *BufRing, each, total int, flags IOFlags) error {
+	if each < 0 || each > math.MaxInt32 || total < 0 || total > math.MaxInt32 {
+		return s.refuse(fmt.Errorf("uring: receive limited to %d bytes each and %d in all, want 0 to %d", each, total, math.MaxInt32))
+	}
+	if err := HaveRecvMultishotLimit(); err != nil {
+		return s.refuse(err)
+	}
+	if err := s.PrepRecvMultishot(fd, br, flags); err != nil {
+		return err
+	}
+	s.Len = uint32(each)
+	s.FileIndex = uint32(total) // optlen
+	return nil
+}
+
 // PrepRecvMsgMultishot receives messages again and again. Each buffer holds
 // one message with its source address and control data, as many bytes of each
 // as m has room for; [Msg.Parse] takes it apart. m must stay as it is until the

@@ -1,6 +1,8 @@
 // Command uring shows what io_uring can do here, and does it.
 //
 //	uring probe     what the kernel can do, and what to do about the rest
+//	uring demo      a file through the proxy in every mode, checked
+//	uring proxy     forward TCP connections
 //	uring sink      receives over TCP, counts and hashes what comes
 //	uring send      sends pseudo-random bytes or a file over TCP
 //
@@ -25,6 +27,8 @@ type command struct {
 
 var commands = []command{
 	{"probe", "show what io_uring can do on this kernel", probe},
+	{"demo", "send a file through the proxy in every mode and check it", demoCommand},
+	{"proxy", "forward TCP connections", proxyCommand},
 	{"sink", "receive over TCP, count and hash what comes", sinkCommand},
 	{"send", "send pseudo-random bytes or a file over TCP", sendCommand},
 }

@@ -1,0 +1,310 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/uring-go/uring"
+)
+
+// incrementalBundles is the mode in which all connections share few large
+// buffers.
+func incrementalBundles(c *proxyConfig) {
+	c.incremental, c.recvBundle, c.send = true, true, uring.SendBundle
+}
+
+func TestProxyCarriesThousandConnectionsOverSharedIncrementalBuffers(t *testing.T) {
+	conns := 1000
+	if testing.Short() {
+		conns = 100
+	}
+	var h hashes
+	p := startProxy(t, target(t, h.sink), func(c *proxyConfig) {
+		incrementalBundles(c)
+		c.bufs, c.bufSize = 64, 64<<10
+	})
+	var wg sync.WaitGroup
+	open := make(chan struct{}) // closed when all are connected
+	var connected sync.WaitGroup
+	connected.Add(conns)
+	for i := range conns {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			c, err := net.Dial("tcp4", p.addr)
+			connected.Done()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			<-open
+			if _, err := c.Write(testBytes(int64(i), 20_000+i)); err != nil {
+				t.Error(err)
+			}
+			_ = c.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, c)
+		}()
+	}
+	connected.Wait()
+	close(open)
+	wg.Wait()
+	s := p.stop(t)
+	for i := range conns {
+		if n := h.count(testBytes(int64(i), 20_000+i)); n != 1 {
+			t.Errorf("the bytes of connection %d arrived %d times", i, n)
+		}
+	}
+	if s.connections != uint64(conns) || s.failed != 0 {
+		t.Errorf("%d connections, %d failed", s.connections, s.failed)
+	}
+}
+
+// A sink that does not read must hold its sender back, while the proxy keeps
+// no more than its buffers; when it reads again, nothing is lost.
+func TestProxyHoldsFastSenderBackForSlowSink(t *testing.T) {
+	for _, m := range proxyModes {
+		t.Run(m.name, func(t *testing.T) {
+			var h hashes
+			read := make(chan struct{})
+			p := startProxy(t, target(t, func(c *net.TCPConn) {
+				<-read
+				h.sink(c)
+			}), func(c *proxyConfig) {
+				m.change(c)
+				c.bufs, c.bufSize, c.queue = 64, 4<<10, 64<<10
+			})
+			sent := make(chan error, 1)
+			data := testBytes(3, 16<<20)
+			var written int
+			progress := make(chan int, 1)
+			go func() {
+				c, err := net.Dial("tcp4", p.addr)
+				if err != nil {
+					sent <- err
+					return
+				}
+				defer c.Close()
+				_ = c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+				written, _ = c.Write(data)
+				progress <- written
+				_ = c.SetWriteDeadline(time.Time{})
+				_, err = c.Write(data[written:])
+				_ = c.(*net.TCPConn).CloseWrite()
+				_, _ = io.Copy(io.Discard, c)
+				sent <- err
+			}()
+			if n := <-progress; n == len(data) {
+				t.Errorf("all %d bytes were taken though nobody read them", n)
+			}
+			close(read)
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
+			s := p.stop(t)
+			if h.count(data) != 1 {
+				t.Error("the bytes did not arrive as they were sent")
+			}
+			if s.held == 0 && s.starved == 0 {
+				t.Error("the sender was never held back")
+			}
+		})
+	}
+}
+
+// One connection whose receiver does not read must not stop the others that
+// share its buffers.
+func TestProxySlowReceiverDoesNotStopOthers(t *testing.T) {
+	var h hashes
+	stuck := make(chan struct{})
+	first := true
+	var mu sync.Mutex
+	p := startProxy(t, target(t, func(c *net.TCPConn) {
+		mu.Lock()
+		mine := first
+		first = false
+		mu.Unlock()
+		if mine {
+			<-stuck
+		}
+		h.sink(c)
+	}), func(c *proxyConfig) {
+		incrementalBundles(c)
+		c.bufs, c.bufSize, c.queue = 16, 64<<10, 128<<10
+	})
+	slow, err := net.Dial("tcp4", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	done := make(chan error, 1)
+	slowBytes := testBytes(1, 16<<20)
+	go func() {
+		_, err := slow.Write(slowBytes)
+		_ = slow.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, slow)
+		done <- err
+	}()
+	time.Sleep(100 * time.Millisecond)
+	for i := range 20 {
+		data := testBytes(int64(100+i), 1<<20)
+		if err := sendAll(p.addr, data, 64<<10); err != nil {
+			t.Fatal(err)
+		}
+		if h.count(data) != 1 {
+			t.Fatalf("transfer %d did not arrive as it was sent", i)
+		}
+	}
+	close(stuck)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	p.stop(t)
+	if h.count(slowBytes) != 1 {
+		t.Error("the bytes of the slow connection did not arrive as they were sent")
+	}
+}
+
+func TestProxyLogsRefusedTargetAndGoesOn(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	l.Close()
+	for _, fixed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("fixed=%v", fixed), func(t *testing.T) {
+			p := startProxy(t, nobody, func(c *proxyConfig) { c.fixedFiles, c.maxConns = fixed, 16 })
+			for range 40 {
+				c, err := net.Dial("tcp4", p.addr)
+				if err != nil {
+					continue // the reset came before Dial had looked
+				}
+				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+				if _, err := c.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
+					t.Errorf("read from a connection that has no target: %v", err)
+				}
+				c.Close()
+			}
+			if s := p.stop(t); s.failed != 40 {
+				t.Errorf("%d failed, want 40", s.failed)
+			}
+			for _, line := range p.logged() {
+				if !strings.Contains(line, "connect to "+nobody+": connection refused") {
+					t.Errorf("logged %q", line)
+				}
+			}
+		})
+	}
+}
+
+func TestProxyPassesResetsOn(t *testing.T) {
+	for _, m := range proxyModes {
+		t.Run(m.name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			p := startProxy(t, target(t, func(c *net.TCPConn) {
+				_, err := io.Copy(io.Discard, c)
+				ended <- err
+			}), m.change)
+			c, err := net.Dial("tcp4", p.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Write(testBytes(1, 200_000)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+			_ = c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+			select {
+			case err := <-ended:
+				if err == nil || !strings.Contains(err.Error(), syscall.ECONNRESET.Error()) {
+					t.Errorf("the target saw %v, want a reset", err)
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("the target never heard of the reset")
+			}
+			if s := p.stop(t); s.failed != 1 {
+				t.Errorf("%d failed, want 1", s.failed)
+			}
+			if l := p.logged(); len(l) != 1 || !strings.Contains(l[0], "connection reset by peer") {
+				t.Errorf("logged %q", l)
+			}
+		})
+	}
+}
+
+// The target goes while the client still sends.
+func TestProxyTargetResetsMidStream(t *testing.T) {
+	for _, m := range proxyModes {
+		t.Run(m.name, func(t *testing.T) {
+			p := startProxy(t, target(t, func(c *net.TCPConn) {
+				_, _ = io.CopyN(io.Discard, c, 100_000)
+				_ = c.SetLinger(0)
+			}), m.change)
+			c, err := net.Dial("tcp4", p.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+			for err == nil {
+				_, err = c.Write(testBytes(1, 100_000))
+			}
+			if strings.Contains(err.Error(), "timeout") {
+				t.Error("the client never heard of the reset")
+			}
+			if s := p.stop(t); s.failed != 1 {
+				t.Errorf("%d failed, want 1: %q", s.failed, p.logged())
+			}
+		})
+	}
+}
+
+func TestProxyDrainsOnInterruptAndAbortsAfterGrace(t *testing.T) {
+	var h hashes
+	p := startProxy(t, target(t, h.sink), func(c *proxyConfig) { c.grace = 300 * time.Millisecond })
+	finishes, err := net.Dial("tcp4", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer finishes.Close()
+	hangs, err := net.Dial("tcp4", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hangs.Close()
+	for _, c := range []net.Conn{finishes, hangs} {
+		if _, err := c.Write([]byte("first ")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(50 * time.Millisecond)
+	p.cancel()
+	time.Sleep(50 * time.Millisecond)
+	if c, err := net.Dial("tcp4", p.addr); err == nil {
+		_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		_, _ = c.Write([]byte("late"))
+		c.Close()
+	}
+	if _, err := finishes.Write([]byte("second")); err != nil {
+		t.Error(err)
+	}
+	_ = finishes.(*net.TCPConn).CloseWrite()
+	if _, err := io.Copy(io.Discard, finishes); err != nil {
+		t.Error(err)
+	}
+	s := p.stop(t)
+	if h.count([]byte("first second")) != 1 {
+		t.Error("the connection that was open did not finish")
+	}
+	if s.connections != 2 || s.failed != 1 {
+		t.Errorf("%d connections, %d failed: %q", s.connections, s.failed, p.logged())
+	}
+}

@@ -1,0 +1,361 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/uring-go/uring"
+)
+
+// The kinds of requests, in their tokens. A token's slot is the pair's number,
+// twice, plus 1 for what concerns the way back.
+const (
+	proxyAccept uint8 = iota + 1
+	proxyWake
+	proxyTick
+	proxyGrace
+	proxyCancelAccept
+	proxySocket
+	proxyConnect
+	proxyOption
+	proxyRecv
+	proxySend
+	proxyCancel
+	proxyShutdown
+	proxyClose
+)
+
+// A proxy forwards connections, all in one goroutine on one ring.
+type proxy struct {
+	proxyConfig
+	ring    *uring.Ring
+	br      *uring.BufRing
+	limited bool     // receives can be limited
+	ln      uring.FD // the listening socket
+	target  uring.Sockaddr
+	domain  int
+
+	pairs    []*pair // by number; nil is free
+	free     []uint32
+	live     int
+	dirty    []*flow // have bytes to send
+	starved  []*flow // wait for buffers
+	accepts  bool    // an accept request is armed
+	draining bool
+	waker    *waker
+	fatal    error
+
+	stats proxyStats
+}
+
+// runProxy forwards connections until ctx ends and those that are open are
+// done, or the grace time is over.
+func runProxy(ctx context.Context, c proxyConfig) (proxyStats, error) {
+	ln, addr, err := listen(ctx, c.listen)
+	if err != nil {
+		return proxyStats{}, err
+	}
+	defer ln.Close()
+	to, err := resolve(ctx, c.to)
+	if err != nil {
+		return proxyStats{}, err
+	}
+	target, err := uring.InetAddr(to)
+	if err != nil {
+		return proxyStats{}, err
+	}
+	w, err := newWaker(ctx)
+	if err != nil {
+		return proxyStats{}, err
+	}
+	defer w.close()
+	p := &proxy{proxyConfig: c, ln: uring.FD(ln.Fd()), target: target, domain: domain(to), waker: w}
+	err = p.serve(func() {
+		if c.listening != nil {
+			c.listening(addr)
+		}
+	})
+	return p.stats, err
+}
+
+func (p *proxy) serve(ready func()) error {
+	c := uring.Config{Entries: 1024, CQEntries: 16384}
+	if p.sqpoll {
+		c.Flags |= uring.SetupSQPoll
+		c.SQThreadIdle = time.Second
+	}
+	run := func(r *uring.Ring) error {
+		p.ring = r
+		if err := p.open(); err != nil {
+			return err
+		}
+		ready()
+		start, cpu := time.Now(), threadCPU()
+		err := p.loop()
+		p.stats.cpu, p.stats.elapsed = threadCPU()-cpu, time.Since(start)
+		p.countBuffers()
+		return err
+	}
+	if p.deferTaskrun || p.sqpoll {
+		return uring.Serve(c, run)
+	}
+	return onThread(func() (err error) {
+		c.Flags |= uring.SetupSubmitAll | uring.SetupCoopTaskrun
+		r, err := uring.New(c)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.Close()) }()
+		return run(r)
+	})
+}
+
+func (p *proxy) open() (err error) {
+	if err := p.ring.RegisterRingFD(); err != nil {
+		return err
+	}
+	if p.napi > 0 {
+		if err := p.ring.RegisterNAPI(p.napi, false); err != nil {
+			return err
+		}
+	}
+	if p.fixedFiles {
+		if err := p.ring.RegisterFiles(2 * p.maxConns); err != nil {
+			return err
+		}
+	}
+	if p.recvBundle {
+		if err := uring.HaveBundles(); err != nil {
+			return err
+		}
+	}
+	p.limited = uring.HaveRecvMultishotLimit() == nil
+	p.br, err = p.ring.NewBufRing(uring.BufRingConfig{
+		Group: 1, Entries: p.bufs, BufSize: int(p.bufSize), Incremental: p.incremental,
+		HugePages: p.hugePages, Registered: p.zeroCopy(),
+	})
+	return err
+}
+
+func (p *proxy) zeroCopy() bool { return p.send == uring.SendZC || p.send == uring.SendZCGather }
+
+func (p *proxy) loop() error {
+	if err := p.armWake(); err != nil {
+		return err
+	}
+	if err := p.armTick(); err != nil {
+		return err
+	}
+	if err := p.accept(); err != nil {
+		return err
+	}
+	for !p.draining || p.live > 0 || p.accepts {
+		p.sendDirty()
+		p.feedStarved()
+		if err := p.enter(); err != nil {
+			return err
+		}
+		for c := range p.ring.Completions() {
+			p.stats.completions++
+			p.handle(c)
+		}
+		if p.fatal != nil {
+			return p.fatal
+		}
+	}
+	return nil
+}
+
+// enter submits and waits for completions.
+func (p *proxy) enter() (err error) {
+	switch {
+	case p.waitBatch > 1 && uring.HaveMinTimeout() == nil:
+		_, err = p.ring.SubmitAndWaitMin(p.waitBatch, p.wait, time.Hour)
+	case p.waitBatch > 1:
+		_, err = p.ring.SubmitAndWaitTimeout(p.waitBatch, p.wait)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			_, err = p.ring.SubmitAndWait(1)
+		}
+	default:
+		_, err = p.ring.SubmitAndWait(1)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.EBUSY) {
+		return nil // EBUSY: completions come first
+	}
+	return err
+}
+
+// next takes a submission entry, making room for it if need be.
+func (p *proxy) next(kind uint8, slot uint32) (uring.SQE, error) {
+	s, err := p.ring.NextSQE()
+	if errors.Is(err, uring.ErrSQFull) {
+		if _, err = p.ring.Submit(); err == nil {
+			s, err = p.ring.NextSQE()
+		}
+	}
+	if err != nil {
+		return s, err
+	}
+	s.UserData = uint64(uring.MakeToken(kind, 0, slot))
+	return s, nil
+}
+
+// handle does what a completion asks for.
+func (p *proxy) handle(c uring.CQE) {
+	t := c.Token()
+	switch t.Kind() {
+	case proxyRecv:
+		p.received(p.flow(t), c)
+	case proxySend:
+		p.sent(p.flow(t), c)
+	case proxyAccept:
+		p.accepted(c)
+	case proxyWake:
+		p.drain()
+	case proxyTick:
+		p.logf("%v", p.snapshot())
+		p.must(p.armTick())
+	case proxyGrace:
+		p.abortAll("grace time is over")
+	case proxyCancelAccept:
+	default:
+		p.stepped(p.pairs[t.Slot()/2], t, c)
+	}
+}
+
+// must keeps the first error after which the loop cannot go on.
+func (p *proxy) must(err error) {
+	if err != nil && p.fatal == nil {
+		p.fatal = err
+	}
+}
+
+func (p *proxy) flow(t uring.Token) *flow {
+	pr := p.pairs[t.Slot()/2]
+	return &pr.flows[t.Slot()&1]
+}
+
+func (p *proxy) armWake() error {
+	s, err := p.next(proxyWake, 0)
+	if err == nil {
+		s.PrepPollAdd(uring.FD(p.waker.read), 1) // POLLIN
+	}
+	return err
+}
+
+func (p *proxy) armTick() error {
+	if p.proxyConfig.stats == 0 {
+		return nil
+	}
+	s, err := p.next(proxyTick, 0)
+	if err == nil {
+		s.PrepTimeout(p.proxyConfig.stats, 0, 0)
+	}
+	return err
+}
+
+// accept arms the multishot accept, unless enough connections are open.
+func (p *proxy) accept() error {
+	if p.accepts || p.draining || p.live >= p.maxConns {
+		return nil
+	}
+	s, err := p.next(proxyAccept, 0)
+	if err != nil {
+		return err
+	}
+	if p.fixedFiles {
+		s.PrepAcceptMultishotDirect(p.ln, 0)
+	} else {
+		s.PrepAcceptMultishot(p.ln, syscall.SOCK_CLOEXEC)
+	}
+	p.accepts = true
+	return nil
+}
+
+func (p *proxy) accepted(c uring.CQE) {
+	if !c.More() {
+		p.accepts = false
+	}
+	switch err := c.Err(); {
+	case err == nil:
+		p.newPair(c.Res)
+	case errors.Is(err, syscall.ECANCELED):
+	default:
+		p.logf("accept: %v", err)
+	}
+	if p.live >= p.maxConns && p.accepts {
+		p.cancel(proxyCancelAccept, uint64(uring.MakeToken(proxyAccept, 0, 0)))
+	}
+	p.must(p.accept())
+}
+
+// cancel asks for the end of the request with the given user data.
+func (p *proxy) cancel(kind uint8, userData uint64) {
+	s, err := p.next(kind, 0)
+	if err != nil {
+		p.must(err)
+		return
+	}
+	s.PrepCancel(userData, 0)
+}
+
+// drain stops accepting; connections that are open may finish.
+func (p *proxy) drain() {
+	if p.draining {
+		return
+	}
+	p.draining = true
+	if p.accepts {
+		p.cancel(proxyCancelAccept, uint64(uring.MakeToken(proxyAccept, 0, 0)))
+	}
+	s, err := p.next(proxyGrace, 0)
+	if err != nil {
+		p.must(err)
+		return
+	}
+	s.PrepTimeout(p.grace, 0, 0)
+}
+
+func (p *proxy) abortAll(why string) {
+	for _, pr := range p.pairs {
+		if pr != nil {
+			p.abort(pr, errors.New(why))
+		}
+	}
+}
+
+// sendDirty starts the sends of flows that got bytes since the last turn.
+func (p *proxy) sendDirty() {
+	for i, f := range p.dirty {
+		p.dirty[i] = nil
+		f.dirty = false
+		if f.q != nil && f.q.Err() == nil {
+			p.must(f.q.Flush())
+		}
+	}
+	p.dirty = p.dirty[:0]
+}
+
+// feedStarved goes on receiving where there were no buffers, once there are.
+func (p *proxy) feedStarved() {
+	if len(p.starved) == 0 || p.br.Stats().InKernel == 0 {
+		return
+	}
+	waiting := p.starved
+	p.starved = nil
+	for _, f := range waiting {
+		f.starving = false
+		p.receive(f)
+	}
+}
+
+func domain(ap netip.AddrPort) int {
+	if ap.Addr().Is4() {
+		return syscall.AF_INET
+	}
+	return syscall.AF_INET6
+}
