@@ -404,6 +404,19 @@ var prepCases = []prepCase{
 		refuses: func(a prepArgs) bool { return a.io&^(PollFirst|Bundle) != 0 },
 	},
 	{
+		// The limits have no helper: liburing's manual has them set by hand.
+		name: "PrepRecvMultishotLimit",
+		ours: func(b *bench, s SQE, a prepArgs) error {
+			return s.PrepRecvMultishotLimit(a.fd, b.br, 0x500, 0x7000, a.io)
+		},
+		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
+			on(s, a.fd, func(fd int32) { cgo.OracleRecvMultishot(s, fd, 0) })
+			selectGroup(s, uint16(a.io))
+			s.Len, s.FileIndex = 0x500, 0x7000
+		},
+		refuses: func(a prepArgs) bool { return a.io&^(PollFirst|Bundle) != 0 || HaveRecvMultishotLimit() != nil },
+	},
+	{
 		name: "PrepRecvMsgMultishot",
 		ours: func(b *bench, s SQE, a prepArgs) error {
 			return s.PrepRecvMsgMultishot(a.fd, b.br, b.msg, int(a.flags))
