@@ -6,33 +6,7 @@ import (
 	"math"
 	"syscall"
 	"time"
-	"unsafe"
-
-	"github.com/uring-go/uring/cgo"
 )
-
-// registrar is the part of [driver] that registers things with the ring.
-type registrar interface {
-	RegisterRingFD() int
-	UnregisterRingFD() int
-	RegisterBufRing(mem unsafe.Pointer, entries, group, flags, minLeft uint32) int
-	UnregisterBufRing(group uint32) int
-	BufRingHead(group uint32) int
-	RegisterBuffersSparse(n uint32) int
-	UpdateBuffer(index uint32, addr, n uint64) int
-	UnregisterBuffers() int
-	RegisterFilesSparse(n uint32) int
-	UpdateFiles(off uint32, fds []int32) int
-	UnregisterFiles() int
-	RegisterFileAllocRange(off, n uint32) int
-	RegisterEventFD(fd int, async bool) int
-	UnregisterEventFD() int
-	RegisterNAPI(busyPollUsec uint32, prefer bool) int
-	UnregisterNAPI() int
-	Probe(ops []uint8) int
-}
-
-var _ driver = (*cgo.Ring)(nil)
 
 // RegisterRingFD lets the calling thread enter the kernel for this ring a
 // little faster. Only on a goroutine locked to its thread, as in [Serve]: the

@@ -49,20 +49,6 @@ type Ring struct {
 	parked   *parker
 }
 
-// driver is what a Ring asks of liburing. [cgo.Ring] is the real one; tests
-// put a mock in its place for faults that a kernel does not show on demand.
-type driver interface {
-	FD() int
-	Submit() int
-	SubmitAndWait(n uint32) int
-	SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int
-	GetEvents() int
-	Enable() int
-	Exit()
-	SyncCancelAll(nsec int64) int
-	registrar
-}
-
 // New opens a ring. Close it when done.
 //
 // An error that matches [ErrNotSupported] names the flag that the kernel

@@ -1,0 +1,166 @@
+package uring
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const module = "github.com/uring-go/uring"
+
+// layers says which packages of the module a folder may import. Imports point
+// one way: cmd and examples to uring, uring to cgo, cgo to C; internal packages
+// serve those above them and know none.
+var layers = map[string][]string{
+	".":        {"cgo", "internal"},
+	"cgo":      {"internal"},
+	"internal": {"internal"},
+	"cmd":      {".", "cmd", "internal/live"},
+	"examples": {"."},
+}
+
+// mayBeUnsafe lists what may import unsafe: the two packages whose business is
+// memory outside Go's, and these files of the root.
+var mayBeUnsafe = []string{
+	"cgo", "internal/arena",
+	"driver.go",  // hands the memory of a buffer ring on
+	"bufring.go", // makes slices of buffers without a check for each
+	"bundle.go",  // builds messages in memory outside the heap
+	"msg.go",     // fills a struct msghdr
+	"sqe.go",     // writes a timeout into memory outside the heap
+	"sqe_net.go", // takes the address of a message
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if file != "." && (strings.HasPrefix(d.Name(), ".") || isModule(file)) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(file) != ".go" {
+			return nil
+		}
+		source, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, wrong := range wrongImports(t, file, source) {
+			t.Errorf("%s: %s", file, wrong)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 50 {
+		t.Errorf("looked at %d files only", files)
+	}
+}
+
+func TestWrongImportsAreFound(t *testing.T) {
+	for _, c := range []struct {
+		file, imports string
+		wrong         []string
+	}{
+		{file: "ring.go", imports: `"C"`, wrong: []string{"only cgo may talk to C"}},
+		{file: "cmd/uring/main.go", imports: `"C"`, wrong: []string{"only cgo may talk to C"}},
+		{file: "cgo/ring.go", imports: `"C"; "unsafe"`},
+		{file: "ring.go", imports: `"unsafe"`, wrong: []string{"unsafe is not for this file"}},
+		{file: "sqe.go", imports: `"unsafe"`},
+		{file: "ring_test.go", imports: `"unsafe"`},
+		{file: "internal/live/live.go", imports: `"unsafe"`, wrong: []string{"unsafe is not for this file"}},
+		{file: "internal/arena/map.go", imports: `"unsafe"`},
+		{file: "ring.go", imports: `"fmt"; "` + module + `/cgo"; "` + module + `/internal/live"`},
+		{file: "ring.go", imports: `"` + module + `/cmd/uring"`, wrong: []string{". must not import cmd/uring"}},
+		{file: "cgo/ring.go", imports: `"` + module + `"`, wrong: []string{"cgo must not import ."}},
+		{file: "cgo/ring.go", imports: `"golang.org/x/sys/unix"`, wrong: []string{"cgo must not import golang.org/x/sys/unix"}},
+		{file: "cgo/const_test.go", imports: `"github.com/google/go-cmp/cmp"`},
+		{file: "internal/feature/feature.go", imports: `"` + module + `/cgo"`, wrong: []string{"internal must not import cgo"}},
+		{file: "cmd/uring/main.go", imports: `"` + module + `"; "` + module + `/internal/live"`},
+		{file: "cmd/uring/main.go", imports: `"` + module + `/cgo"`, wrong: []string{"cmd must not import cgo"}},
+		{file: "cmd/uring/main.go", imports: `"` + module + `/internal/testutil"`, wrong: []string{"cmd must not import internal/testutil"}},
+		{file: "cmd/uring/main_test.go", imports: `"` + module + `/internal/testutil"`},
+		{file: "examples/echo/main.go", imports: `"` + module + `/internal/live"`, wrong: []string{"examples must not import internal/live"}},
+	} {
+		source := "package p\nimport (" + c.imports + ")\n"
+		if diff := cmp.Diff(c.wrong, wrongImports(t, c.file, []byte(source))); diff != "" {
+			t.Errorf("%s importing %s (-want +got):\n%s", c.file, c.imports, diff)
+		}
+	}
+}
+
+// wrongImports lists the imports of a file that the rules forbid.
+func wrongImports(t *testing.T, file string, source []byte) (wrong []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), file, source, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range f.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := wrongImport(file, name); w != "" {
+			wrong = append(wrong, w)
+		}
+	}
+	return wrong
+}
+
+func wrongImport(file, name string) string {
+	isTest := strings.HasSuffix(file, "_test.go")
+	layer, _, _ := strings.Cut(path.Dir(file), "/")
+	switch {
+	case name == "C":
+		if layer != "cgo" {
+			return "only cgo may talk to C"
+		}
+	case name == "unsafe":
+		if !isTest && !lies(file, mayBeUnsafe) {
+			return "unsafe is not for this file"
+		}
+	case name == module || strings.HasPrefix(name, module+"/"):
+		to := strings.TrimPrefix(strings.TrimPrefix(name, module), "/")
+		if to == "" {
+			to = "."
+		}
+		if !lies(to, layers[layer]) && !(isTest && to == "internal/testutil") {
+			return layer + " must not import " + to
+		}
+	case layer == "cgo" && !isTest && strings.Contains(name, "."):
+		return layer + " must not import " + name
+	}
+	return ""
+}
+
+// lies says whether a path is one of those listed or below one.
+func lies(p string, listed []string) bool {
+	for _, l := range listed {
+		if p == l || l != "." && strings.HasPrefix(p, l+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// isModule says whether a folder is a module of its own.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
+}
