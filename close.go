@@ -21,6 +21,9 @@ const drainTime = 2 * time.Second
 // than Close waits. That memory is then never reused, nor freed, and Close
 // returns an error that says how much.
 //
+// A request that cannot be cancelled, such as I/O on a disk that hangs, makes
+// Close give up with [ErrBusy]; the ring stays open, for another Close.
+//
 // On a ring with [SetupSingleIssuer] only the owner may call Close; others get
 // [ErrWrongThread].
 func (r *Ring) Close() error {
@@ -63,15 +66,36 @@ func (r *Ring) quiesce() error {
 	if r.disabled {
 		return nil // nothing was ever submitted
 	}
-	switch rc := r.drv.SyncCancelAll(int64(drainTime)); syscall.Errno(-rc) {
-	case syscall.EEXIST:
-		return check(opSubmit, rc)
-	case syscall.ETIME:
-		return fmt.Errorf("uring: close: requests still run after %v: %w", drainTime, ErrBusy)
+	deadline := time.Now().Add(drainTime)
+	if !r.awaitSQThread(deadline) {
+		return fmt.Errorf("uring: close: the kernel's thread has not taken all entries after %v: %w", drainTime, ErrBusy)
 	}
-	// ENOENT: nothing ran. Anything else cannot be helped, and the kernel
-	// cancels what is left itself when the ring goes.
-	return nil
+	for {
+		rc := r.drv.SyncCancelAll(int64(max(time.Until(deadline), 0)))
+		switch syscall.Errno(-rc) {
+		case syscall.EINTR:
+			continue // a signal, such as the Go runtime's own
+		case syscall.EEXIST:
+			return check("close", rc)
+		case syscall.ETIME:
+			return fmt.Errorf("uring: close: requests still run after %v: %w", drainTime, ErrBusy)
+		}
+		// ENOENT: nothing ran. Anything else cannot be helped, and the kernel
+		// cancels what is left itself when the ring goes.
+		return nil
+	}
+}
+
+// awaitSQThread waits until the kernel's thread has taken all entries that
+// were submitted: what it takes later would not be cancelled.
+func (r *Ring) awaitSQThread(deadline time.Time) bool {
+	for r.flags&SetupSQPoll != 0 && r.q.SQSubmitted() > 0 {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	return true
 }
 
 // drainNotifications waits until no zero-copy send of a queue uses memory, or

@@ -237,4 +237,5 @@ const (
 	SIFReg        = C.S_IFREG
 	SIFBlk        = C.S_IFBLK
 	EBadR         = C.EBADR
+	EBadFD        = C.EBADFD
 )

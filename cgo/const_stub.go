@@ -178,4 +178,5 @@ const (
 	SIFReg                = 0x8000
 	SIFBlk                = 0x6000
 	EBadR                 = 0x35
+	EBadFD                = 0x4d
 )

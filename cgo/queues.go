@@ -14,6 +14,7 @@ import (
 type Queues struct {
 	sqHead  *uint32 // moved by the kernel
 	sqTail  *uint32 // liburing's private tail
+	sqGiven *uint32 // the tail that the kernel sees
 	sqFlags *uint32 // set by the kernel
 	sqes    unsafe.Pointer
 	sqMask  uint32
@@ -29,7 +30,8 @@ type Queues struct {
 
 // QueueMemory names the pieces of memory that Queues works on.
 type QueueMemory struct {
-	SQHead, SQTail, SQFlags *uint32
+	SQHead, SQTail, SQGiven *uint32
+	SQFlags                 *uint32
 	SQEs                    unsafe.Pointer
 	SQEntries               uint32
 	CQHead, CQTail          *uint32
@@ -41,7 +43,8 @@ type QueueMemory struct {
 // NewQueues returns the view of m.
 func NewQueues(m QueueMemory) Queues {
 	q := Queues{
-		sqHead: m.SQHead, sqTail: m.SQTail, sqFlags: m.SQFlags, sqes: m.SQEs, sqMask: m.SQEntries - 1,
+		sqHead: m.SQHead, sqTail: m.SQTail, sqGiven: m.SQGiven, sqFlags: m.SQFlags,
+		sqes: m.SQEs, sqMask: m.SQEntries - 1,
 		cqHead: m.CQHead, cqTail: m.CQTail, cqes: m.CQEs, cqMask: m.CQEntries - 1,
 		mixed: m.Flags&SetupCQEMixed != 0,
 	}
@@ -82,6 +85,11 @@ func (q *Queues) Index(sqe *SQE) int {
 // SQReady returns the number of entries taken and not yet consumed by the
 // kernel.
 func (q *Queues) SQReady() uint32 { return *q.sqTail - atomic.LoadUint32(q.sqHead) }
+
+// SQSubmitted returns the number of entries that were submitted and not yet
+// consumed: those that the kernel's own thread, if the ring has one, has still
+// to take.
+func (q *Queues) SQSubmitted() uint32 { return *q.sqGiven - atomic.LoadUint32(q.sqHead) }
 
 // SQEntries returns the length of the submission queue.
 func (q *Queues) SQEntries() uint32 { return q.sqMask + 1 }

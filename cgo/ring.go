@@ -81,6 +81,7 @@ func queues(c *C.struct_io_uring) Queues {
 	return NewQueues(QueueMemory{
 		SQHead:    (*uint32)(c.sq.khead),
 		SQTail:    (*uint32)(&c.sq.sqe_tail),
+		SQGiven:   (*uint32)(c.sq.ktail),
 		SQFlags:   (*uint32)(c.sq.kflags),
 		SQEs:      unsafe.Pointer(c.sq.sqes),
 		SQEntries: uint32(c.sq.ring_entries),
