@@ -61,13 +61,15 @@ func (e *OpError) Error() string {
 func (e *OpError) Unwrap() error { return e.Err }
 
 // Is makes an answer that only a system without io_uring gives match
-// [ErrNotSupported], and the wrong thread's match [ErrWrongThread].
+// [ErrNotSupported], and the wrong thread's match [ErrWrongThread]: the other
+// reason for EEXIST, a buffer group that is in use, is found before the kernel
+// is asked.
 func (e *OpError) Is(target error) bool {
 	switch target {
 	case ErrNotSupported:
 		return e.Err == syscall.ENOSYS
 	case ErrWrongThread:
-		return e.Err == syscall.EEXIST && threadBound[e.Op]
+		return e.Err == syscall.EEXIST
 	}
 	return false
 }
@@ -94,12 +96,6 @@ const (
 	opRegisterFiles   = "register files"
 )
 
-// threadBound lists the calls to which the kernel answers EEXIST when they
-// come from another thread than the single issuer.
-var threadBound = map[string]bool{
-	opSubmit: true, opWait: true, opBufRingHead: true, opEnable: true,
-}
-
 // hint explains an errno that has a usual reason outside the program.
 func hint(op string, errno syscall.Errno) string {
 	switch {
@@ -109,10 +105,10 @@ func hint(op string, errno syscall.Errno) string {
 		return "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK"
 	case errno == syscall.ENOSYS:
 		return "this system, or this build without cgo, has no io_uring"
-	case errno == syscall.EEXIST && threadBound[op]:
-		return ErrWrongThread.Error()
-	case errno == syscall.EEXIST && op == opRegisterBufRing:
-		return "the buffer group is in use on this ring"
+	case errno == syscall.EEXIST:
+		return strings.TrimPrefix(ErrWrongThread.Error(), "uring: ")
+	case errno == cgo.EBadFD && (op == opSubmit || op == opWait):
+		return "the ring was opened with SetupRDisabled and waits for Ring.Enable"
 	case errno == syscall.EBUSY && (op == opSubmit || op == opWait):
 		return "the completion queue has overflowed: handle completions, then submit again"
 	case errno == cgo.EBadR:
