@@ -10,24 +10,56 @@ import (
 	"github.com/uring-go/uring/cgo"
 )
 
-// A parker lets a goroutine wait for the ring in Go's network poller. It owns
-// a duplicate of the ring's descriptor.
+// A parker lets a goroutine wait for the ring in Go's network poller.
 type parker struct {
 	file *os.File
 	conn syscall.RawConn
 }
 
-func newParker(fd int) (*parker, error) {
-	dup := cgo.Dup(fd)
-	if err := check("duplicate the ring's descriptor", dup); err != nil {
+// newParker waits on a duplicate of the ring's descriptor. With
+// [SetupDeferTaskrun] that would not wake up for work that the ring's owner has
+// still to run; the ring's eventfd does.
+func (r *Ring) newParker() (*parker, error) {
+	if r.flags&SetupDeferTaskrun != 0 {
+		return r.newEventParker()
+	}
+	if r.FD() < 0 {
+		return nil, errors.New("uring: Await needs a ring with a file descriptor: leave out SetupRegisteredFDOnly, or add SetupDeferTaskrun")
+	}
+	fd := cgo.Dup(r.FD())
+	if err := check("duplicate the ring's descriptor", fd); err != nil {
 		return nil, err
 	}
 	// os.NewFile gives a descriptor to the poller only if it does not block.
-	if err := check("make the ring's descriptor pollable", cgo.SetNonblock(dup)); err != nil {
-		cgo.CloseFD(dup)
+	if err := check("make the ring's descriptor pollable", cgo.SetNonblock(fd)); err != nil {
+		cgo.CloseFD(fd)
 		return nil, err
 	}
-	file := os.NewFile(uintptr(dup), "io_uring")
+	return newParker(fd)
+}
+
+func (r *Ring) newEventParker() (*parker, error) {
+	if r.eventFD {
+		return nil, errors.New("uring: Await needs the ring's eventfd with SetupDeferTaskrun, and RegisterEventFD has taken it")
+	}
+	fd := cgo.EventFD()
+	if err := check("make an eventfd", fd); err != nil {
+		return nil, err
+	}
+	if err := check(opRegisterEventFD, r.drv.RegisterEventFD(fd, false)); err != nil {
+		cgo.CloseFD(fd)
+		return nil, err
+	}
+	p, err := newParker(fd)
+	if err != nil {
+		r.drv.UnregisterEventFD()
+	}
+	return p, err
+}
+
+// newParker takes fd over.
+func newParker(fd int) (*parker, error) {
+	file := os.NewFile(uintptr(fd), "io_uring")
 	conn, err := file.SyscallConn()
 	if err == nil {
 		err = file.SetReadDeadline(time.Time{}) // fails if it cannot be polled
@@ -44,11 +76,15 @@ func (p *parker) close() error { return p.file.Close() }
 // it waits, the goroutine is parked in Go's network poller like a reader of a
 // net.Conn: it takes no thread. On a ring with [SetupSingleIssuer], whose
 // goroutine is locked to its thread, parking costs more than
-// [Ring.SubmitAndWait] does.
+// [Ring.SubmitAndWait] does. With [SetupDeferTaskrun] it takes the place of
+// [Ring.RegisterEventFD]. It does not go with [SetupIOPoll].
 //
 // It returns how many entries the kernel took. When ctx ends first the error
 // is that of ctx, and nothing is cancelled.
 func (r *Ring) Await(ctx context.Context, n int) (int, error) {
+	if r.flags&SetupIOPoll != 0 {
+		return 0, errors.New("uring: Await does not go with SetupIOPoll, where nothing tells of completions: use SubmitAndWait")
+	}
 	submitted, err := r.Submit()
 	if err != nil {
 		return submitted, err
@@ -66,14 +102,8 @@ func (r *Ring) Await(ctx context.Context, n int) (int, error) {
 // arrived says whether want completions are ready, after asking the kernel for
 // those that wait there.
 func (r *Ring) arrived(want uint32) bool {
-	const waiting = cgo.SQTaskrun | cgo.SQCQOverflow
 	for r.ready() < want {
-		before := r.ready()
-		if r.q.SQFlags()&waiting == 0 && r.flags&SetupIOPoll == 0 {
-			return false
-		}
-		r.getEvents()
-		if r.ready() == before {
+		if !r.fetch() {
 			return false
 		}
 	}
@@ -85,10 +115,7 @@ func (r *Ring) park(ctx context.Context, want uint32) error {
 		return err
 	}
 	if r.parked == nil {
-		if r.FD() < 0 {
-			return errors.New("uring: Await needs a ring with a file descriptor: leave out SetupRegisteredFDOnly")
-		}
-		p, err := newParker(r.FD())
+		p, err := r.newParker()
 		if err != nil {
 			return err
 		}
@@ -99,14 +126,18 @@ func (r *Ring) park(ctx context.Context, want uint32) error {
 	if err := file.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = file.SetReadDeadline(time.Unix(1, 0)) })
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = file.SetReadDeadline(time.Unix(1, 0))
+		close(woken)
+	})
 	err := r.parked.conn.Read(func(uintptr) bool { return r.arrived(want) })
-	if !stop() {
-		// The function ran or runs: the next park clears what it set.
-		if r.arrived(want) {
-			return nil
-		}
-		return ctx.Err()
+	if stop() {
+		return err
 	}
-	return err
+	<-woken // or it would wake the next one
+	if r.arrived(want) {
+		return nil
+	}
+	return ctx.Err()
 }

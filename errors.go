@@ -94,6 +94,7 @@ const (
 	opBufRingHead     = "ask for the buffer ring's head"
 	opRegisterBuffers = "register buffers"
 	opRegisterFiles   = "register files"
+	opRegisterEventFD = "register an eventfd"
 )
 
 // hint explains an errno that has a usual reason outside the program.

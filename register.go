@@ -87,15 +87,22 @@ func (r *Ring) UnregisterFiles() error {
 }
 
 // RegisterEventFD makes the ring signal the eventfd for completions; with
-// async only for those that are posted later than their submission. With
-// [SetupDeferTaskrun] the signal comes while the completion still waits for
-// [Ring.Completions] to fetch it, and there may be more signals than
-// completions. See io_uring_register_eventfd(3).
+// async only for those of requests that ran in a worker thread. One signal may
+// stand for many completions, and there may be more signals than completions.
+// After one, go over [Ring.Completions] until it yields nothing: with
+// [SetupDeferTaskrun] the signal comes while the completion is still in the
+// kernel, and one call does not always fetch all. See
+// io_uring_register_eventfd(3).
 func (r *Ring) RegisterEventFD(fd int, async bool) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return check("register an eventfd", r.drv.RegisterEventFD(fd, async))
+	if r.flags&SetupDeferTaskrun != 0 && r.parked != nil {
+		return errors.New("uring: RegisterEventFD: Await has taken the ring's eventfd, as it must with SetupDeferTaskrun")
+	}
+	err := check(opRegisterEventFD, r.drv.RegisterEventFD(fd, async))
+	r.eventFD = r.eventFD || err == nil
+	return err
 }
 
 // UnregisterEventFD undoes [Ring.RegisterEventFD].
@@ -103,7 +110,12 @@ func (r *Ring) UnregisterEventFD() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return check("unregister the eventfd", r.drv.UnregisterEventFD())
+	if !r.eventFD {
+		return errors.New("uring: UnregisterEventFD: RegisterEventFD was not called before")
+	}
+	err := check("unregister the eventfd", r.drv.UnregisterEventFD())
+	r.eventFD = err != nil
+	return err
 }
 
 // RegisterNAPI makes waits on the ring poll the network device for up to

@@ -45,7 +45,8 @@ type Ring struct {
 	unfreed  []*BufRing          // closed, but requests may still use their memory
 	unsent   []*BufRing          // have returned buffers that the kernel does not know of yet
 	buffers  bufferTable
-	files    int // slots in the table of direct descriptors
+	files    int  // slots in the table of direct descriptors
+	eventFD  bool // RegisterEventFD was called
 	parked   *parker
 }
 
@@ -189,7 +190,8 @@ func (r *Ring) usable() error {
 }
 
 // FD returns the ring's file descriptor, or -1 if it has none. It becomes
-// readable when there are completions. It is closed by Close.
+// readable when there are completions, but with [SetupDeferTaskrun] that wakes
+// no poller: see [Ring.Await] and [Ring.RegisterEventFD]. It is closed by Close.
 func (r *Ring) FD() int {
 	if r.closed || r.flags&SetupRegisteredFDOnly != 0 {
 		return -1
@@ -393,15 +395,16 @@ func (r *Ring) Wait() (CQE, error) {
 // kernel are allowed in the loop. Completions never waits, but it enters the
 // kernel for what is ready there only: completion work put off by
 // [SetupDeferTaskrun] or [SetupCoopTaskrun], and completions that had
-// overflowed.
+// overflowed. Some of it may stay there, but a call that yields nothing found
+// none.
 func (r *Ring) Completions() iter.Seq[CQE] {
 	return func(yield func(CQE) bool) {
 		if r.closed || !r.pull() {
 			return
 		}
 		for {
-			_, tail := r.q.CQ()
-			for r.head != tail {
+			// The loop may take completions by other calls, even beyond tail.
+			for _, tail := r.q.CQ(); int32(tail-r.head) > 0; {
 				e, next, ok := r.q.CQE(r.head)
 				r.head = next
 				if ok && !yield(CQE(e)) {
@@ -412,7 +415,7 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 				}
 			}
 			r.syncHead()
-			if !r.Overflowed() || !r.getEvents() {
+			if !r.Overflowed() || !r.fetch() {
 				return
 			}
 		}
@@ -422,22 +425,31 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 // pull lets completions into an empty queue that wait in the kernel. It
 // returns false if there are none.
 func (r *Ring) pull() bool {
-	if r.ready() > 0 {
-		return true
+	for r.ready() == 0 {
+		if !r.fetch() {
+			return false
+		}
 	}
+	return true
+}
+
+// fetch enters the kernel for completions that are ready there only, and says
+// whether there may be more now. An error shows again, and is reported, at the
+// next submit or wait.
+func (r *Ring) fetch() bool {
 	const waiting = cgo.SQTaskrun | cgo.SQCQOverflow
 	if r.q.SQFlags()&waiting == 0 && r.flags&SetupIOPoll == 0 {
 		return false
 	}
-	return r.getEvents()
-}
-
-// getEvents enters the kernel for completions and says whether there are any.
-// An error shows again, and is reported, at the next submit or wait.
-func (r *Ring) getEvents() bool {
 	r.syncHead()
-	r.drv.GetEvents()
-	return r.ready() > 0
+	before := r.ready()
+	rc := r.drv.GetEvents()
+	if r.ready() > before {
+		return true
+	}
+	// The kernel runs part of the deferred work at a time, and not all of it
+	// leads to completions.
+	return rc >= 0 && r.flags&SetupDeferTaskrun != 0 && r.q.SQFlags()&cgo.SQTaskrun != 0
 }
 
 // Peek copies ready completions to dst and returns their number. They stay in

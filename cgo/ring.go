@@ -233,6 +233,9 @@ func RefillIDs(mem unsafe.Pointer, mask uint32, base uint64, size uint32, bids [
 // Dup duplicates a descriptor with close-on-exec set.
 func Dup(fd int) int { return int(C.uring_dup(C.int(fd))) }
 
+// EventFD returns a new eventfd that does not block and has close-on-exec set.
+func EventFD() int { return int(C.uring_eventfd()) }
+
 // SetNonblock sets O_NONBLOCK.
 func SetNonblock(fd int) int { return int(C.uring_set_nonblock(C.int(fd))) }
 

@@ -34,6 +34,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -204,6 +205,13 @@ static inline int uring_probe(struct io_uring *ring, uint8_t *ops, int n)
 static inline int uring_dup(int fd)
 {
 	int ret = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static inline int uring_eventfd(void)
+{
+	int ret = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	return ret < 0 ? -errno : ret;
 }

@@ -55,6 +55,7 @@ func (*Ring) Probe([]uint8) int                                                 
 func Refill(unsafe.Pointer, uint32, []Slot)                      {}
 func RefillIDs(unsafe.Pointer, uint32, uint64, uint32, []uint16) {}
 func Dup(int) int                                                { return nosys }
+func EventFD() int                                               { return nosys }
 func SetNonblock(int) int                                        { return nosys }
 func SocketType(int) int                                         { return nosys }
 func FileType(int) int                                           { return nosys }
