@@ -57,6 +57,9 @@ func (r *Ring) RegisterArena(a *Arena) (RegBuf, error) {
 	if err := r.usable(); err != nil {
 		return RegBuf{}, err
 	}
+	if a.Len() == 0 {
+		return RegBuf{}, fmt.Errorf("uring: RegisterArena: arena: %w", ErrClosed)
+	}
 	if a.Len() > maxRegistered {
 		return RegBuf{}, fmt.Errorf("uring: RegisterArena: %d bytes, the kernel takes at most %d in one buffer", a.Len(), maxRegistered)
 	}

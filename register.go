@@ -35,8 +35,11 @@ func (r *Ring) RegisterFiles(n int) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	if n < 1 {
-		return fmt.Errorf("uring: RegisterFiles: %d slots, want at least 1", n)
+	if n < 1 || n > math.MaxInt32 {
+		return fmt.Errorf("uring: RegisterFiles: %d slots, want 1 or more", n)
+	}
+	if r.files > 0 {
+		return fmt.Errorf("uring: RegisterFiles: the ring has a table of %d slots; UnregisterFiles drops it", r.files)
 	}
 	err := check(opRegisterFiles, r.drv.RegisterFilesSparse(uint32(n)))
 	if errors.Is(err, syscall.EMFILE) {
@@ -82,8 +85,11 @@ func (r *Ring) UnregisterFiles() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	r.files = 0
-	return check("unregister files", r.drv.UnregisterFiles())
+	err := check("unregister files", r.drv.UnregisterFiles())
+	if err == nil {
+		r.files = 0
+	}
+	return err
 }
 
 // RegisterEventFD makes the ring signal the eventfd for completions; with
