@@ -48,7 +48,8 @@ const (
 	// completions: the fastest mode. Needs SetupSingleIssuer. Linux 6.1.
 	SetupDeferTaskrun SetupFlags = cgo.SetupDeferTaskrun
 	// SetupNoMMap keeps the queues in memory of the program, allocated by
-	// liburing. Linux 6.5.
+	// liburing: a page for each queue that fits into one, which is 64 entries,
+	// and a reserved huge page otherwise. Linux 6.5.
 	SetupNoMMap SetupFlags = cgo.SetupNoMMap
 	// SetupRegisteredFDOnly makes a ring without a file descriptor, known only
 	// to the thread that opens it. Needs SetupNoMMap. Linux 6.5.
@@ -124,8 +125,8 @@ type Config struct {
 	Flags SetupFlags
 	// SQThreadCPU is where the thread of SetupSQPoll runs, with SetupSQAff.
 	SQThreadCPU int
-	// SQThreadIdle is how long that thread looks for work before it sleeps.
-	// 0 means the kernel's default, a second.
+	// SQThreadIdle is how long that thread looks for work before it sleeps,
+	// rounded up to milliseconds. 0 means the kernel's default, a second.
 	SQThreadIdle time.Duration
 	// AttachTo shares the io-wq workers, and with SetupSQPoll the thread, of
 	// another ring.
@@ -142,12 +143,14 @@ func (c Config) normalize() (Config, error) {
 	if c.Entries == 0 {
 		c.Entries = defaultEntries
 	}
-	clamp := c.Flags&SetupClamp != 0
-	if c.Entries < 1 || (c.Entries > maxEntries && !clamp) {
+	if c.Flags&SetupClamp != 0 {
+		c.Entries, c.CQEntries = min(c.Entries, maxEntries), min(c.CQEntries, 2*maxEntries)
+	}
+	if c.Entries < 1 || c.Entries > maxEntries {
 		return c, fmt.Errorf("uring: Config.Entries is %d, want 1 to %d", c.Entries, maxEntries)
 	}
 	c.Entries = roundUpPow2(c.Entries)
-	if c.CQEntries < 0 || (c.CQEntries > 2*maxEntries && !clamp) {
+	if c.CQEntries < 0 || c.CQEntries > 2*maxEntries {
 		return c, fmt.Errorf("uring: Config.CQEntries is %d, want 1 to %d, or 0 for twice Entries", c.CQEntries, 2*maxEntries)
 	}
 	if c.CQEntries > 0 && c.CQEntries < c.Entries {
@@ -163,6 +166,9 @@ func (c Config) normalize() (Config, error) {
 }
 
 func (c Config) check() error {
+	if unknown := c.Flags &^ allFlags(); unknown != 0 {
+		return fmt.Errorf("uring: Config.Flags has %v, which is no Setup flag", unknown)
+	}
 	for _, rule := range setupRules {
 		if c.Flags&rule.when == rule.when && c.Flags&rule.needs == 0 && rule.needs != 0 {
 			return fmt.Errorf("uring: %v needs %v", rule.when, rule.needs)
@@ -180,10 +186,23 @@ func (c Config) check() error {
 		return errors.New("uring: Config.SQThreadIdle needs SetupSQPoll")
 	case c.SQThreadIdle < 0:
 		return fmt.Errorf("uring: Config.SQThreadIdle is %v", c.SQThreadIdle)
-	case c.AttachTo != nil && c.AttachTo.closed:
+	case c.AttachTo == nil:
+		return nil
+	case c.AttachTo.closed:
 		return fmt.Errorf("uring: Config.AttachTo: %w", ErrClosed)
+	case c.AttachTo.FD() < 0:
+		return errors.New("uring: Config.AttachTo is a ring with SetupRegisteredFDOnly: it has no descriptor to name it by")
+	case c.Flags&SetupSQPoll != 0 && c.AttachTo.flags&SetupSQPoll == 0:
+		return errors.New("uring: Config.AttachTo is a ring without SetupSQPoll: it has no thread to share")
 	}
 	return nil
+}
+
+func allFlags() (all SetupFlags) {
+	for _, s := range setupSince {
+		all |= s.flag
+	}
+	return all
 }
 
 // setupRules says in words what the kernel answers with a bare EINVAL: flags
@@ -191,7 +210,7 @@ func (c Config) check() error {
 var setupRules = []struct{ when, needs, excludes SetupFlags }{
 	{when: SetupDeferTaskrun, needs: SetupSingleIssuer, excludes: SetupSQPoll},
 	{when: SetupCoopTaskrun, excludes: SetupSQPoll},
-	{when: SetupTaskrunFlag, needs: SetupCoopTaskrun | SetupDeferTaskrun, excludes: SetupSQPoll},
+	{when: SetupTaskrunFlag, needs: SetupCoopTaskrun | SetupDeferTaskrun},
 	{when: SetupSQAff, needs: SetupSQPoll},
 	{when: SetupHybridIOPoll, needs: SetupIOPoll},
 	{when: SetupRegisteredFDOnly, needs: SetupNoMMap},

@@ -2,7 +2,9 @@ package uring
 
 import (
 	"errors"
+	"fmt"
 	"iter"
+	"math"
 	"os"
 	"runtime"
 	"syscall"
@@ -61,15 +63,11 @@ func New(c Config) (*Ring, error) {
 		return nil, err
 	}
 	raw, p, rc := open(c)
-	if rc == -int(syscall.EINVAL) {
-		if missing := missingFlag(c); missing != nil {
-			return nil, missing
-		}
-	}
 	if err := check(opOpen, rc); err != nil {
-		return nil, err
+		return nil, explain(c, err)
 	}
-	r := newRing(&raw.Queues, raw, SetupFlags(p.Flags), p.Features)
+	const fields = cgo.SetupCQSize | cgo.SetupAttachWQ // fields of Config, not flags
+	r := newRing(&raw.Queues, raw, SetupFlags(p.Flags&^fields), p.Features)
 	live.Opened("ring", r)
 	return r, nil
 }
@@ -94,7 +92,7 @@ func open(c Config) (*cgo.Ring, cgo.Params, int) {
 		Flags:        uint32(c.Flags),
 		CQEntries:    uint32(c.CQEntries),
 		SQThreadCPU:  uint32(c.SQThreadCPU),
-		SQThreadIdle: uint32(c.SQThreadIdle.Milliseconds()),
+		SQThreadIdle: units(c.SQThreadIdle, time.Millisecond),
 	}
 	if c.CQEntries > 0 {
 		p.Flags |= cgo.SetupCQSize
@@ -105,6 +103,22 @@ func open(c Config) (*cgo.Ring, cgo.Params, int) {
 	}
 	raw, rc := cgo.Open(uint32(c.Entries), &p)
 	return raw, p, rc
+}
+
+// explain says what in the configuration made the kernel refuse a ring.
+func explain(c Config, err error) error {
+	switch {
+	case errors.Is(err, syscall.EINVAL):
+		if missing := missingFlag(c); missing != nil {
+			return missing
+		}
+		if c.Flags&SetupSQAff != 0 {
+			return fmt.Errorf("%w: is CPU %d, Config.SQThreadCPU, there and allowed?", err, c.SQThreadCPU)
+		}
+	case errors.Is(err, syscall.ENOMEM) && c.Flags&SetupNoMMap != 0:
+		return fmt.Errorf("%w: with SetupNoMMap a queue larger than a page needs a huge page: reserve some (vm.nr_hugepages), or use fewer entries", err)
+	}
+	return err
 }
 
 // missingFlag finds the newest flag without which the kernel opens the ring.
@@ -137,10 +151,14 @@ func Serve(c Config, fn func(*Ring) error) error {
 		// The kernel binds the ring to the thread that opens it, so lock first.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		done <- serve(c, fn)
+		err := errGoexit
+		defer func() { done <- err }()
+		err = serve(c, fn)
 	}()
 	return <-done
 }
+
+var errGoexit = errors.New("uring: the function that Serve called ended its goroutine: runtime.Goexit, or FailNow in a test")
 
 func serve(c Config, fn func(*Ring) error) (err error) {
 	c.Flags |= SetupSingleIssuer | SetupSubmitAll
@@ -310,10 +328,13 @@ func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
 // holding up a lone request for long. Linux 6.12; older kernels give
 // [ErrNotSupported]. See io_uring_submit_and_wait_min_timeout(3).
 func (r *Ring) SubmitAndWaitMin(n int, least, most time.Duration) (int, error) {
+	if r.closed {
+		return 0, ErrClosed
+	}
 	if r.features&cgo.FeatMinTimeout == 0 {
 		return 0, HaveMinTimeout()
 	}
-	return r.waitTimeout(n, least, most)
+	return r.waitTimeout(n, max(min(least, most), 0), most)
 }
 
 func (r *Ring) waitTimeout(n int, least, most time.Duration) (int, error) {
@@ -321,11 +342,14 @@ func (r *Ring) waitTimeout(n int, least, most time.Duration) (int, error) {
 		return 0, err
 	}
 	deadline := time.Now().Add(most)
-	want, submitted := r.wanted(n), 0
+	want, queued := r.wanted(n), r.q.SQReady()
 	for {
-		rc := r.drv.SubmitAndWaitTimeout(want, max(int64(most), 0), uint32(least.Microseconds()))
-		if rc > 0 {
-			submitted += rc
+		rc := r.drv.SubmitAndWaitTimeout(want, max(int64(most), 0), units(least, time.Microsecond))
+		r.skipFillers()
+		// liburing does not count what it submitted if completions were ready.
+		submitted := int(queued - r.q.SQReady())
+		if r.flags&SetupSQPoll != 0 {
+			submitted = int(queued) // all given to the kernel's thread
 		}
 		if rc < 0 && rc != -int(syscall.EINTR) && rc != -int(syscall.ETIME) {
 			return submitted, check(opWait, rc)
@@ -340,10 +364,23 @@ func (r *Ring) waitTimeout(n int, least, most time.Duration) (int, error) {
 	}
 }
 
+// units returns how many units d has, rounded up, as far as a C field can say.
+func units(d, unit time.Duration) uint32 {
+	return uint32(min((d+unit-1)/unit, math.MaxUint32))
+}
+
+// skipFillers follows liburing, which takes entries that only fill a gap from
+// the completion queue when it waits.
+func (r *Ring) skipFillers() {
+	if head, _ := r.q.CQ(); int32(head-r.head) > 0 {
+		r.head = head
+	}
+}
+
 // wanted clamps a number of completions to what the queue can hold; nothing
 // is gained by waiting for more.
 func (r *Ring) wanted(n int) uint32 {
-	return min(uint32(max(n, 0)), r.q.CQEntries())
+	return uint32(min(max(n, 0), int(r.q.CQEntries())))
 }
 
 // beforeEnter does what must be done before each entry into the kernel: it
