@@ -1,0 +1,596 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/golang/mock/gomock"
+	"github.com/uring-go/uring/cgo"
+)
+
+// These tests put a mock in the place of liburing, for faults that a kernel
+// does not show on demand.
+
+func TestSubmitRetriesAfterSignals(t *testing.T) {
+	r, m, drv := newMockRing(t, 0)
+	nops(t, r, 3)
+	gomock.InOrder(
+		drv.Submit().Return(-int(syscall.EINTR)).Times(3),
+		drv.Submit().DoAndReturn(func() int { return m.take(3) }),
+	)
+	n, err := r.Submit()
+	equal(t, "entries taken", n, 3)
+	equal(t, "error", err, nil)
+}
+
+// The kernel may take fewer entries than it was given, or none: what it leaves
+// stays queued and goes with the next submit.
+func TestShortSubmitKeepsTheRest(t *testing.T) {
+	r, m, drv := newMockRing(t, 0)
+	nops(t, r, 5)
+	gomock.InOrder(
+		drv.Submit().DoAndReturn(func() int { return m.take(2) }),
+		drv.Submit().Return(-int(syscall.EAGAIN)),
+		drv.Submit().DoAndReturn(func() int { return m.take(3) }),
+	)
+
+	n, err := r.Submit()
+	equal(t, "entries taken at first", n, 2)
+	equal(t, "error", err, nil)
+	equal(t, "queued after it", r.Queued(), 3)
+
+	n, err = r.Submit()
+	equal(t, "entries taken without memory", n, 0)
+	equal(t, "is EAGAIN", errors.Is(err, syscall.EAGAIN), true)
+	equal(t, "queued after it", r.Queued(), 3)
+
+	n, err = r.Submit()
+	equal(t, "entries taken in the end", n, 3)
+	equal(t, "error", err, nil)
+	equal(t, "queued after it", r.Queued(), 0)
+}
+
+func TestSubmitSaysThatCompletionsMustBeHandled(t *testing.T) {
+	r, _, drv := newMockRing(t, 0)
+	drv.Submit().Return(-int(syscall.EBUSY))
+	_, err := r.Submit()
+	var op *OpError
+	if !errors.As(err, &op) || op.Err != syscall.EBUSY || !strings.Contains(err.Error(), "handle completions, then submit again") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestWaitGoesOnUntilEnoughIsReady(t *testing.T) {
+	r, m, drv := newMockRing(t, 0)
+	nops(t, r, 4)
+	gomock.InOrder(
+		drv.SubmitAndWait(uint32(3)).Return(-int(syscall.EINTR)),
+		drv.SubmitAndWait(uint32(3)).DoAndReturn(func(uint32) int { return m.take(1) }), // short, so it did not wait
+		drv.SubmitAndWait(uint32(3)).DoAndReturn(func(uint32) int { m.post(1); return m.take(3) }),
+		drv.SubmitAndWait(uint32(3)).DoAndReturn(func(uint32) int { m.post(2, 3, 4); return 0 }),
+	)
+	n, err := r.SubmitAndWait(3)
+	equal(t, "entries taken", n, 4)
+	equal(t, "error", err, nil)
+	equal(t, "completions", userData(r), []uint64{1, 2, 3, 4})
+}
+
+func TestFailedWaitSaysWhatWasSubmitted(t *testing.T) {
+	r, m, drv := newMockRing(t, 0)
+	nops(t, r, 2)
+	gomock.InOrder(
+		drv.SubmitAndWait(uint32(1)).DoAndReturn(func(uint32) int { return m.take(2) }),
+		drv.SubmitAndWait(uint32(1)).Return(-cgo.EBadR),
+	)
+	n, err := r.SubmitAndWait(1)
+	equal(t, "entries taken", n, 2)
+	if err == nil || !strings.Contains(err.Error(), "no memory for a completion") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestWaitAsksForNoMoreThanTheQueueHolds(t *testing.T) {
+	for _, n := range []int{16, 17, 1 << 20, math.MaxInt} {
+		r, m, drv := newMockRing(t, 0)
+		drv.SubmitAndWait(uint32(16)).DoAndReturn(func(uint32) int {
+			m.post(make([]uint64, 16)...)
+			return 0
+		})
+		if _, err := r.SubmitAndWait(n); err != nil {
+			t.Errorf("%d: %v", n, err)
+		}
+	}
+}
+
+// liburing returns 0 where completions were ready before it submitted.
+func TestTimedWaitCountsSubmissionsThatLiburingDoesNot(t *testing.T) {
+	r, m, drv := newMockRing(t, 0)
+	nops(t, r, 3)
+	m.post(1)
+	drv.SubmitAndWaitTimeout(uint32(2), gomock.Any(), uint32(0)).DoAndReturn(func(uint32, int64, uint32) int {
+		m.take(3)
+		m.post(2)
+		return 0
+	})
+	n, err := r.SubmitAndWaitTimeout(2, time.Minute)
+	equal(t, "entries taken", n, 3)
+	equal(t, "error", err, nil)
+}
+
+func TestTimedWaitEnds(t *testing.T) {
+	t.Run("with a deadline error when nothing came", func(t *testing.T) {
+		r, m, drv := newMockRing(t, 0)
+		nops(t, r, 1)
+		drv.SubmitAndWaitTimeout(uint32(1), int64(time.Millisecond), uint32(0)).DoAndReturn(func(uint32, int64, uint32) int {
+			m.take(1)
+			time.Sleep(time.Millisecond)
+			return -int(syscall.ETIME)
+		})
+		n, err := r.SubmitAndWaitTimeout(1, time.Millisecond)
+		equal(t, "entries taken", n, 1)
+		equal(t, "error", err, os.ErrDeadlineExceeded)
+	})
+	t.Run("well when enough came at the last moment", func(t *testing.T) {
+		r, m, drv := newMockRing(t, 0)
+		drv.SubmitAndWaitTimeout(uint32(1), gomock.Any(), uint32(0)).DoAndReturn(func(uint32, int64, uint32) int {
+			m.post(1)
+			return -int(syscall.ETIME)
+		})
+		_, err := r.SubmitAndWaitTimeout(1, time.Millisecond)
+		equal(t, "error", err, nil)
+	})
+	t.Run("with other errors", func(t *testing.T) {
+		r, _, drv := newMockRing(t, 0)
+		drv.SubmitAndWaitTimeout(uint32(1), gomock.Any(), uint32(0)).Return(-int(syscall.EAGAIN))
+		_, err := r.SubmitAndWaitTimeout(1, time.Minute)
+		equal(t, "is EAGAIN", errors.Is(err, syscall.EAGAIN), true)
+	})
+	t.Run("at once when there is no time", func(t *testing.T) {
+		for _, d := range []time.Duration{0, -time.Second} {
+			r, _, drv := newMockRing(t, 0)
+			drv.SubmitAndWaitTimeout(uint32(1), int64(0), uint32(0)).Return(-int(syscall.ETIME))
+			_, err := r.SubmitAndWaitTimeout(1, d)
+			equal(t, "error", err, os.ErrDeadlineExceeded)
+		}
+	})
+}
+
+func TestTimedWaitGoesOnAfterSignalsForTheTimeThatIsLeft(t *testing.T) {
+	r, m, drv := newMockRing(t, 0)
+	const most = time.Minute
+	last := int64(most) + 1
+	shorter := func(n uint32, nsec int64, _ uint32) int {
+		if nsec >= last {
+			t.Errorf("waits for %v after %v", time.Duration(nsec), time.Duration(last))
+		}
+		last = nsec
+		time.Sleep(10 * time.Microsecond)
+		return -int(syscall.EINTR)
+	}
+	gomock.InOrder(
+		drv.SubmitAndWaitTimeout(uint32(1), gomock.Any(), uint32(0)).DoAndReturn(shorter).Times(5),
+		drv.SubmitAndWaitTimeout(uint32(1), gomock.Any(), uint32(0)).DoAndReturn(func(uint32, int64, uint32) int { m.post(1); return 0 }),
+	)
+	_, err := r.SubmitAndWaitTimeout(1, most)
+	equal(t, "error", err, nil)
+}
+
+func TestMinimumWait(t *testing.T) {
+	for _, c := range []struct {
+		least, most time.Duration
+		usec        uint32
+	}{
+		{least: 50 * time.Microsecond, most: time.Second, usec: 50},
+		{least: time.Nanosecond, most: time.Second, usec: 1},
+		{least: 1500 * time.Nanosecond, most: time.Second, usec: 2},
+		{least: -time.Second, most: time.Second, usec: 0},
+		{least: time.Hour, most: time.Second, usec: 1e6},
+		{least: 2 * time.Hour, most: 2 * time.Hour, usec: math.MaxUint32},
+	} {
+		t.Run(fmt.Sprint(c.least, " of ", c.most), func(t *testing.T) {
+			r, m, drv := newMockRing(t, 0)
+			drv.SubmitAndWaitTimeout(uint32(8), int64(c.most), c.usec).DoAndReturn(func(uint32, int64, uint32) int {
+				m.post(make([]uint64, 8)...)
+				return 0
+			})
+			_, err := r.SubmitAndWaitMin(8, c.least, c.most)
+			equal(t, "error", err, nil)
+		})
+	}
+	t.Run("one completion is enough after it", func(t *testing.T) {
+		r, m, drv := newMockRing(t, 0)
+		drv.SubmitAndWaitTimeout(uint32(8), gomock.Any(), uint32(10)).DoAndReturn(func(uint32, int64, uint32) int { m.post(7); return 0 })
+		_, err := r.SubmitAndWaitMin(8, 10*time.Microsecond, time.Minute)
+		equal(t, "error", err, nil)
+		equal(t, "completions", userData(r), []uint64{7})
+	})
+}
+
+// In a queue of mixed completions liburing itself takes entries that only fill
+// a gap, when it waits.
+func TestTimedWaitFollowsLiburingPastFillers(t *testing.T) {
+	r, m, drv := newMockRing(t, SetupCQEMixed)
+	drv.SubmitAndWaitTimeout(uint32(1), gomock.Any(), uint32(0)).DoAndReturn(func(uint32, int64, uint32) int {
+		m.post(1, 2)
+		m.cqes[0].Flags = cgo.CQEFSkip
+		m.cqHead = 1
+		return 0
+	})
+	_, err := r.SubmitAndWaitTimeout(1, time.Minute)
+	equal(t, "error", err, nil)
+	equal(t, "completions", userData(r), []uint64{2})
+	equal(t, "queue's head", m.cqHead, 2)
+}
+
+func TestCompletionsEnterTheKernelOnlyForWhatIsThere(t *testing.T) {
+	t.Run("nothing", func(t *testing.T) {
+		r, _, _ := newMockRing(t, 0) // any call would fail the test
+		equal(t, "completions", userData(r), nil)
+	})
+	t.Run("ready ones", func(t *testing.T) {
+		r, m, _ := newMockRing(t, 0)
+		m.post(1, 2)
+		equal(t, "completions", userData(r), []uint64{1, 2})
+		equal(t, "queue's head", m.cqHead, 2)
+	})
+	for name, flag := range map[string]uint32{"deferred work": cgo.SQTaskrun, "overflow": cgo.SQCQOverflow} {
+		t.Run(name, func(t *testing.T) {
+			r, m, drv := newMockRing(t, 0)
+			m.sqFlags = flag
+			drv.GetEvents().DoAndReturn(func() int {
+				m.sqFlags = 0
+				m.post(1, 2)
+				return 0
+			})
+			equal(t, "completions", userData(r), []uint64{1, 2})
+		})
+	}
+	t.Run("overflow behind ready ones", func(t *testing.T) {
+		r, m, drv := newMockRing(t, 0)
+		m.sqFlags = cgo.SQCQOverflow
+		m.post(1, 2)
+		drv.GetEvents().DoAndReturn(func() int {
+			equal(t, "queue's head when the kernel is asked", m.cqHead, 2)
+			m.sqFlags = 0
+			m.post(3)
+			return 0
+		})
+		equal(t, "completions", userData(r), []uint64{1, 2, 3})
+	})
+	t.Run("deferred work in parts", func(t *testing.T) {
+		r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
+		m.sqFlags = cgo.SQTaskrun
+		gomock.InOrder(
+			drv.GetEvents().Return(0).Times(2), // work that leads to no completion
+			drv.GetEvents().DoAndReturn(func() int { m.post(1); return 0 }),
+		)
+		equal(t, "completions", userData(r), []uint64{1})
+	})
+	t.Run("deferred work of another thread", func(t *testing.T) {
+		r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
+		m.sqFlags = cgo.SQTaskrun
+		drv.GetEvents().Return(-int(syscall.EEXIST))
+		equal(t, "completions", userData(r), nil)
+	})
+	t.Run("overflow that does not come in", func(t *testing.T) {
+		r, m, drv := newMockRing(t, 0)
+		m.sqFlags = cgo.SQCQOverflow
+		m.post(1)
+		drv.GetEvents().Return(-int(syscall.EINTR))
+		equal(t, "completions", userData(r), []uint64{1})
+		equal(t, "still overflowed", r.Overflowed(), true)
+	})
+}
+
+// What the loop over completions calls may itself take completions.
+func TestCompletionsTakenInsideTheLoop(t *testing.T) {
+	r, m, _ := newMockRing(t, 0)
+	m.post(1, 2, 3)
+	var outer, inner []uint64
+	for c := range r.Completions() {
+		outer = append(outer, c.UserData)
+		m.post(4, 5)
+		inner = append(inner, userData(r)...)
+		if len(outer) > 1 {
+			t.Fatal("the outer loop went on after the inner one took everything")
+		}
+	}
+	equal(t, "outer", outer, []uint64{1})
+	equal(t, "inner", inner, []uint64{2, 3, 4, 5})
+	equal(t, "queue's head", m.cqHead, 5)
+}
+
+func TestBreakKeepsTheRest(t *testing.T) {
+	r, m, drv := newMockRing(t, 0)
+	m.post(1, 2, 3)
+	for c := range r.Completions() {
+		equal(t, "first", c.UserData, uint64(1))
+		break
+	}
+	equal(t, "ready", r.Ready(), 2)
+	drv.Submit().DoAndReturn(func() int {
+		equal(t, "queue's head at the next submit", m.cqHead, 1)
+		return 0
+	})
+	_, err := r.Submit()
+	equal(t, "error", err, nil)
+	equal(t, "completions", userData(r), []uint64{2, 3})
+}
+
+// A mixed queue has completions of one or two places, and places that only fill
+// the gap before its end.
+func TestMixedCompletions(t *testing.T) {
+	r, m, _ := newMockRing(t, SetupCQEMixed)
+	m.post(1, 2, 0, 3, 0, 4)
+	m.cqes[1].Flags = cgo.CQEF32
+	m.cqes[4].Flags = cgo.CQEFSkip
+
+	dst := make([]CQE, 16)
+	var peeked []uint64
+	for _, c := range dst[:r.Peek(dst)] {
+		peeked = append(peeked, c.UserData)
+	}
+	equal(t, "peeked", peeked, []uint64{1, 2, 3, 4})
+	r.Advance(2)
+	equal(t, "queue's head", m.cqHead, 3)
+	equal(t, "the rest", userData(r), []uint64{3, 4})
+	equal(t, "queue's head", m.cqHead, 6)
+}
+
+// The kernel answers EEXIST to every call from another thread than the owner's.
+func TestWrongThreadIsNamed(t *testing.T) {
+	const wrong = -int(syscall.EEXIST)
+	arena := newTestArena(t, 4096)
+	for name, use := range map[string]func(*Ring, *mockDriverMockRecorder) error{
+		"Submit": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.Submit().Return(wrong)
+			return after(r.Submit())
+		},
+		"SubmitAndWait": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.SubmitAndWait(uint32(1)).Return(wrong)
+			return after(r.SubmitAndWait(1))
+		},
+		"SubmitAndWaitTimeout": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.SubmitAndWaitTimeout(uint32(1), gomock.Any(), uint32(0)).Return(wrong)
+			return after(r.SubmitAndWaitTimeout(1, time.Second))
+		},
+		"Wait": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.SubmitAndWait(uint32(1)).Return(wrong)
+			return after(r.Wait())
+		},
+		"RegisterFiles": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.RegisterFilesSparse(uint32(1)).Return(wrong)
+			return r.RegisterFiles(1)
+		},
+		"UnregisterFiles": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.UnregisterFiles().Return(wrong)
+			return r.UnregisterFiles()
+		},
+		"RegisterArena": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.RegisterBuffersSparse(gomock.Any()).Return(wrong)
+			return after(r.RegisterArena(arena))
+		},
+		"RegisterEventFD": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.RegisterEventFD(3, false).Return(wrong)
+			return r.RegisterEventFD(3, false)
+		},
+		"RegisterNAPI": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.RegisterNAPI(uint32(1), false).Return(wrong)
+			return r.RegisterNAPI(time.Microsecond, false)
+		},
+		"RegisterRingFD": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.RegisterRingFD().Return(wrong)
+			return r.RegisterRingFD()
+		},
+		"NewBufRing": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.RegisterBufRing(gomock.Any(), uint32(1), uint32(0), uint32(0), uint32(0)).Return(wrong)
+			return after(r.NewBufRing(BufRingConfig{Entries: 1, BufSize: 1}))
+		},
+		"Close": func(r *Ring, drv *mockDriverMockRecorder) error {
+			drv.SyncCancelAll(gomock.Any()).Return(wrong)
+			return r.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _, drv := newMockRing(t, 0)
+			err := use(r, drv)
+			if !errors.Is(err, ErrWrongThread) || !strings.Contains(err.Error(), "uring.Serve") {
+				t.Errorf("error is %v", err)
+			}
+			equal(t, "closed", r.closed, false)
+		})
+	}
+}
+
+// after keeps the error of a call that returns something before it.
+func after[T any](_ T, err error) error { return err }
+
+func newTestArena(t *testing.T, size int) *Arena {
+	t.Helper()
+	a, err := NewArena(ArenaConfig{Size: size})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return a
+}
+
+func TestCloseCancelsBeforeItFrees(t *testing.T) {
+	r, _, drv := newMockRing(t, 0)
+	gomock.InOrder(
+		drv.RegisterBuffersSparse(uint32(registeredBuffers)).Return(0),
+		drv.UpdateBuffer(uint32(0), gomock.Any(), uint64(4096)).Return(1),
+		drv.SyncCancelAll(gomock.Any()).Return(-int(syscall.EINTR)).Times(2), // requests may still run
+		drv.SyncCancelAll(gomock.Any()).Return(-int(syscall.ENOENT)),         // none did
+		drv.UnregisterBuffers().Return(0),
+		drv.Exit(),
+	)
+	a := newTestArena(t, 4096)
+	if _, err := r.RegisterArena(a); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "arena is busy", errors.Is(a.Close(), ErrBusy), true)
+	equal(t, "error", r.Close(), nil)
+	equal(t, "error of the second Close", r.Close(), nil)
+	equal(t, "users of the arena", a.users, 0)
+}
+
+// A request that cannot be stopped keeps its memory in use, and so the ring
+// stays open.
+func TestCloseGivesUpOnRequestsThatDoNotStop(t *testing.T) {
+	r, _, drv := newMockRing(t, 0)
+	gomock.InOrder(
+		drv.SyncCancelAll(gomock.Any()).Return(-int(syscall.ETIME)),
+		drv.SyncCancelAll(gomock.Any()).Return(0),
+		drv.Exit(),
+	)
+	equal(t, "is busy", errors.Is(r.Close(), ErrBusy), true)
+	if _, err := r.NextSQE(); err != nil {
+		t.Errorf("the ring is not usable any more: %v", err)
+	}
+	equal(t, "error of the second Close", r.Close(), nil)
+}
+
+func TestCloseOfARingThatWasNeverEnabled(t *testing.T) {
+	r, _, drv := newMockRing(t, SetupRDisabled)
+	drv.Exit()
+	equal(t, "error", r.Close(), nil)
+}
+
+// What the kernel's thread takes after the cancellation would not be cancelled.
+func TestCloseWaitsForTheKernelsThread(t *testing.T) {
+	r, m, drv := newMockRing(t, SetupSQPoll)
+	nops(t, r, 3)
+	drv.Submit().DoAndReturn(func() int { m.sqGiven = m.sqTail; return 3 })
+	if _, err := r.Submit(); err != nil {
+		t.Fatal(err)
+	}
+	nops(t, r, 1) // never submitted, so nobody takes it
+	go func() {
+		for range 3 {
+			time.Sleep(time.Millisecond)
+			m.take(1)
+		}
+	}()
+	gomock.InOrder(
+		drv.SyncCancelAll(gomock.Any()).DoAndReturn(func(int64) int {
+			equal(t, "entries taken at the cancellation", atomic.LoadUint32(&m.sqHead), 3)
+			return 0
+		}),
+		drv.Exit(),
+	)
+	equal(t, "error", r.Close(), nil)
+}
+
+func TestCloseGivesUpOnAKernelThreadThatHangs(t *testing.T) {
+	t.Parallel() // it takes drainTime
+	r, m, drv := newMockRing(t, SetupSQPoll)
+	m.sqGiven = 1
+	equal(t, "is busy", errors.Is(r.Close(), ErrBusy), true)
+	m.take(1)
+	drv.SyncCancelAll(gomock.Any()).Return(0)
+	drv.Exit()
+	equal(t, "error of the second Close", r.Close(), nil)
+}
+
+func TestFailedRegistrationsLeaveNothing(t *testing.T) {
+	r, _, drv := newMockRing(t, 0)
+	a := newTestArena(t, 4096)
+	gomock.InOrder(
+		drv.RegisterBuffersSparse(gomock.Any()).Return(-int(syscall.ENOMEM)),
+		drv.RegisterBuffersSparse(gomock.Any()).Return(0),
+		drv.UpdateBuffer(uint32(0), gomock.Any(), gomock.Any()).Return(-int(syscall.ENOMEM)),
+		drv.UpdateBuffer(uint32(0), gomock.Any(), gomock.Any()).Return(1),
+		drv.UpdateBuffer(uint32(0), uint64(0), uint64(0)).Return(1),
+	)
+	for range 2 {
+		_, err := r.RegisterArena(a)
+		if !errors.Is(err, syscall.ENOMEM) || !strings.Contains(err.Error(), "RLIMIT_MEMLOCK") {
+			t.Fatalf("error is %v", err)
+		}
+		equal(t, "users of the arena", a.users, 0)
+	}
+	reg, err := r.RegisterArena(a)
+	equal(t, "error", err, nil)
+	equal(t, "index", reg.Index(), 0)
+	equal(t, "error of UnregisterArena", r.UnregisterArena(reg), nil)
+}
+
+func TestFailedFileRegistrationsKeepTheState(t *testing.T) {
+	r, _, drv := newMockRing(t, 0)
+	drv.RegisterFilesSparse(uint32(9)).Return(-int(syscall.EMFILE))
+	err := r.RegisterFiles(9)
+	if !errors.Is(err, syscall.EMFILE) || !strings.Contains(err.Error(), "RLIMIT_NOFILE") {
+		t.Errorf("error is %v", err)
+	}
+	if err := r.UpdateFile(DirectSlot(0), 0); err == nil {
+		t.Error("UpdateFile works without a table")
+	}
+
+	drv.RegisterFilesSparse(uint32(9)).Return(0)
+	equal(t, "error", r.RegisterFiles(9), nil)
+	drv.UnregisterFiles().Return(-int(syscall.EEXIST))
+	if err := r.UnregisterFiles(); err == nil {
+		t.Error("UnregisterFiles hides an error")
+	}
+	drv.UpdateFiles(uint32(8), []int32{5}).Return(1)
+	equal(t, "error of UpdateFile after it", r.UpdateFile(DirectSlot(8), 5), nil)
+}
+
+func TestEnableFails(t *testing.T) {
+	r, _, drv := newMockRing(t, SetupRDisabled)
+	drv.Submit().Return(-cgo.EBadFD)
+	_, err := r.Submit()
+	if err == nil || !strings.Contains(err.Error(), "Ring.Enable") {
+		t.Errorf("error of Submit is %v", err)
+	}
+	drv.Enable().Return(-int(syscall.ENOMEM))
+	equal(t, "is ENOMEM", errors.Is(r.Enable(), syscall.ENOMEM), true)
+	drv.Enable().Return(0)
+	equal(t, "error", r.Enable(), nil)
+}
+
+// BufRing memory goes to the kernel before a submit, and only then.
+func TestSubmitPublishesReturnedBuffers(t *testing.T) {
+	r, m, drv := newMockRing(t, 0)
+	var entries unsafe.Pointer
+	drv.RegisterBufRing(gomock.Any(), uint32(2), uint32(7), uint32(0), uint32(0)).DoAndReturn(
+		func(mem unsafe.Pointer, _, _, _, _ uint32) int { entries = mem; return 0 })
+	b, err := r.NewBufRing(BufRingConfig{Group: 7, Entries: 2, BufSize: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tail := func() uint16 { return *(*uint16)(unsafe.Add(entries, 14)) }
+	equal(t, "tail at first", tail(), 2)
+
+	m.cqes[0] = cgo.CQE{Res: 4, Flags: cgo.CQEFBuffer}
+	m.cqTail = 1
+	for c := range r.Completions() {
+		if err := b.Consume(c, func(p []byte) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	equal(t, "tail after Consume", tail(), 2)
+	drv.Submit().DoAndReturn(func() int {
+		equal(t, "tail at the submit", tail(), 3)
+		return 0
+	})
+	if _, err := r.Submit(); err != nil {
+		t.Fatal(err)
+	}
+	drv.SyncCancelAll(gomock.Any()).Return(0)
+	drv.Exit()
+	equal(t, "error", r.Close(), nil)
+}
