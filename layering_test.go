@@ -87,6 +87,7 @@ func TestWrongImportsAreFound(t *testing.T) {
 		{file: "internal/arena/map.go", imports: `"unsafe"`},
 		{file: "ring.go", imports: `"fmt"; "` + module + `/cgo"; "` + module + `/internal/live"`},
 		{file: "ring.go", imports: `"` + module + `/cmd/uring"`, wrong: []string{". must not import cmd/uring"}},
+		{file: "example_test.go", imports: `"` + module + `"`},
 		{file: "cgo/ring.go", imports: `"` + module + `"`, wrong: []string{"cgo must not import ."}},
 		{file: "cgo/ring.go", imports: `"golang.org/x/sys/unix"`, wrong: []string{"cgo must not import golang.org/x/sys/unix"}},
 		{file: "cgo/const_test.go", imports: `"github.com/google/go-cmp/cmp"`},
@@ -124,7 +125,6 @@ func wrongImports(t *testing.T, file string, source []byte) (wrong []string) {
 }
 
 func wrongImport(file, name string) string {
-	isTest := strings.HasSuffix(file, "_test.go")
 	layer, _, _ := strings.Cut(path.Dir(file), "/")
 	switch {
 	case name == "C":
@@ -132,7 +132,7 @@ func wrongImport(file, name string) string {
 			return "only cgo may talk to C"
 		}
 	case name == "unsafe":
-		if !isTest && !lies(file, mayBeUnsafe) {
+		if !isTest(file) && !lies(file, mayBeUnsafe) {
 			return "unsafe is not for this file"
 		}
 	case name == module || strings.HasPrefix(name, module+"/"):
@@ -140,14 +140,17 @@ func wrongImport(file, name string) string {
 		if to == "" {
 			to = "."
 		}
-		if !lies(to, layers[layer]) && !(isTest && to == "internal/testutil") {
+		forTests := isTest(file) && (to == "internal/testutil" || to == path.Dir(file))
+		if !forTests && !lies(to, layers[layer]) {
 			return layer + " must not import " + to
 		}
-	case layer == "cgo" && !isTest && strings.Contains(name, "."):
+	case layer == "cgo" && !isTest(file) && strings.Contains(name, "."):
 		return layer + " must not import " + name
 	}
 	return ""
 }
+
+func isTest(file string) bool { return strings.HasSuffix(file, "_test.go") }
 
 // lies says whether a path is one of those listed or below one.
 func lies(p string, listed []string) bool {
