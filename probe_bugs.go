@@ -62,14 +62,14 @@ func (b *bug) check() (answer string, err error) {
 }
 
 var bugs = []*bug{
-	bugShrunkEntry, bugOrder, bugIncrementalOrder, bugBundleBufMore, bugEOFBufMore, bugErrorBuffer, bugTrunc, bugWaitAll,
+	bugShortened, bugOrder, bugIncrementalOrder, bugBundleBufMore, bugEOFBufMore, bugErrorBuffer, bugTrunc, bugWaitAll,
 }
 
 var (
-	bugShrunkEntry = &bug{
-		name:        "a failed receive bundle shrinks a buffer",
+	bugShortened = &bug{
+		name:        "receive bundles shorten buffers",
 		consequence: "receive bundles are switched off, except into incremental buffers",
-		look:        onTrialLook(lookShrunkEntry),
+		look:        onTrialLook(lookShortened),
 	}
 	bugOrder = &bug{
 		name:        "receive bundles out of order",
@@ -118,25 +118,30 @@ func onTrialLook(look func(*trial) (string, error)) func() (string, error) {
 	}
 }
 
-// A receive of 1 byte finds nothing. The buffer that it would have used must
-// keep its length, as the next receive relies on that.
-func lookShrunkEntry(t *trial) (string, error) {
-	fd, _, err := t.pair(cgo.SockStream)
+// 1.5 buffers of data are received at once. A kernel that shortens the second
+// buffer to the half that it needs does so before it receives, and leaves it
+// short when it then gets nothing: another receive, of another stream, meets it.
+func lookShortened(t *trial) (string, error) {
+	const size = 1024
+	a, b, err := t.tcpPair()
 	if err != nil {
 		return "", err
 	}
-	if err := t.buffers(0, 1, 4096); err != nil {
+	if err := t.buffers(0, 4, size); err != nil {
 		return "", err
 	}
-	c, err := t.do(cgo.SQE{
-		Opcode: cgo.OpRecv, FD: fd, Len: 1, OpFlags: cgo.MsgDontWait,
-		Flags: cgo.SQEBufferSelect, IOPrio: cgo.RecvSendBundle,
-	})
-	if err := result(c, err, -int(syscall.EAGAIN)); err != nil {
+	if err := t.queue(b, a, size+size/2); err != nil {
 		return "", err
 	}
-	if _, n := t.entry(0); n != 4096 {
-		return fmt.Sprintf("cut a buffer of 4096 bytes to %d", n), nil
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpRecv, FD: a, Flags: cgo.SQEBufferSelect, IOPrio: cgo.RecvSendBundle})
+	if err != nil {
+		return "", err
+	}
+	if c.Res <= 0 {
+		return "", unexpected(c)
+	}
+	if _, n := t.entry(1); n != size {
+		return fmt.Sprintf("shortened a buffer of %d bytes to %d", size, n), nil
 	}
 	return "", nil
 }
@@ -164,27 +169,25 @@ func lookBundleBufMore(t *trial) (string, error) {
 	return compareBufMore(c, c.Res%size != 0), nil
 }
 
-// The end of a stream leaves a buffer as it was.
+// The end of a pipe leaves a buffer as it was.
 func lookEOFBufMore(t *trial) (string, error) {
-	a, b, err := t.pair(cgo.SockStream)
+	in, out, err := t.pipe()
 	if err != nil {
 		return "", err
 	}
 	if err := t.buffers(cgo.PbufRingInc, 1, 256); err != nil {
 		return "", err
 	}
-	if err := t.queue(b, a, 5); err != nil {
-		return "", err
-	}
-	read := cgo.SQE{Opcode: cgo.OpRead, FD: a, Off: ^uint64(0), Len: 32, Flags: cgo.SQEBufferSelect}
-	c, err := t.do(read)
+	read := cgo.SQE{Opcode: cgo.OpRead, FD: in, Off: CurrentOffset, Len: 32, Flags: cgo.SQEBufferSelect}
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpWrite, FD: out, Off: CurrentOffset, Addr: t.spare(), Len: 5})
 	if err := result(c, err, 5); err != nil {
 		return "", err
 	}
-	c, err = t.do(cgo.SQE{Opcode: cgo.OpShutdown, FD: b, Len: syscall.SHUT_WR})
-	if err := result(c, err, 0); err != nil {
+	c, err = t.do(read)
+	if err := result(c, err, 5); err != nil {
 		return "", err
 	}
+	t.closeFD(out)
 	c, err = t.do(read)
 	if err := result(c, err, 0); err != nil {
 		return "", err
@@ -257,8 +260,8 @@ func lookWaitAll(t *trial) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	send, err := t.start(cgo.SQE{Opcode: cgo.OpSend, FD: b, Addr: t.spare(), Len: 0x300})
-	if err != nil {
+	// More than is missing: some kernels wait for more.
+	if _, err := t.start(cgo.SQE{Opcode: cgo.OpSend, FD: b, Addr: t.spare(), Len: 0x400}); err != nil {
 		return "", err
 	}
 	c, err := t.wait(recv)
@@ -271,8 +274,7 @@ func lookWaitAll(t *trial) (string, error) {
 	if _, n := t.entry(0); size-int32(n) != c.Res {
 		return fmt.Sprintf("received %d bytes and took %d from the buffer", c.Res, size-n), nil
 	}
-	_, err = t.wait(send)
-	return "", err
+	return "", nil
 }
 
 // compareBufMore says what is wrong with the flag.

@@ -17,9 +17,9 @@ var (
 		Name: "receive bundles", Since: kernel.V(6, 10),
 		Advice: "one buffer for each completion: use larger buffers, or incremental ones",
 		Try: func() error {
-			// A shrunk buffer holds less than a BufRing counts on: inside a
-			// bundle, everything behind it would be read from the wrong place.
-			return bundlesUnless(bugShrunkEntry, bugOrder)
+			// A shortened buffer takes less than a BufRing counts on: inside
+			// a bundle, what follows would be read from the wrong place.
+			return bundlesUnless(bugShortened, bugOrder)
 		},
 	}
 	probeIncrementalBundles = &feature.Probe{
@@ -56,6 +56,9 @@ func bundlesUnless(list ...*bug) error {
 // being sent in uneven pieces, and compares every byte. That is what programs
 // do: the kernel and the account that a BufRing keeps must agree.
 func lookOrder(incremental bool) (answer string, err error) {
+	if err := probeSendBundles.Try(); err != nil {
+		return "", err
+	}
 	x := &orderTest{fds: [2]int{-1, -1}}
 	defer func() { err = errors.Join(err, x.close()) }()
 	if err := x.open(incremental); err != nil {

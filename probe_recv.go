@@ -36,14 +36,12 @@ var (
 		"one completion may take as many buffers as there are",
 		func(t *trial) error { return t.recvMultishot(cgo.SQE{Len: 8, FileIndex: 16}) }) // optlen
 
-	probeAcceptMultishot = requestProbe("multishot accept", kernel.V(5, 19),
+	probeAcceptMultishot = acceptProbe("multishot accept", kernel.V(5, 19),
 		"prepare an accept for each connection",
-		func(*trial) cgo.SQE { return cgo.SQE{Opcode: cgo.OpAccept, IOPrio: cgo.AcceptMultishot} })
-	probeAcceptMultishotDirect = requestProbe("multishot accept of direct descriptors", kernel.V(5, 19),
+		cgo.SQE{IOPrio: cgo.AcceptMultishot})
+	probeAcceptMultishotDirect = acceptProbe("multishot accept of direct descriptors", kernel.V(5, 19),
 		"prepare an accept for each connection",
-		func(*trial) cgo.SQE {
-			return cgo.SQE{Opcode: cgo.OpAccept, IOPrio: cgo.AcceptMultishot, FileIndex: cgo.FileIndexAlloc}
-		})
+		cgo.SQE{IOPrio: cgo.AcceptMultishot, FileIndex: cgo.FileIndexAlloc})
 	probeSocket = opProbe("opening sockets", kernel.V(5, 19), cgo.OpSocket,
 		"open sockets with socket(2)")
 )

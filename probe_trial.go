@@ -152,12 +152,30 @@ func (t *trial) pair(typ int) (a, b int32, err error) {
 	return t.keep(cgo.Socketpair(typ))
 }
 
+// pipe returns the two ends of a pipe.
+func (t *trial) pipe() (in, out int32, err error) {
+	return t.keep(cgo.Pipe())
+}
+
 // tcpPair returns a TCP connection on the loopback interface.
 func (t *trial) tcpPair() (a, b int32, err error) {
 	return t.keep(cgo.TCPPair())
 }
 
-// keep closes the sockets when the trial is over.
+// socket returns a UDP socket.
+func (t *trial) socket() (int32, error) {
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpSocket, FD: cgo.AFInet, Off: cgo.SockDgram | cgo.SockCloexec})
+	if err != nil {
+		return -1, err
+	}
+	if err := verdict("open a socket", int(c.Res)); err != nil {
+		return -1, err
+	}
+	t.fds = append(t.fds, int(c.Res))
+	return c.Res, nil
+}
+
+// keep closes the descriptors when the trial is over.
 func (t *trial) keep(fds [2]int, rc int) (a, b int32, err error) {
 	if err := check(opConnectPair, rc); err != nil {
 		return -1, -1, err
@@ -166,7 +184,14 @@ func (t *trial) keep(fds [2]int, rc int) (a, b int32, err error) {
 	return int32(fds[0]), int32(fds[1]), nil
 }
 
-const opConnectPair = "connect two sockets (is the loopback interface up?)"
+// closeFD closes one of the trial's descriptors before its end.
+func (t *trial) closeFD(fd int32) {
+	i := slices.Index(t.fds, int(fd))
+	t.fds = slices.Delete(t.fds, i, i+1)
+	cgo.CloseFD(int(fd))
+}
+
+const opConnectPair = "open a connection (is the loopback interface up?)"
 
 // bytes returns n bytes of the trial's memory from off on, and their address.
 func (t *trial) bytes(off, n int) ([]byte, uint64) {
@@ -212,14 +237,28 @@ func trialProbe(name string, since kernel.Version, advice string, try func(*tria
 	}}
 }
 
-// requestProbe probes by submitting a request that names no file. A kernel
-// that knows everything in it then looks for the file and answers EBADF; one
-// that does not answers EINVAL before that. (A request that names a registered
-// buffer may get EFAULT first, as there is none.)
-func requestProbe(name string, since kernel.Version, advice string, request func(*trial) cgo.SQE) *feature.Probe {
+// acceptProbe probes by submitting an accept that names no file. A kernel that
+// knows everything in it then looks for the file and answers EBADF; one that
+// does not answers EINVAL before that.
+func acceptProbe(name string, since kernel.Version, advice string, request cgo.SQE) *feature.Probe {
 	return trialProbe(name, since, advice, func(t *trial) error {
+		request.Opcode, request.FD = cgo.OpAccept, -1
+		return t.knows(request, syscall.EBADF)
+	})
+}
+
+// sendProbe probes by sending from a socket that has no address to send to. A
+// kernel that knows everything in the request answers that, or that there is no
+// registered buffer; one that does not answers EINVAL. It sends nothing and
+// needs no network.
+func sendProbe(name string, since kernel.Version, advice string, request func(*trial) cgo.SQE) *feature.Probe {
+	return trialProbe(name, since, advice, func(t *trial) error {
+		fd, err := t.socket()
+		if err != nil {
+			return err
+		}
 		sqe := request(t)
-		sqe.FD = -1
-		return t.knows(sqe, syscall.EBADF, syscall.EFAULT)
+		sqe.FD = fd
+		return t.knows(sqe, syscall.EDESTADDRREQ, syscall.ENOTCONN, syscall.EFAULT)
 	})
 }

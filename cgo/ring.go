@@ -252,6 +252,13 @@ func Socketpair(sockType int) (fds [2]int, rc int) {
 	return [2]int{int(c[0]), int(c[1])}, rc
 }
 
+// Pipe returns the two ends of a pipe, the one to read from first.
+func Pipe() (fds [2]int, rc int) {
+	var c [2]C.int
+	rc = int(C.uring_pipe(&c[0]))
+	return [2]int{int(c[0]), int(c[1])}, rc
+}
+
 // TCPPair returns a pair of connected TCP sockets on the loopback interface.
 func TCPPair() (fds [2]int, rc int) {
 	var c [2]C.int

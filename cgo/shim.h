@@ -247,6 +247,11 @@ static inline int uring_socketpair(int type, int fds[2])
 	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
 }
 
+static inline int uring_pipe(int fds[2])
+{
+	return pipe2(fds, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
 /* Connects fds[0], a new socket, to one that it accepts as fds[1]. */
 static inline int uring_tcp_connect(int listener, int fds[2])
 {

@@ -60,6 +60,7 @@ func SetNonblock(int) int                                        { return nosys 
 func SocketType(int) int                                         { return nosys }
 func FileType(int) int                                           { return nosys }
 func Socketpair(int) ([2]int, int)                               { return [2]int{-1, -1}, nosys }
+func Pipe() ([2]int, int)                                        { return [2]int{-1, -1}, nosys }
 func TCPPair() ([2]int, int)                                     { return [2]int{-1, -1}, nosys }
 func CloseFD(int) int                                            { return nosys }
 func ThreadID() int                                              { return 0 }
