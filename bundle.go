@@ -179,13 +179,31 @@ func (r *Ring) NewSendQueue(fd FD, c SendQueueConfig) (*SendQueue, error) {
 		return nil, err
 	}
 	q := &SendQueue{ring: r, fd: fd, cfg: c, mode: c.Mode, token: uint64(c.Token)}
+	if err := q.checkUse(); err != nil {
+		return nil, err
+	}
 	if err := q.open(); err != nil {
 		q.free()
 		return nil, err
 	}
-	r.queues[q] = struct{}{}
+	r.queues[q.token] = q
 	live.Opened("send queue", q)
 	return q, nil
+}
+
+// checkUse says what is wrong with what the queue is for.
+func (q *SendQueue) checkUse() error {
+	if _, taken := q.ring.queues[q.token]; taken {
+		return fmt.Errorf("uring: another send queue of the ring has kind %d and slot %d in SendQueueConfig.Token; completions could not be told apart",
+			Token(q.token).Kind(), Token(q.token).Slot())
+	}
+	if q.fd.IsDirect() {
+		return nil // there is no asking
+	}
+	if typ := cgo.SocketType(int(q.fd)); typ >= 0 && typ != cgo.SockStream {
+		return errors.New("uring: a send queue joins and splits what is written, and is for stream sockets only")
+	}
+	return nil
 }
 
 func (q *SendQueue) open() (err error) {
@@ -523,8 +541,7 @@ func (q *SendQueue) message() uint64 {
 
 // Owns says whether c belongs to one of the queue's requests.
 func (q *SendQueue) Owns(c CQE) bool {
-	const generation = uint64(0xffffff) << 32
-	return c.UserData&^generation == q.token
+	return c.UserData&^tokenGeneration == q.token
 }
 
 // Complete accounts for a completion of one of the queue's requests and returns
@@ -662,7 +679,7 @@ func (q *SendQueue) abandon() {
 		q.err = ErrClosed
 	}
 	q.settle()
-	delete(q.ring.queues, q)
+	delete(q.ring.queues, q.token)
 	live.Closed(q)
 	if q.Unnotified() > 0 {
 		q.keepForever()

@@ -10,8 +10,8 @@ import (
 )
 
 // drainTime is how long Close waits for running requests to stop, and then for
-// notifications of zero-copy sends.
-const drainTime = 2 * time.Second
+// notifications of zero-copy sends. Tests shorten it.
+var drainTime = 2 * time.Second
 
 // Close cancels every request, waits until the kernel has let go of all
 // memory, closes what was made from the ring and frees it. Completions not yet
@@ -35,7 +35,7 @@ func (r *Ring) Close() error {
 	}
 	err := r.drainNotifications()
 	r.buffers.release(r)
-	for q := range r.queues {
+	for _, q := range r.queues {
 		q.abandon()
 	}
 	for _, b := range r.bufRings {
@@ -104,10 +104,8 @@ func (r *Ring) drainNotifications() error {
 	deadline := time.Now().Add(drainTime)
 	for r.unnotified() > 0 && time.Now().Before(deadline) {
 		for c := range r.Completions() {
-			for q := range r.queues {
-				if q.Owns(c) {
-					_, _ = q.Complete(c)
-				}
+			if q := r.queues[c.UserData&^tokenGeneration]; q != nil {
+				_, _ = q.Complete(c)
 			}
 		}
 		if r.unnotified() > 0 {
@@ -122,7 +120,7 @@ func (r *Ring) drainNotifications() error {
 
 func (r *Ring) unnotified() int {
 	n := 0
-	for q := range r.queues {
+	for _, q := range r.queues {
 		n += q.Unnotified()
 	}
 	return n

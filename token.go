@@ -12,6 +12,9 @@ package uring
 // the UserData of a request. All ones is reserved by liburing.
 type Token uint64
 
+// tokenGeneration is the part of user data that the generation takes up.
+const tokenGeneration = uint64(0xffffff) << 32
+
 // MakeToken returns the token of the three parts. Only the low 24 bits of
 // generation count.
 func MakeToken(kind uint8, generation, slot uint32) Token {

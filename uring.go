@@ -40,12 +40,12 @@ type Ring struct {
 
 	scratch  *arena.Mapping // one slot per submission entry, see slotMemory
 	bufRings map[uint16]*BufRing
-	queues   map[*SendQueue]struct{}
-	groups   map[uint16]struct{} // buffer groups in use
-	freeTop  uint16              // where to look for a group that is not
-	slots    []cgo.Slot          // for filling buffer rings
-	unfreed  []*BufRing          // closed, but requests may still use their memory
-	unsent   []*BufRing          // have returned buffers that the kernel does not know of yet
+	queues   map[uint64]*SendQueue // by user data, with generation 0
+	groups   map[uint16]struct{}   // buffer groups in use
+	freeTop  uint16                // where to look for a group that is not
+	slots    []cgo.Slot            // for filling buffer rings
+	unfreed  []*BufRing            // closed, but requests may still use their memory
+	unsent   []*BufRing            // have returned buffers that the kernel does not know of yet
 	buffers  bufferTable
 	files    int  // slots in the table of direct descriptors
 	eventFD  bool // RegisterEventFD was called
@@ -77,7 +77,7 @@ func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring
 		q: q, drv: drv, flags: flags, features: features,
 		disabled: flags&SetupRDisabled != 0,
 		bufRings: map[uint16]*BufRing{},
-		queues:   map[*SendQueue]struct{}{},
+		queues:   map[uint64]*SendQueue{},
 		groups:   map[uint16]struct{}{},
 	}
 	r.head, _ = q.CQ()
