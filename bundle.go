@@ -284,7 +284,10 @@ func (q *SendQueue) Write(p []byte) (int, error) {
 	if err := q.usable(); err != nil {
 		return 0, err
 	}
-	q.own.reserved = 0
+	if len(q.own.mem) == 0 && len(p) > 0 {
+		return 0, errors.New("uring: Write to a send queue without memory of its own: set SendQueueConfig.Memory")
+	}
+	q.own.startOver()
 	n := 0
 	for n < len(p) {
 		room := q.own.room()
@@ -308,6 +311,7 @@ func (q *SendQueue) Reserve(n int) ([]byte, error) {
 	if n < 0 || n > len(q.own.mem) {
 		return nil, fmt.Errorf("uring: Reserve of %d bytes from a send queue with %d bytes of memory", n, len(q.own.mem))
 	}
+	q.own.startOver()
 	room := q.own.room()
 	pad := q.wrapPad(n)
 	if pad > 0 {

@@ -105,6 +105,15 @@ func (m *outMemory) regIndex() int16 {
 	return int16(m.reg.index)
 }
 
+// startOver ends a reservation, and goes back to the start of the memory when
+// none of it is in use: otherwise a large reservation might never find room.
+func (m *outMemory) startOver() {
+	m.reserved = 0
+	if m.w == m.r {
+		m.w, m.r = 0, 0
+	}
+}
+
 // room returns the memory that is free behind the last byte written, without
 // wrapping around.
 func (m *outMemory) room() []byte {
