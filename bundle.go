@@ -354,14 +354,22 @@ func (q *SendQueue) Commit(n int) error {
 }
 
 // Append queues a received segment without copying it. The queue releases it
-// when the kernel has sent it. On an error the segment stays the caller's.
+// when the kernel has sent it. On an error the segment stays the caller's. To
+// send a part of a segment, make s.Bytes that part of itself first.
 func (q *SendQueue) Append(s Segment) error {
 	if err := q.accepts(s.br); err != nil {
 		return err
 	}
+	if !s.br.arena.contains(s.Bytes) {
+		return errors.New("uring: Append of a segment whose Bytes were replaced by other memory; Write copies that")
+	}
 	bid, err := s.take()
 	if err != nil {
 		return err
+	}
+	if len(s.Bytes) == 0 {
+		s.br.release(bid)
+		return nil
 	}
 	q.appendSlice(s.br, bid, s.Bytes)
 	return nil
