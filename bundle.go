@@ -213,7 +213,9 @@ func (q *SendQueue) open() (err error) {
 		}
 		q.own.mem = q.own.arena.Bytes()[:q.cfg.Memory]
 		if q.mode.zeroCopy() {
-			if q.own.reg, err = q.ring.RegisterArena(q.own.arena); err != nil {
+			// Without locked memory to spare it works unregistered, and if that
+			// needs too much as well, by copying.
+			if q.own.reg, err = q.ring.RegisterArena(q.own.arena); err != nil && !errors.Is(err, syscall.ENOMEM) {
 				return err
 			}
 		}
@@ -250,7 +252,8 @@ func (r *Ring) freeGroup() (uint16, error) {
 }
 
 // Mode returns how bytes are sent at present. A zero-copy mode changes to
-// SendVectored when the kernel cannot do without copying.
+// SendVectored when the kernel cannot do without copying, or has no locked
+// memory left for it.
 func (q *SendQueue) Mode() SendMode { return q.mode }
 
 // Queued returns how many bytes wait to be sent, those in flight included.
@@ -426,7 +429,7 @@ func (q *SendQueue) Flush() error {
 	if err := q.usable(); err != nil {
 		return err
 	}
-	if q.inFlight || q.out.bytes == 0 || q.zc.full() {
+	if q.inFlight || q.out.bytes == 0 || q.mode.zeroCopy() && q.zc.full() {
 		return nil
 	}
 	s, err := q.nextSQE()
