@@ -677,10 +677,15 @@ func (q *SendQueue) Close() error {
 		return err
 	}
 	if q.entries != nil {
-		if err := check("unregister the send queue's buffer ring", q.ring.drv.UnregisterBufRing(uint32(q.group))); err != nil {
+		if err := check("unregister the buffer ring", q.ring.drv.UnregisterBufRing(uint32(q.group))); err != nil {
 			return err
 		}
 		delete(q.ring.groups, q.group)
+	}
+	if q.ring.buffers.holds(q.own.reg) {
+		if err := q.ring.UnregisterArena(q.own.reg); err != nil {
+			return err
+		}
 	}
 	q.abandon()
 	return nil
@@ -706,9 +711,6 @@ func (q *SendQueue) abandon() {
 func (q *SendQueue) free() {
 	if q.entries != nil {
 		_ = q.entries.Unmap()
-	}
-	if q.ring.buffers.holds(q.own.reg) {
-		_ = q.ring.UnregisterArena(q.own.reg)
 	}
 	if q.own.arena != nil {
 		_ = q.own.arena.Close()
