@@ -155,12 +155,14 @@ type SendQueue struct {
 	picked  uint32 // the kernel has picked the pieces before it
 
 	// The request in flight.
-	inFlight  bool
-	flightGen uint32
-	flightEnd uint32 // it covers pieces before this position
-	hdr       cgo.Msghdr
-	iov       []cgo.IovecAddr
-	zc        zcState
+	inFlight    bool
+	flightGen   uint32
+	flightEnd   uint32 // it covers pieces before this position
+	flightBytes int    // which it may still report as sent
+	fromRing    bool   // it takes its pieces from the ring of buffers
+	hdr         cgo.Msghdr
+	iov         []cgo.IovecAddr
+	zc          zcState
 
 	err    error // why nothing can be sent any more
 	closed bool
@@ -425,7 +427,28 @@ func (q *SendQueue) appendSlice(br *BufRing, bid uint16, p []byte) {
 // Flush gives the kernel a request for what waits, unless one is in flight. It
 // becomes known to the kernel with the next submit; Flush submits only when
 // the submission queue is full. It does nothing when nothing waits.
-func (q *SendQueue) Flush() error {
+func (q *SendQueue) Flush() error { return q.flush(0) }
+
+// FlushN is [SendQueue.Flush] for at most n bytes, all from the first piece that
+// waits, for programs that pace what they send: a piece is what was received
+// into one buffer, or what lies in one run in the queue's memory. In the modes
+// that send from a ring of buffers the kernel takes the piece from the ring whole;
+// its rest is sent from where it lies, with the next Flush or FlushN. That needs
+// Linux 6.12; older kernels give [ErrNotSupported].
+func (q *SendQueue) FlushN(n int) error {
+	if n < 1 {
+		return fmt.Errorf("uring: FlushN of %d bytes, want at least 1", n)
+	}
+	if q.mode.provided() {
+		if err := HaveSendProvidedPart(); err != nil {
+			return err
+		}
+	}
+	return q.flush(n)
+}
+
+// flush starts a send, of at most limit bytes if that is not 0.
+func (q *SendQueue) flush(limit int) error {
 	if err := q.usable(); err != nil {
 		return err
 	}
@@ -436,10 +459,11 @@ func (q *SendQueue) Flush() error {
 	if err != nil {
 		return err
 	}
-	q.prepare(s)
+	q.prepare(s, limit)
 	q.flightGen = (q.flightGen + 1) & 0xffffff
 	s.UserData = q.token | uint64(q.flightGen)<<32
 	q.inFlight = true
+	q.flightBytes = clip(q.out.span(q.flightEnd), limit)
 	if int32(q.flightEnd-q.out.armed) > 0 {
 		q.out.armed = q.flightEnd
 	}
@@ -462,44 +486,64 @@ func (q *SendQueue) nextSQE() (SQE, error) {
 // errors.
 const sendFlags = cgo.MsgNoSignal | cgo.MsgWaitAll
 
-func (q *SendQueue) prepare(s SQE) {
-	switch {
-	case q.mode.provided() && int32(q.picked-q.out.sent) > 0:
-		// Pieces that the kernel picked but did not send are in its ring no
-		// more. They go first.
+func (q *SendQueue) prepare(s SQE, limit int) {
+	q.fromRing = false
+	// Pieces that the kernel picked but did not send are in its ring no more.
+	// They go first.
+	repair := q.mode.provided() && int32(q.picked-q.out.sent) > 0
+	if repair {
 		q.stats.Resent++
-		q.prepareVectored(s, q.picked)
-	case q.mode.provided():
-		q.prepareProvided(s)
+	}
+	switch {
+	case q.mode.provided() && !repair:
+		q.prepareProvided(s, limit)
 	case q.mode.zeroCopy() && q.out.bytes >= q.cfg.ZCMin:
-		q.prepareZC(s)
-	case q.mode == SendPlain:
-		p := q.out.at(q.out.sent)
-		s.prep(cgo.OpSend, q.fd, p.addr+uint64(q.out.off), p.n-q.out.off, 0)
-		s.OpFlags = sendFlags
-		q.flightEnd = q.out.sent + 1
+		q.prepareZC(s, limit)
+	case q.mode == SendPlain || limit > 0:
+		q.prepareFirst(s, cgo.OpSend, limit)
+	case repair:
+		q.prepareVectored(s, q.picked)
 	default:
 		q.prepareVectored(s, q.out.tail)
 	}
 }
 
 // prepareProvided sends from the ring of buffers, after filling it up.
-func (q *SendQueue) prepareProvided(s SQE) {
+func (q *SendQueue) prepareProvided(s SQE, limit int) {
 	q.publish()
-	s.prep(cgo.OpSend, q.fd, 0, 0, 0)
+	q.fromRing = true
+	q.flightEnd = q.out.sent + 1
+	part := 0 // all
+	if limit > 0 {
+		part = min(limit, int(q.out.at(q.out.sent).n))
+	}
+	s.prep(cgo.OpSend, q.fd, 0, uint32(part), 0)
 	s.Flags |= cgo.SQEBufferSelect
 	s.BufIndex = q.group
 	s.OpFlags = sendFlags
-	if q.mode == SendBundle {
+	if q.mode == SendBundle && limit == 0 {
 		// A bundle waits for all by itself, and a length would only limit its
 		// first round.
 		s.OpFlags = cgo.MsgNoSignal
 		s.IOPrio = cgo.RecvSendBundle
+		q.flightEnd = q.out.armed
 	}
-	q.flightEnd = q.out.armed
-	if q.mode == SendProvided {
-		q.flightEnd = q.out.sent + 1
+}
+
+// prepareFirst sends the first piece, or limit bytes of it.
+func (q *SendQueue) prepareFirst(s SQE, op uint8, limit int) {
+	p := q.out.at(q.out.sent)
+	s.prep(op, q.fd, p.addr+uint64(q.out.off), uint32(clip(int(p.n-q.out.off), limit)), 0)
+	s.OpFlags = sendFlags
+	q.flightEnd = q.out.sent + 1
+}
+
+// clip returns n, or limit if that is less and not 0.
+func clip(n, limit int) int {
+	if limit > 0 {
+		return min(n, limit)
 	}
+	return n
 }
 
 // publish puts pieces into the ring of buffers until it is full.
@@ -568,71 +612,83 @@ func (q *SendQueue) Owns(c CQE) bool {
 // others, such as ECANCELED for a cancelled send, all that was not sent still
 // waits: Flush tries again.
 func (q *SendQueue) Complete(c CQE) (int, error) {
-	if !q.Owns(c) {
+	switch {
+	case !q.Owns(c):
 		return 0, fmt.Errorf("%w: user data %#x is not of this send queue", ErrBadCompletion, c.UserData)
-	}
-	if c.Notif() {
+	case q.closed:
+		return 0, ErrClosed
+	case c.Notif():
 		return 0, q.notified(c)
-	}
-	if !q.inFlight || c.Token().Generation() != q.flightGen {
+	case !q.inFlight || c.Token().Generation() != q.flightGen:
 		return 0, fmt.Errorf("%w: send %d is not in flight", ErrBadCompletion, c.Token().Generation())
+	case int(c.Res) > q.flightBytes:
+		return 0, fmt.Errorf("%w: %d bytes sent, %d were given to the kernel", ErrBadCompletion, c.Res, q.flightBytes)
 	}
 	n := max(int(c.Res), 0)
-	if n > q.out.span(q.flightEnd) {
-		return 0, fmt.Errorf("%w: %d bytes sent, %d were given to the kernel", ErrBadCompletion, n, q.out.span(q.flightEnd))
+	zeroCopy := q.zc.flight
+	over := zeroCopy || !c.More() // a bundle goes on after 256 buffers
+	if over && q.fromRing {
+		if err := q.findPicked(n); err != nil {
+			return 0, err
+		}
 	}
-	q.stats.Bytes += uint64(n)
-	before := q.out.sent
-	q.out.advance(n)
-	q.stats.Pieces += uint64(q.out.sent - before)
-	if q.zc.flight {
+	q.account(n)
+	if zeroCopy {
 		q.zc.result(c.More())
-	} else if c.More() {
-		// A bundle goes on after 256 buffers.
-		q.settle()
-		return n, nil
 	}
-	q.inFlight = false
-	if q.mode.provided() {
-		q.askPicked()
-	}
+	q.inFlight = !over
 	q.settle()
-	if err := c.Err(); err != nil {
-		return n, q.failed(err.(syscall.Errno))
+	if err := c.Err(); err != nil && over {
+		return n, q.failed(err.(syscall.Errno), zeroCopy)
 	}
 	return n, nil
 }
 
-// askPicked finds out which pieces the kernel has taken from its ring: it takes
-// them when it picks them, whether they are sent or not.
-func (q *SendQueue) askPicked() {
-	if q.out.sent == q.out.armed {
-		q.picked = q.out.sent
-		return
-	}
-	head := q.ring.drv.BufRingHead(uint32(q.group))
-	if head < 0 {
-		// Cannot be: a kernel that sends provided buffers answers. Sending again
-		// is what the peer would notice, so take them as picked.
-		q.picked = q.out.armed
-		return
-	}
-	q.picked = q.out.sent + uint32(int32(int16(uint16(head)-uint16(q.out.sent))))
+// account notes that n bytes more were sent.
+func (q *SendQueue) account(n int) {
+	before := q.out.sent
+	q.out.advance(n)
+	q.flightBytes -= n
+	q.stats.Bytes += uint64(n)
+	q.stats.Pieces += uint64(q.out.sent - before)
 }
 
-// failed decides what an error means for the stream.
-func (q *SendQueue) failed(errno syscall.Errno) error {
+// findPicked finds out which pieces the kernel has taken from its ring by the
+// time the request in flight ends, with n bytes more: it takes them when it
+// picks them, whether they are sent or not.
+func (q *SendQueue) findPicked(n int) error {
+	if n == q.flightBytes {
+		q.picked = q.flightEnd
+		return nil
+	}
+	head := q.ring.drv.BufRingHead(uint32(q.group))
+	if head == -int(syscall.EEXIST) {
+		return check(opBufRingHead, head)
+	}
+	q.picked = q.out.sent + uint32(uint16(head)-uint16(q.out.sent))
+	if head < 0 || int32(q.out.armed-q.picked) < 0 || q.out.span(q.picked) < n {
+		// Cannot be: a kernel that sends provided buffers answers, and truly.
+		// What it would send from its ring is not known, so nothing is sent
+		// from there any more.
+		q.mode = SendVectored
+	}
+	return nil
+}
+
+// failed decides what the error of a request means for the stream.
+func (q *SendQueue) failed(errno syscall.Errno, zeroCopy bool) error {
 	switch errno {
-	case syscall.EINTR, syscall.EAGAIN, syscall.ECANCELED, syscall.ENOBUFS:
-		return &OpError{opSend, errno}
 	case syscall.ENOMEM, syscall.EOPNOTSUPP:
-		if q.mode.zeroCopy() {
+		if zeroCopy {
 			// Locked memory is used up, or the socket cannot do it: copy.
 			q.mode = SendVectored
 			return nil
 		}
+	case syscall.EINTR, syscall.EAGAIN, syscall.ECANCELED, syscall.ENOBUFS:
+		return &OpError{opSend, errno}
 	}
 	q.err = &OpError{opSend, errno}
+	q.out.bytes = 0
 	q.settle()
 	return q.err
 }

@@ -76,15 +76,13 @@ func (q *SendQueue) Unnotified() int {
 
 // prepareZC sends without copying: many pieces that lie in one registered
 // buffer, or the next one alone.
-func (q *SendQueue) prepareZC(s SQE) {
-	first := q.out.at(q.out.sent)
-	reg := first.reg
-	if q.zc.gather && reg != unregistered {
+func (q *SendQueue) prepareZC(s SQE, limit int) {
+	reg := q.out.at(q.out.sent).reg
+	if q.zc.gather && reg != unregistered && limit == 0 {
 		q.gather(q.out.tail, func(p *piece) bool { return p.reg == reg })
 		s.prep(cgo.OpSendMsgZC, q.fd, q.message(), 1, 0)
 	} else {
-		s.prep(cgo.OpSendZC, q.fd, first.addr+uint64(q.out.off), first.n-q.out.off, 0)
-		q.flightEnd = q.out.sent + 1
+		q.prepareFirst(s, cgo.OpSendZC, limit)
 	}
 	s.OpFlags = sendFlags
 	s.IOPrio = q.zc.ioFlags
@@ -122,6 +120,9 @@ func (q *SendQueue) notified(c CQE) error {
 		r := q.zc.at(i)
 		if r.gen != gen || r.done {
 			continue
+		}
+		if q.zc.flight && i == q.zc.end-1 {
+			return fmt.Errorf("%w: notification for send %d before its result", ErrBadCompletion, gen)
 		}
 		r.done = true
 		q.stats.Notifications++
