@@ -43,7 +43,10 @@ func stub(names [][][]byte) ([]byte, error) {
 	var c bytes.Buffer
 	fmt.Fprintf(&c, "#include <stdio.h>\n#include \"shim.h\"\nint main(void)\n{\n")
 	for _, n := range names {
-		fmt.Fprintf(&c, "\tprintf(\"\\t%s = %%#llx\\n\", (unsigned long long)%s);\n", n[1], n[2])
+		fmt.Fprintf(&c, "\tif (%s < 0)\n", n[2])
+		fmt.Fprintf(&c, "\t\tprintf(\"\\t%s = %%lld\\n\", (long long)%s);\n", n[1], n[2])
+		fmt.Fprintf(&c, "\telse\n")
+		fmt.Fprintf(&c, "\t\tprintf(\"\\t%s = %%#llx\\n\", (unsigned long long)%s);\n", n[1], n[2])
 	}
 	fmt.Fprintf(&c, "\treturn 0;\n}\n")
 
