@@ -20,6 +20,11 @@ const (
 	// PollFirst waits for the socket before the first try. A receive with
 	// provided buffers then also waits when the buffers are used up, instead
 	// of failing with ENOBUFS at once. Linux 5.19.
+	//
+	// A multishot receive should not start with it: when data and the end,
+	// a reset on TCP or a close on a UNIX socket, are both there before the
+	// receive is, the kernel reports the data and never the end (seen with Linux
+	// 6.18).
 	PollFirst IOFlags = cgo.RecvSendPollFirst
 	// Bundle lets one completion cover as many provided buffers as it takes.
 	// Linux 6.10.
