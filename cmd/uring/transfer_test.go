@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/uring-go/uring"
 	"github.com/uring-go/uring/internal/live"
 )
 
@@ -201,6 +202,21 @@ func TestSendSendsAFileSeveralTimes(t *testing.T) {
 	want := connResult{Bytes: 20 * 10_007, SHA256: sum[:]}
 	checkSame(t, []connResult{want, want}, sent)
 	checkSame(t, []connResult{want, want}, s.ended)
+}
+
+func TestTransferAllocatesPerConnectionAndNotPerMessage(t *testing.T) {
+	const messages = 100_000
+	s := startSink(t, sinkConfig{SHA256: true, Conns: 1})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, _, err := send(context.Background(), sendConfig{To: s.addr.String(), Bytes: 32 * messages, MsgSize: 32, SHA256: true, NoDelay: true}); err != nil {
+		t.Fatal(err)
+	}
+	s.wait(t)
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - before.Mallocs; n > messages/100 {
+		t.Errorf("%d allocations for %d messages", n, messages)
+	}
 }
 
 func TestSinkReceivesTheSameInEveryMode(t *testing.T) {
@@ -409,6 +425,29 @@ func TestSinkReportsAResetAndGoesOn(t *testing.T) {
 		t.Errorf("total is %v, want 2 connections, 1 failed", s.total)
 	}
 	check()
+}
+
+func TestSinkIgnoresACompletionOfAConnectionThatIsOver(t *testing.T) {
+	err := uring.Serve(uring.Config{}, func(r *uring.Ring) error {
+		buffers, err := r.NewBufRing(uring.BufRingConfig{Entries: 1, BufSize: 16})
+		if err != nil {
+			return err
+		}
+		over := &sinkConn{slot: 0, generation: 7}
+		successor := &sinkConn{slot: 0, generation: 8}
+		s := &sink{loop: loop{ring: r, inFlight: 1}, buffers: buffers, conns: []*sinkConn{successor}}
+		s.inFlight-- // as the loop does before it calls handle
+		if err := s.handle(uring.CQE{UserData: uint64(over.token(kindRecv)), Res: -int32(syscall.ECONNRESET)}); err != nil {
+			return err
+		}
+		if s.inFlight != 1 || s.conns[0] != successor || s.total.Conns != 0 {
+			t.Errorf("%d requests in flight, total %v; want the successor untouched and its request in flight", s.inFlight, s.total)
+		}
+		return buffers.Close()
+	})
+	if err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSendDropsWhatThePeerAnswers(t *testing.T) {
