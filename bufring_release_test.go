@@ -1,0 +1,351 @@
+package uring
+
+import (
+	"errors"
+	"math/rand"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/uring-go/uring/internal/invariant"
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+// A slice belongs to the program until it is released, once, whatever happens
+// around it.
+
+// Slices of many connections lie in the same buffers and are released in any
+// order; their bytes stay what they were until then.
+func TestSlicesOfManyConnectionsReleasedInAnyOrder(t *testing.T) {
+	for _, c := range []BufRingConfig{
+		{Entries: 16, BufSize: 64},
+		{Entries: 16, BufSize: 64, Incremental: true},
+	} {
+		t.Run(name(c), func(t *testing.T) {
+			s := newStage(t, c)
+			rnd := rand.New(rand.NewSource(9))
+			conns := make([]conn, 5)
+			byFD := map[uint64]*conn{}
+			for i := range conns {
+				conns[i].in, conns[i].out = testutil.UnixPair(t, syscall.SOCK_STREAM)
+				byFD[uint64(conns[i].in)] = &conns[i]
+				s.armOn(conns[i].in, 0)
+			}
+			type loan struct {
+				Segment
+				want string
+			}
+			var loans []loan
+			handle := func(cqe CQE) {
+				for seg, err := range s.br.Segments(cqe) {
+					switch err {
+					case nil:
+						loans = append(loans, loan{seg, byFD[cqe.UserData].take(t, seg.Bytes)})
+					case syscall.ENOBUFS:
+					default:
+						t.Fatal(err)
+					}
+				}
+				if !cqe.More() {
+					s.armOn(int(cqe.UserData), PollFirst)
+				}
+			}
+			release := func(keep int) {
+				for len(loans) > keep {
+					i := rnd.Intn(len(loans))
+					equal(t, "kept bytes", string(loans[i].Bytes), loans[i].want)
+					s.release(loans[i].Segment)
+					loans[i] = loans[len(loans)-1]
+					loans = loans[:len(loans)-1]
+				}
+			}
+			for range 2000 {
+				to := &conns[rnd.Intn(len(conns))]
+				p := randomBytes(rnd.Int63(), rnd.Intn(40)+1)
+				to.waiting = append(to.waiting, p...)
+				s.write(to.out, p)
+				s.submit()
+				for cqe := range s.ring.Completions() {
+					handle(cqe)
+				}
+				release(rnd.Intn(20))
+				s.balanced()
+			}
+			for i := range conns {
+				for len(conns[i].waiting) > 0 {
+					release(0)
+					handle(s.next())
+				}
+			}
+			release(0)
+			for _, c := range conns {
+				for _, cqe := range s.cancel(uint64(c.in)) {
+					s.fails(cqe, syscall.ECANCELED)
+				}
+			}
+			s.settled()
+			s.available(16)
+		})
+	}
+}
+
+// A conn is one of several connections into the same buffers.
+type conn struct {
+	in, out int
+	waiting []byte // sent, not received yet
+}
+
+// take checks that p comes next, and returns it.
+func (c *conn) take(tb testing.TB, p []byte) string {
+	tb.Helper()
+	if len(p) > len(c.waiting) || string(p) != string(c.waiting[:len(p)]) {
+		tb.Fatalf("got %x, want the start of %x", p, c.waiting)
+	}
+	c.waiting = c.waiting[len(p):]
+	return string(p)
+}
+
+// name says what kind of buffers these are.
+func name(c BufRingConfig) string {
+	if c.Incremental {
+		return "incremental"
+	}
+	return "classic"
+}
+
+func TestSecondReleaseTakesNothingFromOthers(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 1, BufSize: 16})
+	again := func(segs ...Segment) {
+		t.Helper()
+		before := s.br.Stats()
+		for _, seg := range segs {
+			if err := seg.Release(); !errors.Is(err, ErrReleased) {
+				t.Errorf("Release: %v", err)
+			}
+		}
+		equal(t, "stats", s.br.Stats(), before)
+		s.balanced()
+	}
+	again(Segment{})
+
+	s.send(4)
+	first := s.hold(s.recv(0, 0, 0), place{0, 0, 4})[0]
+	copied := first
+	s.release(first)
+	again(first, copied)
+
+	// The same buffer, filled anew: old segments have no hold on it.
+	s.send(5)
+	second := s.hold(s.recv(0, 0, 0), place{0, 0, 5})[0]
+	again(first, copied)
+	equal(t, "lent", s.br.Stats().Lent, 1)
+	s.available(0)
+	equal(t, "bytes", string(second.Bytes), string(stream(4, 5)))
+	s.release(second)
+	again(second, first)
+	s.available(1)
+	s.settled()
+}
+
+func TestSecondReleaseInASharedBuffer(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 1, BufSize: 16, Incremental: true})
+	s.send(8)
+	a := s.hold(s.recv(0, 0, 0), place{0, 0, 8})[0]
+	s.send(8)
+	b := s.hold(s.recv(0, 0, 0), place{0, 8, 8})[0]
+	s.release(a)
+	for range 3 {
+		if err := a.Release(); !errors.Is(err, ErrReleased) {
+			t.Errorf("Release: %v", err)
+		}
+	}
+	s.available(0)
+	equal(t, "bytes", string(b.Bytes), string(stream(8, 8)))
+	s.release(b)
+	s.available(1)
+	s.settled()
+}
+
+func TestEmptySegmentSaysSo(t *testing.T) {
+	equal(t, "error", text(Segment{}.Release()), "uring: empty segment: uring: segment was released before")
+}
+
+var errStop = errors.New("stop")
+
+// fourBuffers receives four buffers in one completion.
+func fourBuffers(t *testing.T) (*stage, CQE) {
+	s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16})
+	s.send(64)
+	c := s.recv(0, 0, Bundle)
+	s.is(c, 64, 0, "B")
+	return s, c
+}
+
+func TestConsumeLosesNoBufferWhenItsFunctionFails(t *testing.T) {
+	s, c := fourBuffers(t)
+	err := s.br.Consume(c, func(p []byte) error {
+		s.inStream(p)
+		if s.got == 32 {
+			return errStop
+		}
+		return nil
+	})
+	if err != errStop {
+		t.Fatal(err)
+	}
+	equal(t, "bytes seen", s.got, 32)
+	s.got = 64 // the rest is dropped
+	s.settled()
+	s.available(4)
+}
+
+func TestConsumeLosesNoBufferWhenItsFunctionPanics(t *testing.T) {
+	s, c := fourBuffers(t)
+	func() {
+		defer func() { equal(t, "panic", recover(), any(errStop)) }()
+		s.br.Consume(c, func(p []byte) error { s.inStream(p); panic(errStop) })
+	}()
+	equal(t, "bytes seen", s.got, 16)
+	s.got = 64
+	s.settled()
+	s.available(4)
+}
+
+func TestBrokenSegmentsLoopDropsTheRest(t *testing.T) {
+	for _, how := range []string{"break", "panic"} {
+		t.Run(how, func(t *testing.T) {
+			s, c := fourBuffers(t)
+			var held []Segment
+			func() {
+				defer func() { _ = recover() }()
+				for seg, err := range s.br.Segments(c) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					s.inStream(seg.Bytes)
+					held = append(held, seg)
+					if len(held) == 2 {
+						if how == "panic" {
+							panic(errStop)
+						}
+						break
+					}
+				}
+			}()
+			equal(t, "lent", s.br.Stats().Lent, 2)
+			s.available(2)
+			equal(t, "kept", string(held[0].Bytes)+string(held[1].Bytes), string(stream(0, 32)))
+			s.release(held[1], held[0])
+			s.got = 64
+			s.settled()
+			s.available(4)
+		})
+	}
+}
+
+func TestSegmentsDoNotReachIntoTheNextSlice(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 1, BufSize: 16, Incremental: true})
+	s.send(4)
+	a := s.hold(s.recv(0, 0, 0), place{0, 0, 4})[0]
+	s.send(4)
+	b := s.hold(s.recv(0, 0, 0), place{0, 4, 4})[0]
+	_ = append(a.Bytes, "overwritten?"...)
+	equal(t, "neighbour", string(b.Bytes), string(stream(4, 4)))
+
+	s.send(4)
+	c := s.recv(0, 0, 0)
+	if err := s.br.Consume(c, func(p []byte) error { equal(t, "capacity", cap(p), 4); s.inStream(p); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s.release(a, b)
+	s.settled()
+}
+
+// With the checks compiled in, whoever keeps a slice too long sees it.
+func TestKeptSlicesArePoisoned(t *testing.T) {
+	if !invariant.On {
+		t.Skip("needs -tags uring_debug")
+	}
+	const poisoned = "\xdb"
+	t.Run("after Consume", func(t *testing.T) {
+		s := newStage(t, BufRingConfig{Entries: 1, BufSize: 16, Incremental: true})
+		s.send(4)
+		held := s.hold(s.recv(0, 0, 0), place{0, 0, 4})[0]
+		s.send(6)
+		c := s.recv(0, 0, 0)
+		var kept []byte
+		if err := s.br.Consume(c, func(p []byte) error { s.inStream(p); kept = p; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "kept", string(kept), strings.Repeat(poisoned, 6))
+		equal(t, "neighbour", string(held.Bytes), string(stream(0, 4)))
+		s.release(held)
+	})
+	t.Run("when the buffer goes back", func(t *testing.T) {
+		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 8, Incremental: true})
+		s.send(4)
+		a := s.hold(s.recv(0, 0, 0), place{0, 0, 4})[0]
+		s.send(4)
+		b := s.hold(s.recv(0, 0, 0), place{0, 4, 4})[0]
+		s.release(a)
+		equal(t, "while the other is lent", string(a.Bytes)+string(b.Bytes), string(stream(0, 8)))
+		s.release(b)
+		equal(t, "released", string(a.Bytes)+string(b.Bytes), strings.Repeat(poisoned, 8))
+	})
+}
+
+// In the steady state a completion of several buffers, its slices and their
+// return allocate nothing.
+func TestReceivingAllocatesNothing(t *testing.T) {
+	testutil.Need(t, HaveBundles)
+	for _, c := range []BufRingConfig{
+		{Entries: 8, BufSize: 64},
+		{Entries: 8, BufSize: 64, Incremental: true},
+	} {
+		for _, how := range []string{"Segments", "Consume"} {
+			t.Run(name(c)+", "+how, func(t *testing.T) {
+				s := newStage(t, c)
+				s.arm(Bundle)
+				message := stream(0, 3*64+20)
+				var got int
+				count := func(p []byte) error { got += len(p); return nil }
+				one := func() {
+					got = 0
+					if n, err := syscall.Write(s.out, message); n != len(message) || err != nil {
+						t.Fatal(n, err)
+					}
+					for got < len(message) {
+						if _, err := s.ring.SubmitAndWait(1); err != nil {
+							t.Fatal(err)
+						}
+						for cqe := range s.ring.Completions() {
+							if !cqe.More() {
+								t.Fatalf("the receive is over: %+v", observe(cqe))
+							}
+							if how == "Consume" {
+								if err := s.br.Consume(cqe, count); err != nil {
+									t.Fatal(err)
+								}
+								continue
+							}
+							for seg, err := range s.br.Segments(cqe) {
+								if err != nil {
+									t.Fatal(err)
+								}
+								got += len(seg.Bytes)
+								if err := seg.Release(); err != nil {
+									t.Fatal(err)
+								}
+							}
+						}
+					}
+				}
+				if n := testing.AllocsPerRun(200, one); n != 0 {
+					t.Errorf("%v allocations per message", n)
+				}
+				s.cancel(uint64(s.in))
+				equal(t, "lent", s.br.Stats().Lent, 0)
+			})
+		}
+	}
+}
