@@ -91,6 +91,7 @@ type BufRing struct {
 	tail  uint32   // the position of the next buffer to give back
 
 	returned []uint16 // buffers on their way back to the kernel
+	doubts   []doubt  // buffers that may have been lost, see settleDoubts
 	queued   bool     // ring.unsent has this BufRing
 	leases   leaseTable
 
@@ -109,6 +110,12 @@ type buffer struct {
 	refs  uint32 // slices lent, or claimed by a completion that is being walked
 	next  uint16 // the buffer in which the completion that claimed this one goes on
 	state bufState
+}
+
+// A doubt is about a buffer that a completion named without bringing bytes.
+type doubt struct {
+	pos uint32
+	bid uint16
 }
 
 type bufState uint16
@@ -169,7 +176,7 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 	for bid := range b.bufs {
 		b.returned = append(b.returned, uint16(bid))
 	}
-	b.publish()
+	b.refill()
 	return b, nil
 }
 
@@ -328,8 +335,8 @@ func (b *BufRing) Segments(c CQE) iter.Seq2[Segment, error] {
 // begin finds the bytes of c in the shadow ring and takes all of them from the
 // kernel's side of the account, before any is handed out: what the caller does
 // meanwhile, such as handling further completions, must find it up to date.
-// Failed completions, and those without bytes, may have cost a buffer; begin
-// gives it back. A completion that is refused changes nothing.
+// Failed completions, and those without bytes, may have cost a buffer; see
+// settleDoubts. A completion that is refused changes nothing.
 func (b *BufRing) begin(c CQE) (walk, error) {
 	if b.detached {
 		return walk{}, ErrClosed
@@ -345,9 +352,8 @@ func (b *BufRing) begin(c CQE) (walk, error) {
 		return walk{}, b.bad(c, "the kernel did not have that buffer")
 	}
 	if c.Res <= 0 {
-		if b.passed(b.bufs[bid].pos) {
-			b.lose(bid)
-		}
+		b.doubts = append(b.doubts, doubt{b.bufs[bid].pos, bid})
+		b.queue()
 		return walk{b: b}, nil
 	}
 	n := uint32(c.Res)
@@ -436,29 +442,51 @@ func (b *BufRing) lose(bid uint16) {
 	}
 }
 
+// settleDoubts finds out which buffers went with completions that brought no
+// bytes. Some completions that name a buffer have cost it, as at the end of a
+// file, and others have not, and what they say differs between kernels. The
+// kernel's head tells, once all completions are handled: before that, it may
+// have passed the buffer for one that still waits.
+func (b *BufRing) settleDoubts() {
+	if len(b.doubts) == 0 {
+		return
+	}
+	// Ask first and look for completions then: each is there by the time the
+	// head has moved.
+	pos, err := b.letGo()
+	if b.ring.ready() > 0 || b.ring.Overflowed() {
+		return
+	}
+	if err != nil && !errors.Is(err, ErrNotSupported) {
+		return
+	}
+	for _, d := range b.doubts {
+		buf := &b.bufs[d.bid]
+		if buf.state != inRing || buf.pos != d.pos {
+			continue // a later completion was about it
+		}
+		// Kernels too old to be asked have always let go of it.
+		if err != nil || int32(pos-d.pos) > 0 {
+			b.skipTo(d.pos)
+			b.lose(d.bid)
+		}
+	}
+	b.doubts = b.doubts[:0]
+}
+
 // reached says whether the kernel has let go of all buffers before pos, as far
 // as it can be asked.
 func (b *BufRing) reached(pos uint32) bool {
-	gone, err := b.gone()
-	return err != nil || int32(pos-b.head) <= gone
+	at, err := b.letGo()
+	return err != nil || int32(at-pos) >= 0
 }
 
-// passed says whether the kernel has let go of the buffer at pos, which a
-// completion without bytes does not tell. Kernels too old to be asked have.
-func (b *BufRing) passed(pos uint32) bool {
-	gone, err := b.gone()
-	if err != nil {
-		return errors.Is(err, ErrNotSupported)
-	}
-	return int32(pos-b.head) < gone
-}
-
-// gone asks how many buffers, from b.head on, the kernel has let go of.
-func (b *BufRing) gone() (int32, error) {
+// letGo asks for the position before which the kernel has let go of all
+// buffers.
+func (b *BufRing) letGo() (uint32, error) {
 	head, err := b.Head()
-	// The difference, not the 16-bit positions, is what can be compared: there
-	// may be 32768 buffers.
-	return int32(head - uint16(b.head)), err
+	// The kernel knows the low 16 bits, and is not behind this account.
+	return b.head + uint32(head-uint16(b.head)), err
 }
 
 // A walk goes over the bytes that a completion claimed.
@@ -550,16 +578,31 @@ func (b *BufRing) giveBack(bid uint16) {
 		poison(b.buffer(bid))
 	}
 	b.returned = append(b.returned, bid)
+	b.queue()
+}
+
+// queue asks the ring to call publish at the next submit.
+func (b *BufRing) queue() {
 	if !b.queued {
 		b.queued = true
 		b.ring.unsent = append(b.ring.unsent, b)
 	}
 }
 
-// publish gives the returned buffers to the kernel.
-func (b *BufRing) publish() {
-	b.queued = false
-	if b.closed || len(b.returned) == 0 {
+// publish gives the returned buffers to the kernel. It says whether it must be
+// called again.
+func (b *BufRing) publish() (again bool) {
+	if b.closed {
+		return false
+	}
+	b.settleDoubts()
+	b.refill()
+	b.queued = len(b.doubts) > 0
+	return b.queued
+}
+
+func (b *BufRing) refill() {
+	if len(b.returned) == 0 {
 		return
 	}
 	for _, bid := range b.returned {
@@ -601,6 +644,7 @@ func (b *BufRing) Close() error {
 	if err := b.ring.usable(); err != nil {
 		return err
 	}
+	b.settleDoubts()
 	quiet := b.quiet()
 	if err := check("unregister the buffer ring", b.ring.drv.UnregisterBufRing(uint32(b.group))); err != nil {
 		return err

@@ -54,6 +54,32 @@ func TestCompletionsMayBeHandledWhileAnotherIsLookedAt(t *testing.T) {
 	}
 }
 
+// The order in which a bundle's buffers were in the ring holds for as long as
+// it is looked at, however far the ring gets meanwhile.
+func TestBundleIsWalkedWhileOtherBuffersGoRound(t *testing.T) {
+	s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16})
+	s.send(48)
+	outer := s.recv(0, 0, Bundle)
+	s.is(outer, 48, 0, "B")
+	at := 0
+	for seg, err := range s.br.Segments(outer) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "place", s.place(seg.Bytes), place{at / 16, 0, 16})
+		equal(t, "bytes", string(seg.Bytes), string(stream(at, 16)))
+		s.release(seg)
+		at += 16
+		s.got = max(s.got, 48)
+		for range 5 {
+			s.send(16)
+			s.consume(s.recv(0, 0, 0))
+		}
+	}
+	s.settled()
+	s.available(4)
+}
+
 // A request in a worker thread has taken its buffer and waits; meanwhile the
 // other buffer goes round and round past its place in the ring.
 func TestBufferHeldByAWorkerIsFoundWhenItsTurnHasLongPassed(t *testing.T) {

@@ -233,11 +233,11 @@ func lacking(name string, major, minor int) *feature.Probe {
 	return &feature.Probe{Name: name, Since: kernel.V(major, minor), Try: func() error { return ErrNotSupported }}
 }
 
-func replaceProbe(t *testing.T, at **feature.Probe, p *feature.Probe) {
-	t.Setenv("URING_WITHOUT", "") // p alone decides
+func replaceProbe(tb testing.TB, at **feature.Probe, p *feature.Probe) {
+	tb.Setenv("URING_WITHOUT", "") // p alone decides
 	old := *at
 	*at = p
-	t.Cleanup(func() { *at = old })
+	tb.Cleanup(func() { *at = old })
 }
 
 // recvMsg sets up a multishot receive of messages whatever the package says.

@@ -174,18 +174,18 @@ func (s *stage) closeSocket(fd int) {
 }
 
 func TestScenario37_CancelledAgainAndAgainNoByteIsLost(t *testing.T) {
-	rounds := 3000
-	if testing.Short() {
-		rounds = 300
-	}
+	rounds := fewer(3000)
 	for name, incremental := range map[string]bool{"classic": false, "incremental": true} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, BufRingConfig{Entries: 8, BufSize: 512, Incremental: incremental})
 			sent, stop := startWriter(t, s.out)
 			rnd := rand.New(rand.NewSource(37))
-			for range rounds {
+			for round := range rounds {
 				s.arm(0)
 				over := false
+				if round%8 == 0 {
+					over = s.received(s.next()) // the writer is never far behind
+				}
 				for range rnd.Intn(3) {
 					for c := range s.ring.Completions() {
 						over = s.received(c) || over
@@ -201,9 +201,6 @@ func TestScenario37_CancelledAgainAndAgainNoByteIsLost(t *testing.T) {
 			}
 			stop(func() { s.drainStream() })
 			s.sent = int(sent.Load())
-			if s.br.Stats().Bytes == 0 {
-				t.Error("nothing was received by the ring")
-			}
 			s.settled()
 			s.available(8)
 		})
@@ -330,14 +327,12 @@ func TestScenario40_PositionsWrapAround(t *testing.T) {
 	testutil.Need(t, HaveBundles)
 	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 2})
 	const buffers = 65540
-	var held []Segment
-	for range buffers / 2 {
-		s.release(held...)
+	for range buffers/2 - 1 {
 		s.send(4)
-		c := s.recv(0, 0, Bundle)
-		s.is(c, 4, 0, "B")
-		held = s.hold(c, place{0, 0, 2}, place{1, 0, 2})
+		s.consume(s.recv(0, 0, Bundle))
 	}
+	s.send(4)
+	held := s.hold(s.recv(0, 0, Bundle), place{0, 0, 2}, place{1, 0, 2})
 	equal(t, "buffers", s.br.Stats().Buffers, buffers)
 	s.head(4)
 	equal(t, "tail", uint16(s.br.tail), 4)

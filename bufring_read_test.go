@@ -136,8 +136,8 @@ func TestScenario11_EndOfAStreamInAWorker(t *testing.T) {
 		s.head(1)
 
 		// Ten bytes of it are lent: it must not go back before they are.
-		equal(t, "in the kernel", s.br.Stats().InKernel, 1)
 		s.submit()
+		equal(t, "in the kernel", s.br.Stats().InKernel, 1)
 		equal(t, "lent bytes", string(held[0].Bytes), string(stream(0, 10)))
 		s.release(held...)
 		s.settled()

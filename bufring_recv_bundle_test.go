@@ -251,10 +251,7 @@ func TestScenario23_BundleOfDatagramsIsOneBufferEach(t *testing.T) {
 }
 
 func TestScenario24_StreamThroughFewBuffersInEveryMode(t *testing.T) {
-	total := 1 << 20
-	if testing.Short() {
-		total = 128 << 10
-	}
+	total := fewer(1 << 20)
 	for _, mode := range []SetupFlags{0, SetupSingleIssuer | SetupDeferTaskrun, SetupCoopTaskrun, SetupSQPoll} {
 		for _, incremental := range []bool{false, true} {
 			for _, flags := range []IOFlags{0, Bundle} {

@@ -95,6 +95,14 @@ func (s *stage) write(fd int, p []byte) {
 	}
 }
 
+// fewer is how often to repeat what is worth repeating n times.
+func fewer(n int) int {
+	if testing.Short() || raceOn {
+		return n / 8
+	}
+	return n
+}
+
 // streamPair returns a connected pair of UNIX stream sockets.
 func streamPair(tb testing.TB) (in, out int) {
 	tb.Helper()

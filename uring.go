@@ -397,11 +397,14 @@ func (r *Ring) beforeEnter() error {
 }
 
 func (r *Ring) publishBuffers() {
-	for i, b := range r.unsent {
-		b.publish()
-		r.unsent[i] = nil
+	again := r.unsent[:0]
+	for _, b := range r.unsent {
+		if b.publish() {
+			again = append(again, b)
+		}
 	}
-	r.unsent = r.unsent[:0]
+	clear(r.unsent[len(again):])
+	r.unsent = again
 }
 
 func (r *Ring) syncHead() {
