@@ -36,8 +36,7 @@ func HaveMinLeft() error { return probeMinLeft.Check() }
 // Linux 6.0.
 func HaveRecvMultishot() error { return probeRecvMultishot.Check() }
 
-// HaveRecvMultishotLimit: multishot receives that limit the bytes of each
-// completion, and of all. Linux 6.17.
+// HaveRecvMultishotLimit: [SQE.PrepRecvMultishotLimit]. Linux 6.17.
 func HaveRecvMultishotLimit() error { return probeRecvMultishotLimit.Check() }
 
 // HaveBundles: receives with [Bundle] into a classic buffer ring. Linux 6.10.
