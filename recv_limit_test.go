@@ -10,6 +10,9 @@ import (
 func TestRecvMultishotLimitBoundsEachCompletionAndEndsAfterTotal(t *testing.T) {
 	testutil.Need(t, HaveRecvMultishotLimit)
 	for _, flags := range []IOFlags{0, Bundle} {
+		if flags == Bundle {
+			testutil.Need(t, HaveBundles)
+		}
 		client, server := testutil.TCPPair(t)
 		sent := randomBytes(1, 0x3000)
 		if _, err := syscall.Write(client, sent); err != nil {

@@ -129,7 +129,7 @@ func (p *proxy) open() (err error) {
 		}
 	}
 	if p.recvBundle {
-		if err := uring.HaveBundles(); err != nil {
+		if err := haveBundles(p.incremental); err != nil {
 			return err
 		}
 	}

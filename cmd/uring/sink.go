@@ -49,10 +49,20 @@ type receiveMode struct {
 }
 
 func bestReceiveMode() *receiveMode {
+	incremental := uring.HaveIncremental() == nil
 	return &receiveMode{
-		Incremental: uring.HaveIncremental() == nil,
-		Bundle:      uring.HaveBundles() == nil,
+		Incremental: incremental,
+		Bundle:      haveBundles(incremental) == nil,
 	}
+}
+
+// haveBundles says why bundles cannot be received into buffers of a kind: some
+// kernels get them right with one kind only.
+func haveBundles(incremental bool) error {
+	if incremental {
+		return uring.HaveIncrementalBundles()
+	}
+	return uring.HaveBundles()
 }
 
 // buffers returns the buffers that suit the mode. Together they should fit
