@@ -9,6 +9,7 @@ import (
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/invariant"
 	"github.com/uring-go/uring/internal/live"
 )
 
@@ -709,6 +710,8 @@ func (q *SendQueue) settle() {
 		if p.br != nil {
 			p.br.release(p.bid)
 			p.br = nil
+		} else if invariant.On {
+			poison(q.own.bytes(p))
 		}
 		q.own.r += uint64(p.own)
 		q.out.free++

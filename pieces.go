@@ -133,3 +133,8 @@ func (m *outMemory) take(pad, n int) piece {
 		addr: arena.Addr(m.mem) + at, n: uint32(n), own: uint32(pad + n), reg: m.regIndex(),
 	}
 }
+
+// bytes returns the memory of a piece that take made.
+func (m *outMemory) bytes(p *piece) []byte {
+	return m.mem[p.addr-arena.Addr(m.mem):][:p.n]
+}
