@@ -148,17 +148,27 @@ func (s *sender) blocked() {
 	for before := -1; ; {
 		s.none()
 		now := unread(s, s.peer)
-		if now == before {
+		if now == before && (s.unix() || unsent(s, s.fd) > 0) {
 			return
 		}
 		before = now
 	}
 }
 
-// unread returns how many bytes there are to read from fd, and unsent how many
-// its TCP connection has not seen acknowledged.
-func unread(tb testing.TB, fd int) int { tb.Helper(); return ioctlInt(tb, fd, 0x541b) } // FIONREAD
-func unsent(tb testing.TB, fd int) int { tb.Helper(); return ioctlInt(tb, fd, 0x5411) } // SIOCOUTQ
+// unix says that the sockets are UNIX sockets, not TCP.
+func (s *sender) unix() bool {
+	s.Helper()
+	name, err := syscall.Getsockname(s.fd)
+	s.must(err)
+	_, unix := name.(*syscall.SockaddrUnix)
+	return unix
+}
+
+// unread returns how many bytes there are to read from fd; unacked and unsent
+// how many its TCP connection has not seen acknowledged, and has not sent.
+func unread(tb testing.TB, fd int) int  { tb.Helper(); return ioctlInt(tb, fd, 0x541b) } // FIONREAD
+func unacked(tb testing.TB, fd int) int { tb.Helper(); return ioctlInt(tb, fd, 0x5411) } // SIOCOUTQ
+func unsent(tb testing.TB, fd int) int  { tb.Helper(); return ioctlInt(tb, fd, 0x894b) } // SIOCOUTQNSD
 
 func ioctlInt(tb testing.TB, fd int, request uintptr) int {
 	tb.Helper()
@@ -210,12 +220,7 @@ func (s *sender) fill() {
 // room for, or acknowledges late, would make room for others.
 func (s *sender) still() bool {
 	s.Helper()
-	name, err := syscall.Getsockname(s.fd)
-	s.must(err)
-	if _, unix := name.(*syscall.SockaddrUnix); unix {
-		return true
-	}
-	return unsent(s, s.fd) == s.sent-s.got-unread(s, s.peer)
+	return s.unix() || unacked(s, s.fd) == s.sent-s.got-unread(s, s.peer)
 }
 
 // arrives lets the peer read n bytes, which must go on with the stream.
