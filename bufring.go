@@ -81,6 +81,7 @@ type BufRing struct {
 	entries *arena.Mapping // shared with the kernel
 	arena   *Arena         // the buffers, side by side
 	data    unsafe.Pointer // start of the arena
+	base    uint64         // its address
 	reg     RegBuf
 
 	// The shadow of what the kernel has. Positions count up for ever; their low
@@ -89,6 +90,8 @@ type BufRing struct {
 	bufs  []buffer // by buffer ID
 	head  uint32   // the first position that is not retired
 	tail  uint32   // the position of the next buffer to give back
+	// disorder says that a buffer behind head is not with the kernel any more.
+	disorder bool
 
 	returned []uint16 // buffers on their way back to the kernel
 	doubts   []doubt  // buffers that may have been lost, see settleDoubts
@@ -194,6 +197,7 @@ func (b *BufRing) open(c BufRingConfig) (err error) {
 		return err
 	}
 	b.data = unsafe.Pointer(unsafe.SliceData(b.arena.Bytes()))
+	b.base = arena.Addr(b.arena.Bytes())
 	if c.Registered {
 		if b.reg, err = b.ring.registerMapping(b.arena); err != nil {
 			_ = b.arena.Close()
@@ -387,6 +391,15 @@ func (b *BufRing) bad(c CQE, why string) error {
 // kernel had not that much room.
 func (b *BufRing) span(bid uint16, n uint32) (end uint32, kept, ok bool) {
 	pos, room := b.bufs[bid].pos, b.size-b.bufs[bid].off
+	if n > room && pos == b.head && !b.disorder {
+		// All buffers behind it are whole.
+		whole := (n - room - 1) / b.size
+		if whole >= b.tail-pos-1 {
+			return 0, false, false
+		}
+		n -= room + whole*b.size
+		pos, room = pos+1+whole, b.size
+	}
 	for n > room {
 		// A bundle goes on in the next buffer, which must be there and whole.
 		n -= room
@@ -513,6 +526,25 @@ func (w *walk) step() (bid uint16) {
 	return bid
 }
 
+// run goes past slices that lie one behind the other in memory, most bytes of
+// them or one, and returns them as a piece with its holds.
+func (w *walk) run(most uint32) piece {
+	b := w.b
+	p := piece{addr: b.base + uint64(w.bid)*uint64(b.size) + uint64(w.off), br: b, bid: w.bid}
+	for {
+		n := min(w.left, b.size-w.off)
+		p.n += n
+		p.bids++
+		w.left -= n
+		w.off = 0
+		bid := w.bid
+		w.bid = b.bufs[bid].next
+		if w.left == 0 || w.bid != bid+1 || p.n+b.size > most {
+			return p
+		}
+	}
+}
+
 // segment is bytes and step with a lease, which can be given back once.
 func (w *walk) segment() Segment {
 	p := w.bytes()
@@ -541,6 +573,11 @@ func (b *BufRing) retire(bid uint16) {
 	b.out++
 	b.stats.Buffers++
 	b.stats.Wasted += uint64(b.size - buf.off)
+	if buf.pos == b.head && !b.disorder {
+		b.head++
+		return
+	}
+	b.disorder = true
 	for b.head != b.tail {
 		first := &b.bufs[b.order[b.head&b.mask]]
 		if first.state == inRing && first.pos == b.head {
@@ -548,6 +585,7 @@ func (b *BufRing) retire(bid uint16) {
 		}
 		b.head++
 	}
+	b.disorder = b.head != b.tail
 }
 
 // release ends the loan of one slice of a buffer.
@@ -563,6 +601,13 @@ func (b *BufRing) release(bid uint16) {
 	}
 	if buf.refs == 0 && buf.state == retired {
 		b.giveBack(bid)
+	}
+}
+
+// releaseRun releases one slice of each of n buffers from bid on.
+func (b *BufRing) releaseRun(bid, n uint16) {
+	for i := range n {
+		b.release(bid + i)
 	}
 }
 
@@ -613,7 +658,7 @@ func (b *BufRing) refill() {
 		b.bufs[bid].pos, b.bufs[bid].state = b.tail, inRing
 		b.tail++
 	}
-	cgo.RefillIDs(b.entries.Pointer(), b.mask, arena.Addr(b.arena.Bytes()), b.size, b.returned)
+	cgo.RefillIDs(b.entries.Pointer(), b.mask, b.base, b.size, b.returned)
 	b.returned = b.returned[:0]
 }
 

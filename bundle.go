@@ -377,7 +377,7 @@ func (q *SendQueue) Append(s Segment) error {
 		s.br.release(bid)
 		return nil
 	}
-	q.appendSlice(s.br, bid, s.Bytes)
+	q.appendRun(piece{addr: arena.Addr(s.Bytes), n: uint32(len(s.Bytes)), br: s.br, bid: bid, bids: 1})
 	return nil
 }
 
@@ -398,8 +398,7 @@ func (q *SendQueue) AppendCompletion(br *BufRing, c CQE) (int, error) {
 	}
 	n := int(w.left)
 	for w.left > 0 {
-		p := w.bytes()
-		q.appendSlice(br, w.step(), p)
+		q.appendRun(w.run(maxRun))
 	}
 	return n, c.Err()
 }
@@ -414,14 +413,14 @@ func (q *SendQueue) accepts(br *BufRing) error {
 	return nil
 }
 
-// appendSlice queues p, a slice of buffer bid on which the caller has a hold.
-func (q *SendQueue) appendSlice(br *BufRing, bid uint16, p []byte) {
-	reg := int16(unregistered)
-	if br.reg.arena != nil {
-		reg = int16(br.reg.index)
+// appendRun queues p, a run of received bytes, with its holds on their buffers.
+func (q *SendQueue) appendRun(p piece) {
+	p.reg = unregistered
+	if p.br.reg.arena != nil {
+		p.reg = int16(p.br.reg.index)
 	}
-	if q.out.push(piece{addr: arena.Addr(p), n: uint32(len(p)), br: br, bid: bid, reg: reg}) {
-		br.release(bid) // the piece before has a hold on the buffer already
+	if q.out.push(p) {
+		p.br.release(p.bid) // one hold is enough
 	}
 }
 
@@ -708,7 +707,7 @@ func (q *SendQueue) settle() {
 	for q.out.free != end {
 		p := q.out.at(q.out.free)
 		if p.br != nil {
-			p.br.release(p.bid)
+			p.br.releaseRun(p.bid, p.bids)
 			p.br = nil
 		} else if invariant.On {
 			poison(q.own.bytes(p))

@@ -5,20 +5,25 @@ import (
 )
 
 // A piece is memory that waits to be sent: a run of the queue's own memory, or
-// a slice of a buffer ring that goes back to it afterwards.
+// of the buffers of a ring, with a hold on each of them.
 type piece struct {
 	addr uint64
 	n    uint32
 	own  uint32   // bytes of the queue's own memory to free with it
-	br   *BufRing // whose buffer it is, or nil
-	bid  uint16
-	reg  int16 // the registered buffer it lies in, or unregistered
+	br   *BufRing // whose buffers they are, or nil
+	bid  uint16   // the first buffer
+	bids uint16   // how many there are, one behind the other
+	reg  int16    // the registered buffer it lies in, or unregistered
 }
 
 const unregistered = -1
 
 // maxPiece bounds what adjacent pieces are merged to.
 const maxPiece = 1 << 30
+
+// maxRun bounds a piece of several buffers, which go back together. Tests of
+// what the kernel does with many small ones set it to 0.
+var maxRun uint32 = 64 << 10
 
 // pieces is a queue of pieces. Positions count up for ever.
 type pieces struct {
@@ -34,15 +39,14 @@ type pieces struct {
 func (q *pieces) at(pos uint32) *piece { return &q.ring[pos&uint32(len(q.ring)-1)] }
 
 // push adds a piece, or lengthens the last one if p follows it in memory. It
-// says whether it merged.
-func (q *pieces) push(p piece) (merged bool) {
+// says whether that one has a hold on p's first buffer already.
+func (q *pieces) push(p piece) (held bool) {
 	q.bytes += int(p.n)
 	if q.tail != q.armed {
-		last := q.at(q.tail - 1)
-		if last.addr+uint64(last.n) == p.addr && last.br == p.br && last.bid == p.bid && last.reg == p.reg && last.n+p.n <= maxPiece {
-			last.n += p.n
-			last.own += p.own
-			return true
+		if last := q.at(q.tail - 1); last.addr+uint64(last.n) == p.addr {
+			if held, ok := last.merge(p); ok {
+				return held
+			}
 		}
 	}
 	if q.tail-q.free == uint32(len(q.ring)) {
@@ -51,6 +55,25 @@ func (q *pieces) push(p piece) (merged bool) {
 	*q.at(q.tail) = p
 	q.tail++
 	return false
+}
+
+// merge appends p, which follows in memory, if it is of the same kind.
+func (last *piece) merge(p piece) (held, ok bool) {
+	if last.br != p.br || last.reg != p.reg || last.n+p.n > maxPiece {
+		return false, false
+	}
+	if p.br != nil {
+		if held = p.bid == last.bid+last.bids-1; !held && last.n+p.n > maxRun {
+			return false, false
+		}
+		last.bids += p.bids
+		if held {
+			last.bids--
+		}
+	}
+	last.n += p.n
+	last.own += p.own
+	return held, true
 }
 
 // grow doubles the room. What pieces there can be is bounded by the memory

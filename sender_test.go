@@ -31,6 +31,7 @@ const senderToken = Token(3<<56 | 5)
 // zero-copy sends, which UNIX sockets do not support.
 func newSender(tb testing.TB, c SendQueueConfig) *sender {
 	tb.Helper()
+	separately(tb)
 	if c.Mode.zeroCopy() {
 		fd, peer := testutil.TCPPair(tb)
 		return senderOn(tb, Config{}, c, fd, peer)
