@@ -12,7 +12,7 @@ DOCKER_TEST_RIGHTS = --security-opt seccomp=unconfined --cap-add IPC_LOCK --cap-
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing lint demo \
+.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing lint parity demo \
 	docker docker-test docker-base clean
 
 help: ## list the targets
@@ -47,6 +47,9 @@ lint: liburing ## gofmt, go vet, staticcheck
 	go vet -tags uring_debug ./...
 	go run $(STATICCHECK) ./...
 	go run $(STATICCHECK) -tags uring_debug ./...
+
+parity: liburing ## say which functions, macros and constants of liburing the package covers, as docs/parity.md does
+	go run ./internal/parity -allow-missing
 
 demo: build ## run the demonstration (DEMO_FLAGS="-size 64MiB")
 	bin/uring demo $(DEMO_FLAGS)

@@ -35,3 +35,5 @@
 // [ErrNotSupported] and names the kernel that has it; the Have functions ask
 // beforehand. Errors of completions are a [syscall.Errno], see [CQE.Err].
 package uring
+
+//go:generate go run ./internal/parity -o docs/parity.md

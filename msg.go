@@ -195,7 +195,7 @@ func (m *Msg) overhead() int {
 }
 
 // Parse takes a received buffer p apart. m is the message given to
-// [SQE.PrepRecvMsgMultishot]. See io_uring_recvmsg_out(3).
+// [SQE.PrepRecvMsgMultishot]. See io_uring_recvmsg_validate(3).
 func (m *Msg) Parse(p []byte) (RecvMsg, error) {
 	if len(p) < m.overhead() {
 		return RecvMsg{}, fmt.Errorf("uring: message of %d bytes, its header alone has %d: %w", len(p), m.overhead(), ErrBadCompletion)

@@ -1,0 +1,35 @@
+package main
+
+// notNeeded lists what of liburing Go has no use for, and why. The names are
+// separated by spaces.
+var notNeeded = []struct{ names, because string }{
+	{
+		names: "io_uring_smp_store_release io_uring_smp_load_acquire io_uring_smp_mb " +
+			"IO_URING_READ_ONCE IO_URING_WRITE_ONCE",
+		because: "Go's sync/atomic orders the accesses to the queues.",
+	},
+	{
+		names:   "uring_likely uring_unlikely",
+		because: "Hints for a C compiler.",
+	},
+	{
+		names:   "uring_ptr_to_u64",
+		because: "A cast that C's Prep functions share. No address is handed to or from Go code.",
+	},
+	{
+		names:   "io_uring_sqe_set_data io_uring_cqe_get_data",
+		because: "The collector does not see a Go pointer in kernel memory. SQE.UserData holds a number, which Token makes an index of.",
+	},
+	{
+		names:   "__NR_io_uring_setup __NR_io_uring_enter __NR_io_uring_register",
+		because: "Numbers of the system calls, for C libraries older than io_uring. liburing makes the calls.",
+	},
+	{
+		names:   "io_uring_register_wait_reg",
+		because: "Always fails in liburing 2.15, which replaced it by io_uring_register_region.",
+	},
+	{
+		names:   "LIBURING_HAVE_DATA64",
+		because: "Tells C programs that the header is of 2.2 or later. The package needs 2.9.",
+	},
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+const head = `# What of liburing there is in Go
+
+Generated from the sources by ` + "`go generate`" + ` in the root folder; do not edit.
+
+Functions and macros: %s.
+%s.
+
+A Go symbol covers a function or macro of liburing 2.15 when its doc comment names it. *Kernel since* is the first
+Linux version in that comment; empty means every kernel that the package supports. *Tested* is found in the test files
+of the root package:
+
+- **oracle**: the method is in the table whose entries are compared byte for byte with those that liburing writes,
+- **kernel**: a test or example that opens a ring uses it,
+- **mock**: a test that puts a mock in the place of liburing uses it,
+- **unit**: a test that opens no ring itself uses it,
+- **–**: no test uses it by name.
+
+Uses by functions that a test calls count as the test's if they are in test files, too.
+
+`
+
+// page is docs/parity.md.
+func (r *report) page() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, head, r.counts(), strings.Replace(r.constantCounts(), "c", "C", 1))
+	r.functionTables(&b)
+	r.needlessTable(&b)
+	r.missingList(&b)
+	r.constantTables(&b)
+	return b.Bytes()
+}
+
+func (r *report) functionTables(b *bytes.Buffer) {
+	b.WriteString("## Functions and macros\n")
+	for _, group := range groups(r.functions, func(f function) string { return f.group }) {
+		var rows []string
+		for _, f := range r.functions {
+			if f.group != group {
+				continue
+			}
+			name := f.name
+			for _, s := range r.claims[f.name] {
+				rows = append(rows, row(code(name), code(s.name), s.since, orDash(s.tested)))
+				name = ""
+			}
+		}
+		if rows != nil {
+			fmt.Fprintf(b, "\n### %s\n\n", group)
+			table(b, rows, "liburing", "Go", "kernel since", "tested")
+		}
+	}
+}
+
+func (r *report) needlessTable(b *bytes.Buffer) {
+	var rows []string
+	for _, n := range notNeeded {
+		var names []string
+		for _, name := range strings.Fields(n.names) {
+			names = append(names, code(name))
+		}
+		rows = append(rows, row(strings.Join(names, " "), n.because))
+	}
+	b.WriteString("\n## Not needed\n\n")
+	table(b, rows, "liburing", "because")
+}
+
+func (r *report) missingList(b *bytes.Buffer) {
+	missing := r.missing()
+	if missing == nil {
+		return
+	}
+	b.WriteString("\n## Missing\n\n")
+	for _, f := range missing {
+		fmt.Fprintf(b, "- %s (%s)\n", code(f.name), f.group)
+	}
+}
+
+func (r *report) constantTables(b *bytes.Buffer) {
+	b.WriteString("\n## Constants\n\n" +
+		"Package `cgo` has every constant, from the header that it is compiled with. In the root package a constant has\n" +
+		"an exported one of its own, or a symbol whose doc comment names it, or is *internal*: set or read by its code.\n")
+	for _, group := range groups(r.constants, func(c constant) string { return c.group }) {
+		fmt.Fprintf(b, "\n### %s\n\n", group)
+		var rows []string
+		for _, c := range r.constants {
+			if c.group == group {
+				rows = append(rows, row(code(c.name), c.value, code(c.raw), c.home()))
+			}
+		}
+		table(b, rows, "liburing", "value", "package cgo", "package uring")
+	}
+}
+
+// home says where the root package has a constant.
+func (c constant) home() string {
+	var names []string
+	for _, n := range append(c.typed, c.named...) {
+		names = append(names, code(n))
+	}
+	switch {
+	case names != nil:
+		return strings.Join(names, ", ")
+	case c.used:
+		return "internal"
+	}
+	return "–"
+}
+
+// groups lists the groups of a list in the order in which they come.
+func groups[T any](list []T, group func(T) string) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, e := range list {
+		if g := group(e); !seen[g] {
+			seen[g] = true
+			names = append(names, g)
+		}
+	}
+	return names
+}
+
+func table(b *bytes.Buffer, rows []string, columns ...string) {
+	b.WriteString(row(columns...))
+	b.WriteString(strings.Repeat("| --- ", len(columns)) + "|\n")
+	for _, r := range rows {
+		b.WriteString(r)
+	}
+}
+
+func row(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
+
+func code(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "`" + name + "`"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
