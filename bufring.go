@@ -675,9 +675,10 @@ func poison(p []byte) {
 }
 
 // Close takes the buffers from the kernel. It returns [ErrBusy], and does
-// nothing, while slices are lent. Requests that still use the group end with
-// ENOBUFS; cancel them first. Memory that one of them may still write to is
-// kept until the Ring is closed. A second Close does nothing. See
+// nothing, while slices are lent. Cancel requests that still use the group, and
+// wait for their last completions, first: they end with ENOBUFS, or take the
+// buffers of the group's next user. Memory that one of them may still write to
+// is kept until the Ring is closed. A second Close does nothing. See
 // io_uring_free_buf_ring(3).
 func (b *BufRing) Close() error {
 	if b.closed {
