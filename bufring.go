@@ -420,6 +420,9 @@ func (b *BufRing) span(bid uint16, n uint32) (end uint32, kept, ok bool) {
 // retires those that they use up.
 func (b *BufRing) claim(bid uint16, n uint32) {
 	for {
+		if n > b.size && !b.disorder && b.bufs[bid].pos == b.head && b.bufs[bid].off == 0 {
+			bid, n = b.claimWhole(bid, n)
+		}
 		buf := &b.bufs[bid]
 		part := min(n, b.size-buf.off)
 		n -= part
@@ -435,6 +438,25 @@ func (b *BufRing) claim(bid uint16, n uint32) {
 		buf.next = b.order[(buf.pos+1)&b.mask]
 		bid = buf.next
 	}
+}
+
+// claimWhole is claim for buffers that n bytes fill, from the first one in the
+// ring on, but for the last of them. It returns what is left.
+func (b *BufRing) claimWhole(bid uint16, n uint32) (uint16, uint32) {
+	pos := b.head
+	for ; n > b.size; n -= b.size {
+		buf := &b.bufs[bid]
+		pos++
+		buf.off, buf.refs, buf.state = b.size, 1, retired
+		buf.next = b.order[pos&b.mask]
+		bid = buf.next
+	}
+	whole := int(pos - b.head)
+	b.head = pos
+	b.out += whole
+	b.stats.Buffers += uint64(whole)
+	b.stats.Lent += whole
+	return bid, n
 }
 
 // skipTo retires the buffers before pos that an incremental ring still has: the
@@ -606,9 +628,34 @@ func (b *BufRing) release(bid uint16) {
 
 // releaseRun releases one slice of each of n buffers from bid on.
 func (b *BufRing) releaseRun(bid, n uint16) {
-	for i := range n {
-		b.release(bid + i)
+	if b.closed || n == 1 {
+		for i := range n {
+			b.release(bid + i)
+		}
+		return
 	}
+	before := len(b.returned)
+	for end := bid + n; bid != end; bid++ {
+		buf := &b.bufs[bid]
+		if buf.refs--; buf.refs == 0 && buf.state == retired {
+			buf.state, buf.off = returned, 0
+			b.returned = append(b.returned, bid)
+		}
+	}
+	b.stats.Lent -= int(n)
+	b.gaveBack(before)
+}
+
+// gaveBack sees to it that the buffers returned since there were n get to the
+// kernel.
+func (b *BufRing) gaveBack(n int) {
+	if invariant.On {
+		for _, bid := range b.returned[n:] {
+			poison(b.buffer(bid))
+		}
+	}
+	b.out -= len(b.returned) - n
+	b.queue()
 }
 
 // giveBack puts a buffer on its way to the kernel.
@@ -618,12 +665,8 @@ func (b *BufRing) giveBack(bid uint16) {
 	}
 	buf := &b.bufs[bid]
 	buf.state, buf.off = returned, 0
-	b.out--
-	if invariant.On {
-		poison(b.buffer(bid))
-	}
 	b.returned = append(b.returned, bid)
-	b.queue()
+	b.gaveBack(len(b.returned) - 1)
 }
 
 // queue asks the ring to call publish at the next submit.
