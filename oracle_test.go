@@ -401,7 +401,7 @@ var prepCases = []prepCase{
 			on(s, a.fd, func(fd int32) { cgo.OracleRecvMultishot(s, fd, 0) })
 			selectGroup(s, uint16(a.io))
 		},
-		refuses: func(a prepArgs) bool { return a.io&^(PollFirst|Bundle) != 0 },
+		refuses: func(a prepArgs) bool { return a.io&^Bundle != 0 },
 	},
 	{
 		// The limits have no helper: liburing's manual has them set by hand.
@@ -414,7 +414,7 @@ var prepCases = []prepCase{
 			selectGroup(s, uint16(a.io))
 			s.Len, s.FileIndex = 0x500, 0x7000
 		},
-		refuses: func(a prepArgs) bool { return a.io&^(PollFirst|Bundle) != 0 || HaveRecvMultishotLimit() != nil },
+		refuses: func(a prepArgs) bool { return a.io&^Bundle != 0 || HaveRecvMultishotLimit() != nil },
 	},
 	{
 		name: "PrepRecvMsgMultishot",
