@@ -15,8 +15,8 @@ import (
 
 // A BufRingConfig says what buffers a [BufRing] has.
 type BufRingConfig struct {
-	// Group names the ring of buffers in requests. It must be unique within
-	// the Ring.
+	// Group names the ring of buffers in requests, where the methods of SQE put
+	// it: see io_uring_sqe_set_buf_group(3). It must be unique within the Ring.
 	Group uint16
 	// Entries is the number of buffers: a power of two, 1 to 32768.
 	Entries int
@@ -63,7 +63,11 @@ func (c BufRingConfig) check() error {
 // which they come.
 //
 // A buffer goes back to the kernel by itself, at the next submit, when the
-// kernel has let go of it and every slice of it has been released.
+// kernel has let go of it and every slice of it has been released. In C that is
+// a program's own business, with io_uring_buf_ring_init(3),
+// io_uring_buf_ring_mask(3), io_uring_buf_ring_add(3),
+// io_uring_buf_ring_advance(3), io_uring_buf_ring_cq_advance(3) and
+// __io_uring_buf_ring_cq_advance(3).
 //
 // Which bytes a completion is about follows from the order in which buffers
 // were given to the kernel and from the lengths of all completions so far; a
@@ -722,7 +726,7 @@ func poison(p []byte) {
 // wait for their last completions, first: they end with ENOBUFS, or take the
 // buffers of the group's next user. Memory that one of them may still write to
 // is kept until the Ring is closed. A second Close does nothing. See
-// io_uring_free_buf_ring(3).
+// io_uring_free_buf_ring(3) and io_uring_unregister_buf_ring(3).
 func (b *BufRing) Close() error {
 	if b.closed {
 		return nil
