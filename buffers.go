@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 
@@ -30,6 +31,20 @@ func (s SQE) checkBuffer(b RegBuf, p []byte) error {
 	}
 	if !b.arena.contains(p) {
 		return fmt.Errorf("uring: %d bytes lie outside registered buffer %d", len(p), b.index)
+	}
+	return nil
+}
+
+// checkParts says what is wrong with using parts as parts of b. The kernel
+// refuses empty ones there.
+func (s SQE) checkParts(b RegBuf, parts [][]byte) error {
+	for _, p := range parts {
+		if len(p) == 0 {
+			return errors.New("uring: an empty part of a registered buffer; leave it out")
+		}
+		if err := s.checkBuffer(b, p); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,6 +43,8 @@ type bench struct {
 	br      *BufRing
 	msg     *Msg // its parts lie in mem
 	sockets []Sockaddr
+	huge    []byte // more than 4 GiB, that nothing touches
+	statx   Statx
 	entry   SQE // the one under test
 }
 
@@ -88,6 +91,11 @@ func newBench(t testing.TB) *bench {
 		}
 	})
 
+	b.huge, err = syscall.Mmap(-1, 0, 1<<33, syscall.PROT_NONE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Munmap(b.huge) })
 	b.br = &BufRing{ring: b.r, group: benchGroup, size: 1 << 12, bundles: true}
 	b.r.bufRings[benchGroup] = b.br
 	b.msg = NewMsg(b.mem[:10], b.mem[100:200])
@@ -111,7 +119,52 @@ func (b *bench) sockaddr(a prepArgs) *Sockaddr { return &b.sockets[int(a.flags)%
 // slotAddr is the address of the memory that belongs to the entry.
 func (b *bench) slotAddr() uint64 { return arena.Addr(b.entry.slotMemory()) }
 
-func (b *bench) msgAddr() uint64 { return uint64(uintptr(unsafe.Pointer(&b.msg.hdr))) }
+// keptMemory is what the entry keeps of paths and vectors.
+func (b *bench) keptMemory() []byte { return b.r.kept[b.r.q.Index(b.entry.SQE)] }
+
+func (b *bench) keptAddr() uint64 { return arena.Addr(b.keptMemory()) }
+
+// path and otherPath are paths of 0 to 4999 bytes.
+func (b *bench) path(a prepArgs) string { return somePath[:a.n%5000] }
+
+func (b *bench) otherPath(a prepArgs) string { return somePath[1:][:a.off%5000] }
+
+var somePath = strings.Repeat("dir/", 1251)
+
+// keptPaths is how one path or two are kept.
+func keptPath(b *bench, a prepArgs) []byte { return []byte(b.path(a) + "\x00\x00") }
+
+func keptPaths(b *bench, a prepArgs) []byte {
+	return []byte(b.path(a) + "\x00" + b.otherPath(a) + "\x00")
+}
+
+// otherAddr is where the second of two paths is kept.
+func (b *bench) otherAddr(a prepArgs) uint64 { return b.keptAddr() + uint64(len(b.path(a))) + 1 }
+
+// parts are up to 1100 parts of the buffer.
+func (b *bench) parts(a prepArgs) [][]byte {
+	parts := make([][]byte, a.n%1100)
+	for i := range parts {
+		parts[i] = b.mem[i : 3*i+1]
+	}
+	return parts
+}
+
+// keptIovecs is how parts are kept.
+func keptIovecs(b *bench, a prepArgs) []byte {
+	var p []byte
+	for _, part := range b.parts(a) {
+		p = binary.NativeEndian.AppendUint64(p, arena.Addr(part))
+		p = binary.NativeEndian.AppendUint64(p, uint64(len(part)))
+	}
+	return p
+}
+
+func tooManyParts(a prepArgs) bool { return a.n%1100 > 1024 }
+
+func (b *bench) msgAddr() uint64 { return addrOf(&b.msg.hdr) }
+
+func addrOf[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
 
 // on fills an entry that works on a.fd: a direct descriptor is its slot and the
 // flag that says so.
@@ -138,6 +191,10 @@ type prepCase struct {
 	// slot returns what the helper is given by address and the Prep method
 	// copies to the entry's own memory, if anything.
 	slot func(*bench, prepArgs) []byte
+	// kept returns the same for what may be long: paths and vectors.
+	kept func(*bench, prepArgs) []byte
+	// minor is the liburing 2 that has the helper, if 2.9 lacks it.
+	minor int
 	// refuses says which arguments the method refuses and the helper does not.
 	refuses func(prepArgs) bool
 }
@@ -156,7 +213,9 @@ func timespec(_ *bench, a prepArgs) []byte {
 	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&ts)), unsafe.Sizeof(ts))...)
 }
 
-var prepCases = []prepCase{
+var prepCases = slices.Concat(basicPreps, filePreps, fsPreps)
+
+var basicPreps = []prepCase{
 	{
 		name:   "PrepNop",
 		ours:   always(func(_ *bench, s SQE, _ prepArgs) { s.PrepNop() }),
@@ -401,7 +460,7 @@ var prepCases = []prepCase{
 			on(s, a.fd, func(fd int32) { cgo.OracleRecvMultishot(s, fd, 0) })
 			selectGroup(s, uint16(a.io))
 		},
-		refuses: func(a prepArgs) bool { return a.io&^Bundle != 0 },
+		refuses: func(a prepArgs) bool { return a.io&^(PollFirst|Bundle) != 0 },
 	},
 	{
 		// The limits have no helper: liburing's manual has them set by hand.
@@ -414,7 +473,7 @@ var prepCases = []prepCase{
 			selectGroup(s, uint16(a.io))
 			s.Len, s.FileIndex = 0x500, 0x7000
 		},
-		refuses: func(a prepArgs) bool { return a.io&^Bundle != 0 || HaveRecvMultishotLimit() != nil },
+		refuses: func(a prepArgs) bool { return a.io&^(PollFirst|Bundle) != 0 || HaveRecvMultishotLimit() != nil },
 	},
 	{
 		name: "PrepRecvMsgMultishot",
@@ -472,6 +531,9 @@ var prepCases = []prepCase{
 // compare fills an entry with the Prep method and with liburing's helper.
 func (b *bench) compare(t *testing.T, c prepCase, a prepArgs) {
 	t.Helper()
+	if cgo.HeaderMinor < c.minor {
+		t.Skipf("liburing %d.%d has no such helper, 2.%d has", cgo.HeaderMajor, cgo.HeaderMinor, c.minor)
+	}
 	var err error
 	if b.entry, err = b.r.NextSQE(); err != nil {
 		t.Fatal(err)
@@ -493,9 +555,18 @@ func (b *bench) compare(t *testing.T, c prepCase, a prepArgs) {
 	}
 	if c.slot != nil {
 		want := c.slot(b, a)
-		if got := b.entry.slotMemory()[:len(want)]; !bytes.Equal(got, want) {
-			t.Fatalf("%s(%+v) points at other bytes (-want +got):\n%s", c.name, a, cmp.Diff(want, got))
-		}
+		b.checkMemory(t, c.name, a, want, b.entry.slotMemory()[:len(want)])
+	}
+	if c.kept != nil {
+		b.checkMemory(t, c.name, a, c.kept(b, a), b.keptMemory())
+	}
+}
+
+// checkMemory compares what an entry points at.
+func (b *bench) checkMemory(t *testing.T, name string, a prepArgs, want, got []byte) {
+	t.Helper()
+	if !bytes.Equal(got, want) {
+		t.Fatalf("%s(%+v) points at other bytes (-want +got):\n%s", name, a, cmp.Diff(want, got))
 	}
 }
 
@@ -557,7 +628,8 @@ func TestPrepWritesWhatLiburingWrites(t *testing.T) {
 func TestEveryPrepIsCompared(t *testing.T) {
 	compared := map[string]bool{}
 	for _, c := range prepCases {
-		compared[c.name] = true
+		method, _, _ := strings.Cut(c.name, "/") // what comes after is another helper for the same
+		compared[method] = true
 	}
 	sqe := reflect.TypeFor[SQE]()
 	for i := range sqe.NumMethod() {

@@ -627,7 +627,7 @@ func TestScenario48_BoundsOfRegisteredBuffers(t *testing.T) {
 	refused(func(q SQE) error { return q.PrepSendZCFixed(FD(s.fd), RegBuf{}, end, 0, 0) },
 		"uring: RegBuf is empty; Ring.RegisterArena makes one")
 	refused(func(q SQE) error { return q.PrepSendMsgZCFixed(FD(s.fd), s.reg, NewMsg(end, nil), 0, 0) },
-		"uring: an empty part in a message from a registered buffer; leave it out")
+		"uring: an empty part of a registered buffer; leave it out")
 	refused(func(q SQE) error { return q.PrepSendMsgZCFixed(FD(s.fd), s.reg, NewMsg(end, other.Bytes()), 0, 0) },
 		fmt.Sprintf("uring: 4096 bytes lie outside registered buffer %d", s.reg.index))
 	s.none()

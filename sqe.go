@@ -11,8 +11,7 @@ import (
 
 // An SQE is a submission entry: a request on its way to the kernel. Get one
 // from [Ring.NextSQE], fill it with one Prep method, and set UserData, which
-// comes back in the completion: see io_uring_sqe_set_data64(3). It is valid until
-// the next Submit.
+// comes back in the completion. It is valid until the next Submit.
 //
 // The fields of the entry are open for what no method covers; each Prep method
 // sets what liburing's helper of the same name sets.
@@ -89,6 +88,14 @@ func address(p []byte) uint64 {
 		heap = p // makes the compiler allocate p on the heap
 	}
 	return arena.Addr(p)
+}
+
+// pointer returns the address of what p points at, for an entry.
+func pointer[T any](p *T) uint64 {
+	if neverOn {
+		heap = p
+	}
+	return arena.AddrOf(p)
 }
 
 // slotMemory returns memory that belongs to the entry's place in the queue. It

@@ -69,6 +69,69 @@ func (s SQE) prepFixed(op uint8, fd FD, b RegBuf, p []byte, off uint64) error {
 	return nil
 }
 
+// FsyncFlags change what PrepFsync writes.
+type FsyncFlags uint32
+
+// FsyncDatasync leaves out what is not needed to read the data back, as
+// fdatasync(2) does.
+const FsyncDatasync FsyncFlags = cgo.FsyncDatasync
+
+// PrepFsync writes what was written to fd to the disk. Writes that have not
+// completed are not covered: link them before it. See io_uring_prep_fsync(3).
+func (s SQE) PrepFsync(fd FD, flags FsyncFlags) {
+	s.prep(cgo.OpFsync, fd, 0, 0, 0)
+	s.OpFlags = uint32(flags)
+}
+
+// PrepSyncFileRange starts to write n bytes at off to the disk, to the end of
+// the file if n is 0, as the flags of sync_file_range(2) say. It does not
+// write what is needed to find them after a crash. See
+// io_uring_prep_sync_file_range(3).
+func (s SQE) PrepSyncFileRange(fd FD, off uint64, n uint32, flags int) {
+	s.prep(cgo.OpSyncFileRange, fd, 0, n, off)
+	s.OpFlags = uint32(flags)
+}
+
+// PrepFallocate makes room for n bytes at off, or does what else mode says: see
+// fallocate(2), io_uring_prep_fallocate(3).
+func (s SQE) PrepFallocate(fd FD, mode int, off, n int64) {
+	s.prep(cgo.OpFallocate, fd, uint64(n), uint32(mode), uint64(off))
+}
+
+// PrepFtruncate makes the file n bytes long. Linux 6.9. See
+// io_uring_prep_ftruncate(3).
+func (s SQE) PrepFtruncate(fd FD, n int64) {
+	s.prep(cgo.OpFtruncate, fd, 0, 0, uint64(n))
+}
+
+// PrepFadvise says how n bytes of the file from off on will be used, all from
+// there on if n is 0: see posix_fadvise(2). More than 4 GiB at a time need
+// Linux 6.10. See io_uring_prep_fadvise(3) and io_uring_prep_fadvise64(3).
+func (s SQE) PrepFadvise(fd FD, off, n int64, advice int) {
+	long, short := lengths(n)
+	s.prep(cgo.OpFadvise, fd, long, short, uint64(off))
+	s.OpFlags = uint32(advice)
+}
+
+// PrepMadvise says how the memory p will be used: see madvise(2). p must start
+// at a page, and stay mapped until the completion. Never give it memory of the
+// Go heap or of a registered buffer. More than 4 GiB at a time need Linux 6.10.
+// See io_uring_prep_madvise(3) and io_uring_prep_madvise64(3).
+func (s SQE) PrepMadvise(p []byte, advice int) {
+	long, short := lengths(int64(len(p)))
+	s.prep(cgo.OpMadvise, -1, address(p), short, long)
+	s.OpFlags = uint32(advice)
+}
+
+// lengths says where an entry has a length of 64 bits: in the field of 32 bits
+// that every kernel knows if it fits.
+func lengths(n int64) (long uint64, short uint32) {
+	if n < 0 || n > math.MaxUint32 {
+		return uint64(n), 0
+	}
+	return 0, uint32(n)
+}
+
 // PrepClose closes an ordinary descriptor. See io_uring_prep_close(3).
 func (s SQE) PrepClose(fd int) {
 	s.prep(cgo.OpClose, 0, 0, 0, 0)

@@ -95,4 +95,24 @@
 
 #endif
 
+/*
+ * What headers of the kernel or the C library may be too old to have,
+ * whichever liburing there is.
+ */
+#ifndef RWF_NOAPPEND
+#define RWF_NOAPPEND 0x20
+#endif
+#ifndef RWF_ATOMIC
+#define RWF_ATOMIC 0x40
+#endif
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80
+#endif
+#ifndef STATX_MNT_ID
+#define STATX_MNT_ID 0x1000
+#endif
+#ifndef STATX_DIOALIGN
+#define STATX_DIOALIGN 0x2000
+#endif
+
 #endif

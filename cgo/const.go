@@ -484,3 +484,27 @@ const (
 	EBadR         = C.EBADR
 	EBadFD        = C.EBADFD
 )
+
+// Flags and other arguments that io_uring takes from system calls.
+const (
+	RWFHipri          = C.RWF_HIPRI
+	RWFDsync          = C.RWF_DSYNC
+	RWFSync           = C.RWF_SYNC
+	RWFNowait         = C.RWF_NOWAIT
+	RWFAppend         = C.RWF_APPEND
+	RWFNoAppend       = C.RWF_NOAPPEND
+	RWFAtomic         = C.RWF_ATOMIC
+	RWFDontcache      = C.RWF_DONTCACHE
+	SpliceMove        = C.SPLICE_F_MOVE
+	SpliceNonblock    = C.SPLICE_F_NONBLOCK
+	SpliceMore        = C.SPLICE_F_MORE
+	AtFDCWD           = C.AT_FDCWD
+	AtEmptyPath       = C.AT_EMPTY_PATH
+	AtSymlinkNofollow = C.AT_SYMLINK_NOFOLLOW
+	AtSymlinkFollow   = C.AT_SYMLINK_FOLLOW
+	AtRemovedir       = C.AT_REMOVEDIR
+	StatxBasicStats   = C.STATX_BASIC_STATS
+	StatxBtime        = C.STATX_BTIME
+	StatxMntID        = C.STATX_MNT_ID
+	StatxDIOAlign     = C.STATX_DIOALIGN
+)

@@ -292,4 +292,24 @@ const (
 	SIFBlk                      = 0x6000
 	EBadR                       = 0x35
 	EBadFD                      = 0x4d
+	RWFHipri                    = 0x1
+	RWFDsync                    = 0x2
+	RWFSync                     = 0x4
+	RWFNowait                   = 0x8
+	RWFAppend                   = 0x10
+	RWFNoAppend                 = 0x20
+	RWFAtomic                   = 0x40
+	RWFDontcache                = 0x80
+	SpliceMove                  = 0x1
+	SpliceNonblock              = 0x2
+	SpliceMore                  = 0x4
+	AtFDCWD                     = -100
+	AtEmptyPath                 = 0x1000
+	AtSymlinkNofollow           = 0x100
+	AtSymlinkFollow             = 0x400
+	AtRemovedir                 = 0x200
+	StatxBasicStats             = 0x7ff
+	StatxBtime                  = 0x800
+	StatxMntID                  = 0x1000
+	StatxDIOAlign               = 0x2000
 )

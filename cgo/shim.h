@@ -86,6 +86,17 @@ enum {
 	offsetof_msg_iov = offsetof(struct msghdr, msg_iov),
 	offsetof_msg_control = offsetof(struct msghdr, msg_control),
 	offsetof_msg_flags = offsetof(struct msghdr, msg_flags),
+	offsetof_stx_attributes = offsetof(struct statx, stx_attributes),
+	offsetof_stx_mode = offsetof(struct statx, stx_mode),
+	offsetof_stx_ino = offsetof(struct statx, stx_ino),
+	offsetof_stx_attributes_mask = offsetof(struct statx, stx_attributes_mask),
+	offsetof_stx_atime = offsetof(struct statx, stx_atime),
+	offsetof_stx_btime = offsetof(struct statx, stx_btime),
+	offsetof_stx_ctime = offsetof(struct statx, stx_ctime),
+	offsetof_stx_mtime = offsetof(struct statx, stx_mtime),
+	offsetof_stx_rdev_major = offsetof(struct statx, stx_rdev_major),
+	offsetof_stx_dev_minor = offsetof(struct statx, stx_dev_minor),
+	offsetof_stx_nsec = offsetof(struct statx_timestamp, tv_nsec),
 };
 
 static inline int uring_submit_and_wait_timeout(struct io_uring *ring, unsigned n,

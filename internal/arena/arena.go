@@ -29,3 +29,6 @@ func (m *Mapping) Addr() uint64 { return Addr(m.mem) }
 // Addr returns the address of the first byte of p, for the kernel. The caller
 // sees to it that p outlives the kernel's use of it.
 func Addr(p []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))) }
+
+// AddrOf returns the address of what p points at, on the same terms.
+func AddrOf[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }

@@ -54,7 +54,7 @@ func stub(names [][][]byte) ([]byte, error) {
 	if err := os.WriteFile(source, c.Bytes(), 0o644); err != nil {
 		return nil, err
 	}
-	build := exec.Command("cc", "-w", "-I.", "-I../liburing/build/include", "-o", program, source,
+	build := exec.Command("cc", "-w", "-D_GNU_SOURCE", "-I.", "-I../liburing/build/include", "-o", program, source,
 		"-L../liburing/build/lib", "-luring")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
