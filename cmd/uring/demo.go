@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/uring-go/uring"
-	"github.com/uring-go/uring/internal/live"
 )
 
 // demoMode is one way to run the proxy.
@@ -146,9 +145,6 @@ func (d *demo) run() error {
 		return fmt.Errorf("no mode's name contains %q", d.only)
 	}
 	d.table()
-	if left := live.Report(); left != "" {
-		return errors.New(left)
-	}
 	return d.verdict()
 }
 

@@ -33,7 +33,7 @@ var commands = []command{
 	{"send", "send pseudo-random bytes or a file over TCP", sendCommand},
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(checkClosed(run(os.Args[1:]))) }
 
 func run(args []string) int {
 	if len(args) == 0 {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"syscall"
@@ -98,6 +99,9 @@ func (p *proxy) serve(ready func()) error {
 		err := p.loop()
 		p.stats.cpu, p.stats.elapsed = threadCPU()-cpu, time.Since(start)
 		p.countBuffers()
+		if n := p.stats.leftovers; n != 0 {
+			err = errors.Join(err, fmt.Errorf("%d buffers did not come back", n))
+		}
 		return err
 	}
 	if p.deferTaskrun || p.sqpoll {
