@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"fmt"
 	"syscall"
 
 	"github.com/uring-go/uring/cgo"
@@ -59,3 +60,29 @@ func (c CQE) Copied() bool {
 
 // Token returns UserData as a [Token].
 func (c CQE) Token() Token { return Token(c.UserData) }
+
+// String returns what there is to know about a completion, such as "user data
+// 0x7, result 5, buffer 3, more".
+func (c CQE) String() string {
+	s := fmt.Sprintf("user data %#x, result %d", c.UserData, c.Res)
+	if err := c.Err(); err != nil {
+		s += fmt.Sprintf(" (%v)", err)
+	}
+	if id, ok := c.BufferID(); ok {
+		s += fmt.Sprintf(", buffer %d", id)
+	}
+	for _, f := range []struct {
+		flag uint32
+		name string
+	}{
+		{cgo.CQEFBufMore, "buffer kept"},
+		{cgo.CQEFMore, "more"},
+		{cgo.CQEFSockNonEmpty, "socket not empty"},
+		{cgo.CQEFNotif, "notification"},
+	} {
+		if c.Flags&f.flag != 0 {
+			s += ", " + f.name
+		}
+	}
+	return s
+}

@@ -18,7 +18,8 @@ type constant struct {
 	same  bool     // with the value listed
 	typed []string // exported constants of the root package that are set to it
 	named []string // symbols whose doc comment names it
-	used  bool     // by code of the root package
+	users []string // exported functions and methods that use it
+	used  bool     // by other code of the root package
 }
 
 func (c constant) covered() bool { return c.raw != "" && c.same }
@@ -36,7 +37,7 @@ func constants(dir string, s *source, symbols []symbol) ([]constant, error) {
 		return nil, err
 	}
 	typed := s.typedConstants()
-	used := s.usedConstants()
+	users := s.users()
 	var list []constant
 	for _, row := range rows(constantList) {
 		c := constant{name: row[0], value: row[1], group: row[2]}
@@ -45,7 +46,13 @@ func constants(dir string, s *source, symbols []symbol) ([]constant, error) {
 			c.same = sameNumber(o, c.value)
 		}
 		c.typed = typed[c.raw]
-		c.used = used[c.raw]
+		for _, user := range users[c.raw] {
+			if user == "" {
+				c.used = true
+			} else if !slices.Contains(c.users, user) {
+				c.users = append(c.users, user)
+			}
+		}
 		whole := regexp.MustCompile(`\b` + c.name + `\b`)
 		for _, sym := range symbols {
 			if whole.MatchString(sym.doc) && !slices.Contains(c.typed, sym.name) {
@@ -122,18 +129,27 @@ func (s *source) typedConstants() map[string][]string {
 	return typed
 }
 
-// usedConstants returns the constants of package cgo that code uses.
-func (s *source) usedConstants() map[string]bool {
-	used := map[string]bool{}
+// users returns the exported functions and methods that use constants of
+// package cgo, and "" for other code.
+func (s *source) users() map[string][]string {
+	names := objects(s.pkg)
+	users := map[string][]string{}
 	for _, f := range s.files {
-		ast.Inspect(f, func(n ast.Node) bool {
-			if e, ok := n.(ast.Expr); ok {
-				used[s.rawConstant(e)] = true
+		for _, decl := range f.Decls {
+			user := ""
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				user = names[s.info.Defs[f.Name]]
 			}
-			return true
-		})
+			ast.Inspect(decl, func(n ast.Node) bool {
+				if e, ok := n.(ast.Expr); ok {
+					raw := s.rawConstant(e)
+					users[raw] = append(users[raw], user)
+				}
+				return true
+			})
+		}
 	}
-	return used
+	return users
 }
 
 // rawConstant returns X if an expression is cgo.X, a constant.

@@ -33,3 +33,13 @@ var notNeeded = []struct{ names, because string }{
 		because: "Tells C programs that the header is of 2.2 or later. The package needs 2.9.",
 	},
 }
+
+// instead says of groups of constants why programs do without them.
+var instead = map[string]string{
+	"sqe flag bit numbers": "The flags below are made of them.",
+	"mmap offsets":         "liburing maps the queues and rings of buffers.",
+	"sq ring flags":        "Submit wakes the kernel's thread, and Completions fetches what waits in the kernel.",
+	"enter flags":          "liburing sets them for the Submit and Wait methods of Ring.",
+	"register opcodes":     "liburing sets them for the methods of Ring that register something.",
+	"probe op flags":       "liburing reads them in a probe's answer.",
+}

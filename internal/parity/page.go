@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -85,10 +86,14 @@ func (r *report) missingList(b *bytes.Buffer) {
 
 func (r *report) constantTables(b *bytes.Buffer) {
 	b.WriteString("\n## Constants\n\n" +
-		"Package `cgo` has every constant, from the header that it is compiled with. In the root package a constant has\n" +
-		"an exported one of its own, or a symbol whose doc comment names it, or is *internal*: set or read by its code.\n")
+		"Package `cgo` has every constant, from the header that it is compiled with. The last column has the exported\n" +
+		"constants of the root package that are set to it, the symbols whose doc comment names it, and the functions and\n" +
+		"methods that set or read it; *internal* means that other code of the root package does.\n")
 	for _, group := range groups(r.constants, func(c constant) string { return c.group }) {
 		fmt.Fprintf(b, "\n### %s\n\n", group)
+		if note := instead[group]; note != "" {
+			fmt.Fprintf(b, "%s\n\n", note)
+		}
 		var rows []string
 		for _, c := range r.constants {
 			if c.group == group {
@@ -102,8 +107,10 @@ func (r *report) constantTables(b *bytes.Buffer) {
 // home says where the root package has a constant.
 func (c constant) home() string {
 	var names []string
-	for _, n := range append(c.typed, c.named...) {
-		names = append(names, code(n))
+	for _, n := range slices.Concat(c.typed, c.named, c.users) {
+		if !slices.Contains(names, code(n)) {
+			names = append(names, code(n))
+		}
 	}
 	switch {
 	case names != nil:

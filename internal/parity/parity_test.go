@@ -55,6 +55,11 @@ func TestListsAreComplete(t *testing.T) {
 	if n := len(notNeeded); n > 12 {
 		t.Errorf("%d reasons why something is not needed: that is too many", n)
 	}
+	for group := range instead {
+		if !strings.Contains(constantList, "\t"+group+"\n") {
+			t.Errorf("notneeded.go has a note on %q, which is no group of constants", group)
+		}
+	}
 }
 
 // What the tool finds in sources of which everything is known.

@@ -132,6 +132,9 @@ func objects(pkg *types.Package) map[types.Object]string {
 			continue
 		}
 		for m := range named.Methods() {
+			if !m.Exported() {
+				continue
+			}
 			names[m] = name + "." + m.Name()
 		}
 		if fields, ok := named.Underlying().(*types.Struct); ok {
