@@ -41,7 +41,8 @@ const (
 // SetFlags adds flags to the request. Call it after the Prep method. It refuses
 // what the kernel gets wrong: Async with an incremental buffer ring, which
 // makes the kernel lose track of the receive point, and a zero-copy send with
-// Link, HardLink or SkipSuccess, whose notifications then come unannounced.
+// Link, HardLink or SkipSuccess, whose notifications then come unannounced. It
+// also refuses to make a socket option's request start later than it must.
 // A refused request becomes one that does nothing and posts no completion.
 func (s SQE) SetFlags(f SQEFlags) error {
 	if err := s.checkFlags(f); err != nil {
@@ -49,6 +50,13 @@ func (s SQE) SetFlags(f SQEFlags) error {
 	}
 	s.Flags |= uint8(f)
 	return nil
+}
+
+// linked says whether the entry before links to this one, which then starts
+// late.
+func (s SQE) linked() bool {
+	before := s.ring.q.Before(s.SQE)
+	return before != nil && before.Flags&(cgo.SQEIOLink|cgo.SQEIOHardlink) != 0
 }
 
 // refuse makes the entry harmless: once taken it must be submitted.

@@ -94,10 +94,14 @@ func (s SQE) PrepShutdown(fd FD, how int) {
 
 // PrepSetsockopt sets a socket option, also of a direct descriptor. The value,
 // of at most 128 bytes, is copied; integers are in the machine's own byte
-// order. Linux 6.7. See io_uring_prep_cmd_sock(3).
+// order. The request must not follow one with Link or HardLink, and takes no
+// Async and no Drain. Linux 6.7. See io_uring_prep_cmd_sock(3).
 func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	if len(value) > slotSize {
 		return s.refuse(fmt.Errorf("uring: socket option of %d bytes, at most %d are copied", len(value), slotSize))
+	}
+	if s.linked() {
+		return s.refuse(errLateOption)
 	}
 	m := s.slotMemory()
 	copy(m, value)
@@ -106,6 +110,10 @@ func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	s.Addr3 = arena.Addr(m)
 	return nil
 }
+
+// The kernel reads the copy when the request starts. If that is later than its
+// submission, another request may have its value there.
+var errLateOption = errors.New("uring: a socket option must be set at once: it goes with no Async or Drain, and not behind Link or HardLink")
 
 // words returns the 64-bit field that has two 32-bit ones over it in C.
 func words(first, second uint32) uint64 {
@@ -208,8 +216,9 @@ func (s SQE) PrepRecvMultishotLimit(fd FD, br *BufRing, each, total int, flags I
 
 // PrepRecvMsgMultishot receives messages again and again. Each buffer holds
 // one message with its source address and control data, as many bytes of each
-// as m has room for; [Msg.Parse] takes it apart. m must stay as it is until the
-// last completion. Buffers of an incremental ring need MinLeft large enough for
+// as m has room for; [Msg.Parse] takes it apart. After an empty message, too,
+// the request is over: see [CQE.More]. m must stay as it is until the last
+// completion. Buffers of an incremental ring need MinLeft large enough for
 // all of it. Linux 6.0. See io_uring_prep_recvmsg_multishot(3).
 func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) error {
 	m.makeRoom()
@@ -239,7 +248,7 @@ func (s SQE) selectBuffer(br *BufRing, msgFlags int, flags IOFlags) {
 // UNIX sockets do not support it, and a zero-copy send must not be linked: see
 // [SQE.SetFlags]. Linux 6.0. See io_uring_prep_send_zc(3).
 func (s SQE) PrepSendZC(fd FD, p []byte, msgFlags int, flags IOFlags) error {
-	if err := checkZC(p, flags); err != nil {
+	if err := s.checkZC(p, flags); err != nil {
 		return s.refuse(err)
 	}
 	s.prep(cgo.OpSendZC, fd, address(p), uint32(len(p)), 0)
@@ -266,7 +275,7 @@ func (s SQE) PrepSendZCFixed(fd FD, b RegBuf, p []byte, msgFlags int, flags IOFl
 // 1024. m itself may be used again after the first completion. Linux 6.1. See
 // io_uring_prep_sendmsg_zc(3).
 func (s SQE) PrepSendMsgZC(fd FD, m *Msg, msgFlags int, flags IOFlags) error {
-	if err := checkZC(nil, flags); err != nil {
+	if err := s.checkZC(nil, flags); err != nil {
 		return s.refuse(err)
 	}
 	s.prepMsg(cgo.OpSendMsgZC, fd, m, msgFlags)
@@ -289,7 +298,10 @@ func (s SQE) PrepSendMsgZCFixed(fd FD, b RegBuf, m *Msg, msgFlags int, flags IOF
 	return nil
 }
 
-func checkZC(p []byte, flags IOFlags) error {
+func (s SQE) checkZC(p []byte, flags IOFlags) error {
+	if s.linked() {
+		return errors.New("uring: a zero-copy send must not follow a request with Link or HardLink: its notification would come unannounced")
+	}
 	if flags&Bundle != 0 {
 		return errors.New("uring: a zero-copy send takes no provided buffers, and so no Bundle")
 	}
@@ -307,6 +319,9 @@ func (s SQE) checkFlags(f SQEFlags) error {
 	zc := s.Opcode == cgo.OpSendZC || s.Opcode == cgo.OpSendMsgZC
 	if zc && f&(Link|HardLink|SkipSuccess) != 0 {
 		return errors.New("uring: Link, HardLink and SkipSuccess do not go with a zero-copy send: its notification would come unannounced")
+	}
+	if s.Opcode == cgo.OpUringCmd && f&(Async|Drain) != 0 {
+		return errLateOption
 	}
 	if f&Async != 0 && s.Flags&cgo.SQEBufferSelect != 0 {
 		br := s.ring.bufRings[s.BufIndex]

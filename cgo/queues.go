@@ -19,6 +19,7 @@ type Queues struct {
 	sqes    unsafe.Pointer
 	sqMask  uint32
 	sqShift uint8
+	polled  bool // a thread of the kernel's consumes entries
 
 	cqHead  *uint32
 	cqTail  *uint32 // moved by the kernel
@@ -46,7 +47,7 @@ func NewQueues(m QueueMemory) Queues {
 		sqHead: m.SQHead, sqTail: m.SQTail, sqGiven: m.SQGiven, sqFlags: m.SQFlags,
 		sqes: m.SQEs, sqMask: m.SQEntries - 1,
 		cqHead: m.CQHead, cqTail: m.CQTail, cqes: m.CQEs, cqMask: m.CQEntries - 1,
-		mixed: m.Flags&SetupCQEMixed != 0,
+		mixed: m.Flags&SetupCQEMixed != 0, polled: m.Flags&SetupSQPoll != 0,
 	}
 	if m.Flags&SetupSQE128 != 0 {
 		q.sqShift = 1
@@ -80,6 +81,21 @@ func (q *Queues) sqe(i uint32) *SQE {
 // Index returns the position of sqe in the queue, 0 to entries-1.
 func (q *Queues) Index(sqe *SQE) int {
 	return int((uintptr(unsafe.Pointer(sqe)) - uintptr(q.sqes)) / unsafe.Sizeof(SQE{}) >> q.sqShift)
+}
+
+// Before returns the entry that was taken before sqe, or nil if the kernel has
+// consumed it.
+func (q *Queues) Before(sqe *SQE) *SQE {
+	last := *q.sqTail - 1
+	at := last - (last-uint32(q.Index(sqe)))&q.sqMask
+	consumed := atomic.LoadUint32(q.sqHead)
+	if q.polled {
+		consumed = *q.sqGiven // the kernel's thread says late what it has consumed
+	}
+	if int32(at-consumed) <= 0 {
+		return nil
+	}
+	return q.sqe(at - 1)
 }
 
 // SQReady returns the number of entries taken and not yet consumed by the
