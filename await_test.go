@@ -1,0 +1,295 @@
+package uring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+func soon(tb testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+func TestAwaitWhatIsReady(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		for i := range uint64(3) {
+			g.queue(i, func(s SQE) { s.PrepNop() })
+		}
+		n, err := g.Await(soon(t), 3)
+		equal(t, "submitted", n, 3)
+		equal(t, "error", err, nil)
+		n, err = g.Await(context.Background(), 2) // of the three that are still there
+		equal(t, "submitted", n, 0)
+		equal(t, "error", err, nil)
+		equal(t, "completions", userData(g.Ring), []uint64{0, 1, 2})
+	})
+}
+
+func TestAwaitForNothingDoesNotWait(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, _ := g.unixPair()
+		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) })
+		n, err := g.Await(context.Background(), 0)
+		equal(t, "submitted", n, 1)
+		equal(t, "error", err, nil)
+	})
+}
+
+// What comes later wakes the goroutine, each time again, and before the
+// context would.
+func TestAwaitWhatComesLater(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		p := make([]byte, 4)
+		for i := range uint64(20) {
+			g.queue(i, func(s SQE) { s.PrepRecv(FD(a), p, 0) })
+			later := time.AfterFunc(time.Millisecond, func() { syscall.Write(b, []byte("data")) })
+			start := time.Now()
+			if n, err := g.Await(soon(t), 1); n != 1 || err != nil {
+				t.Fatalf("Await: %d, %v", n, err)
+			}
+			if took := time.Since(start); took > patience/2 {
+				t.Fatalf("woke after %v", took)
+			}
+			later.Stop()
+			equal(t, "completions", g.await(1), []CQE{{UserData: i, Res: 4}})
+		}
+	})
+}
+
+func TestAwaitSeveral(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		for i := range uint64(5) {
+			g.queue(i, func(s SQE) { s.PrepTimeout(time.Duration(i+1)*4*time.Millisecond, 0, 0) })
+		}
+		if _, err := g.Await(soon(t), 5); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "completions", userData(g.Ring), []uint64{0, 1, 2, 3, 4})
+	})
+}
+
+// When the context ends first the requests go on.
+func TestAwaitEndsWithItsContext(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) })
+
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(5*time.Millisecond, cancel)
+		n, err := g.Await(ctx, 1)
+		equal(t, "submitted", n, 1)
+		equal(t, "error of a cancelled context", err, context.Canceled)
+
+		_, err = g.Await(ctx, 1)
+		equal(t, "error of a context cancelled before", err, context.Canceled)
+
+		ctx, cancel = context.WithTimeout(context.Background(), 5*time.Millisecond)
+		defer cancel()
+		_, err = g.Await(ctx, 1)
+		equal(t, "error of a deadline", err, context.DeadlineExceeded)
+
+		g.write(b, "data")
+		if _, err = g.Await(soon(t), 1); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: 4}})
+	})
+}
+
+// A context that ends while its Await returns does not wake the next one.
+func TestAwaitIsNotWokenByAnEarlierContext(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	for i := range uint64(200) {
+		ctx, cancel := context.WithCancel(context.Background())
+		g.queue(i, func(s SQE) { s.PrepTimeout(100*time.Microsecond, 0, 0) })
+		time.AfterFunc(100*time.Microsecond, cancel)
+		if _, err := g.Await(ctx, 1); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if _, err := g.Await(soon(t), 1); err != nil {
+			t.Fatalf("the next Await: %v", err)
+		}
+		g.await(1)
+	}
+}
+
+// Many rings wait in the poller at once, without a thread for each.
+func TestAwaitInManyGoroutines(t *testing.T) {
+	const rings = 50
+	var waiting, done sync.WaitGroup
+	waiting.Add(rings)
+	fail := make(chan error, rings)
+	release := make(chan struct{})
+	for i := range rings {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			fail <- func() (err error) {
+				r, err := New(Config{Entries: 4})
+				if err != nil {
+					waiting.Done()
+					return err
+				}
+				defer func() { err = errors.Join(err, r.Close()) }()
+				fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+				waiting.Done()
+				if err != nil {
+					return err
+				}
+				defer syscall.Close(fds[0])
+				defer syscall.Close(fds[1])
+				for j := range 10 {
+					s, err := r.NextSQE()
+					if err != nil {
+						return err
+					}
+					s.PrepRecv(FD(fds[0]), make([]byte, 4), 0)
+					s.UserData = uint64(j)
+					time.AfterFunc(time.Duration(1+j%3)*time.Millisecond, func() { syscall.Write(fds[1], []byte("data")) })
+					if _, err := r.Await(soon(t), 1); err != nil {
+						return err
+					}
+					for c := range r.Completions() {
+						if (c != CQE{UserData: uint64(j), Res: 4}) {
+							return fmt.Errorf("ring %d: completion %+v", i, c)
+						}
+					}
+				}
+				<-release
+				return nil
+			}()
+		}()
+	}
+	waiting.Wait()
+	close(release)
+	done.Wait()
+	close(fail)
+	for err := range fail {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAwaitTakesNoThread(t *testing.T) {
+	const rings = 40
+	g := make([]*rig, rings)
+	for i := range g {
+		g[i] = newRig(t, Config{Entries: 4})
+	}
+	threads := func() int {
+		names, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	before := threads()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for i := range g {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if _, err := g[i].Await(ctx, 1); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}()
+	}
+	time.Sleep(20 * time.Millisecond)
+	if n := threads(); n > before+runtime.GOMAXPROCS(0)+5 {
+		t.Errorf("%d threads before, %d while %d rings wait", before, n, rings)
+	}
+	cancel()
+	wg.Wait()
+}
+
+func TestAwaitInServe(t *testing.T) {
+	a, b := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	p := make([]byte, 4)
+	err := Serve(Config{Entries: 4}, func(r *Ring) error {
+		for range 20 {
+			s, err := r.NextSQE()
+			if err != nil {
+				return err
+			}
+			s.PrepRecv(FD(a), p, 0)
+			later := time.AfterFunc(time.Millisecond, func() { syscall.Write(b, []byte("data")) })
+			defer later.Stop()
+			if _, err := r.Await(soon(t), 1); err != nil {
+				return err
+			}
+			equal(t, "completions", len(userData(r)), 1)
+		}
+		return nil
+	})
+	equal(t, "error", err, nil)
+}
+
+// With SetupDeferTaskrun Await has the ring's only eventfd.
+func TestAwaitAndRegisterEventFD(t *testing.T) {
+	const flags = SetupSingleIssuer | SetupDeferTaskrun
+	fd := newEventFD(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	refused := func(what string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), "has taken") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	t.Run("after RegisterEventFD", func(t *testing.T) {
+		g := newRig(t, Config{Entries: 4, Flags: flags})
+		g.must(g.RegisterEventFD(fd, false))
+		refused("Await", after(g.Await(ctx, 1)))
+		g.must(g.UnregisterEventFD())
+		equal(t, "error", after(g.Await(ctx, 1)), context.DeadlineExceeded)
+	})
+	t.Run("before RegisterEventFD", func(t *testing.T) {
+		g := newRig(t, Config{Entries: 4, Flags: flags})
+		short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		equal(t, "error", after(g.Await(short, 1)), context.DeadlineExceeded)
+		refused("RegisterEventFD", g.RegisterEventFD(fd, false))
+		if err := g.UnregisterEventFD(); err == nil {
+			t.Error("UnregisterEventFD takes the eventfd from Await")
+		}
+	})
+	t.Run("of another ring", func(t *testing.T) {
+		g := newRig(t, Config{Entries: 4})
+		g.must(g.RegisterEventFD(fd, false))
+		g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, 0) })
+		if _, err := g.Await(soon(t), 1); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAwaitIsRefusedWhereNothingWouldWakeIt(t *testing.T) {
+	g := newRig(t, Config{Entries: 4, Flags: SetupIOPoll})
+	if _, err := g.Await(context.Background(), 1); err == nil || !strings.Contains(err.Error(), "SetupIOPoll") {
+		t.Errorf("with SetupIOPoll: %v", err)
+	}
+	testutil.Need(t, have(SetupRegisteredFDOnly))
+	g = newRig(t, Config{Entries: 4, Flags: SetupNoMMap | SetupRegisteredFDOnly | SetupSingleIssuer})
+	if _, err := g.Await(context.Background(), 1); err == nil || !strings.Contains(err.Error(), "SetupRegisteredFDOnly") {
+		t.Errorf("without a descriptor: %v", err)
+	}
+	g = newRig(t, Config{Entries: 4, Flags: SetupNoMMap | SetupRegisteredFDOnly | SetupSingleIssuer | SetupDeferTaskrun})
+	g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, 0) })
+	if _, err := g.Await(soon(t), 1); err != nil {
+		t.Errorf("with an eventfd in its place: %v", err)
+	}
+}

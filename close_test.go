@@ -1,0 +1,233 @@
+package uring
+
+import (
+	"context"
+	"errors"
+	"os"
+	"reflect"
+	"runtime"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// busyDriver is a driver whose requests cannot be cancelled.
+type busyDriver struct{ driver }
+
+func (busyDriver) SyncCancelAll(int64) int { return -int(syscall.ETIME) }
+
+// Every method of a closed ring returns ErrClosed, or that there is nothing.
+func TestUseOfAClosedRing(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	a := g.arena(4096)
+	reg, err := g.RegisterArena(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := g.Ring
+	ctx := context.Background()
+	failing := map[string]error{
+		"Await":                after(r.Await(ctx, 1)),
+		"Enable":               r.Enable(),
+		"NewBufRing":           after(r.NewBufRing(BufRingConfig{Entries: 1, BufSize: 1})),
+		"NewSendQueue":         after(r.NewSendQueue(0, SendQueueConfig{})),
+		"NextSQE":              after(r.NextSQE()),
+		"RegisterArena":        after(r.RegisterArena(a)),
+		"RegisterEventFD":      r.RegisterEventFD(0, false),
+		"RegisterFiles":        r.RegisterFiles(1),
+		"RegisterNAPI":         r.RegisterNAPI(time.Microsecond, false),
+		"RegisterRingFD":       r.RegisterRingFD(),
+		"SetFileAllocRange":    r.SetFileAllocRange(DirectSlot(0), 1),
+		"Submit":               after(r.Submit()),
+		"SubmitAndWait":        after(r.SubmitAndWait(1)),
+		"SubmitAndWaitMin":     after(r.SubmitAndWaitMin(1, 1, 1)),
+		"SubmitAndWaitTimeout": after(r.SubmitAndWaitTimeout(1, 1)),
+		"UnregisterArena":      r.UnregisterArena(reg),
+		"UnregisterEventFD":    r.UnregisterEventFD(),
+		"UnregisterFiles":      r.UnregisterFiles(),
+		"UnregisterNAPI":       r.UnregisterNAPI(),
+		"UnregisterRingFD":     r.UnregisterRingFD(),
+		"UpdateFile":           r.UpdateFile(DirectSlot(0), 0),
+		"Wait":                 after(r.Wait()),
+	}
+	for name, err := range failing {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	sq, cq := r.Entries()
+	r.Advance(1)
+	empty := map[string]bool{
+		"Advance":     true,
+		"Close":       r.Close() == nil,
+		"Completions": userData(r) == nil,
+		"Entries":     sq == 4 && cq == 8,
+		"FD":          r.FD() == -1,
+		"Features":    r.Features() != 0,
+		"Flags":       r.Flags()&SetupSubmitAll != 0,
+		"Overflowed":  !r.Overflowed(),
+		"Peek":        r.Peek(make([]CQE, 1)) == 0,
+		"Queued":      r.Queued() == 0,
+		"Ready":       r.Ready() == 0,
+		"SQSpace":     r.SQSpace() == 0,
+	}
+	for name, ok := range empty {
+		if !ok {
+			t.Errorf("%s finds something", name)
+		}
+	}
+
+	ring := reflect.TypeFor[*Ring]()
+	for i := range ring.NumMethod() {
+		name := ring.Method(i).Name
+		_, fails := failing[name]
+		if _, isEmpty := empty[name]; !fails && !isEmpty {
+			t.Errorf("%s is not tested", name)
+		}
+	}
+}
+
+// Close inside the loop over completions ends the loop.
+func TestCloseInsideTheLoop(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	for i := range uint64(3) {
+		g.queue(i, func(s SQE) { s.PrepNop() })
+	}
+	g.submit()
+	n := 0
+	for range g.Completions() {
+		n++
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	equal(t, "completions", n, 1)
+}
+
+// Close cancels what runs: nothing writes to its memory afterwards.
+func TestCloseStopsRequests(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		p := newTestArena(t, 4096).Bytes()
+		for i := range 8 {
+			g.queue(uint64(i), func(s SQE) { s.PrepRecv(FD(a), p[i*8:][:8], 0) })
+		}
+		g.queue(99, func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) })
+		g.submit()
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+		g.write(b, "0123456789")
+		time.Sleep(time.Millisecond)
+		equal(t, "memory", string(p[:64]), string(make([]byte, 64)))
+		equal(t, "left in the socket", g.read(a), "0123456789")
+	})
+}
+
+// A worker thread that holds a request is stopped too.
+func TestCloseStopsWorkers(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	a, b := g.unixPair()
+	p := newTestArena(t, 4096).Bytes()
+	s := g.queue(1, func(s SQE) { s.PrepRecv(FD(a), p[:8], 0) })
+	g.must(s.SetFlags(Async))
+	g.submit()
+	time.Sleep(5 * time.Millisecond) // into the worker
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.write(b, "0123")
+	equal(t, "left in the socket", g.read(a), "0123")
+	equal(t, "memory", string(p[:4]), "\x00\x00\x00\x00")
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+func mappings(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, c := range b {
+		if c == '\n' {
+			n++
+		}
+	}
+	return n
+}
+
+func TestOpeningAndClosingLeavesNothing(t *testing.T) {
+	use := func(i int) {
+		g := &rig{TB: t}
+		r, err := New(Config{Entries: 8, Flags: []SetupFlags{0, SetupCoopTaskrun, SetupNoMMap, SetupSQE128 | SetupCQE32}[i%4]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Ring = r
+		g.must(r.RegisterFiles(4))
+		a, err := NewArena(ArenaConfig{Size: 4096})
+		g.must(err)
+		_, err = r.RegisterArena(a)
+		g.must(err)
+		g.queue(1, func(s SQE) { s.PrepTimeout(time.Microsecond, 0, 0) }) // maps memory for the time
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if _, err := r.Await(ctx, 1); err != nil { // makes a second descriptor
+			t.Fatal(err)
+		}
+		g.queue(2, func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) }) // still runs at Close
+		g.submit()
+		g.must(r.Close())
+		g.must(a.Close())
+	}
+	for i := range 4 {
+		use(i)
+	}
+	files, goroutines, maps := openDescriptors(t), runtime.NumGoroutine(), mappings(t)
+	for i := range 100 {
+		use(i)
+	}
+	equal(t, "descriptors", openDescriptors(t), files)
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > goroutines && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := runtime.NumGoroutine(); n > goroutines {
+		t.Errorf("%d goroutines before, %d after", goroutines, n)
+	}
+	if n := mappings(t); n > maps+20 { // the Go heap and threads have some
+		t.Errorf("%d mappings before, %d after", maps, n)
+	}
+}
+
+// A closed ring's descriptor number may be anyone's.
+func TestCloseClosesItsOwnDescriptorsOnly(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	fd := g.FD()
+	target, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	equal(t, "error", err, nil)
+	equal(t, "descriptor", target, "anon_inode:[io_uring]")
+	g.must(g.Close())
+	if fd, err := syscall.Dup(0); err != nil {
+		t.Fatal(err)
+	} else {
+		defer syscall.Close(fd)
+	}
+	g.must(g.Close())
+	if _, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd)); err != nil {
+		t.Errorf("a second Close closed another's descriptor: %v", err)
+	}
+}

@@ -1,0 +1,335 @@
+package uring
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+func TestConfigIsRefusedWithASentence(t *testing.T) {
+	closed, err := New(Config{Entries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	plain := newRig(t, Config{Entries: 1}).Ring
+	nameless := newRig(t, Config{Entries: 1, Flags: SetupNoMMap | SetupRegisteredFDOnly | SetupSingleIssuer}).Ring
+
+	for want, c := range map[string]Config{
+		"uring: Config.Entries is -1, want 1 to 32768":                                        {Entries: -1},
+		"uring: Config.Entries is 32769, want 1 to 32768":                                     {Entries: 32769},
+		"uring: Config.Entries is -5, want 1 to 32768":                                        {Entries: -5, Flags: SetupClamp},
+		"uring: Config.CQEntries is -1, want 1 to 65536, or 0 for twice Entries":              {CQEntries: -1},
+		"uring: Config.CQEntries is 65537, want 1 to 65536, or 0 for twice Entries":           {CQEntries: 65537},
+		"uring: Config.CQEntries is 255, want at least Entries, 256":                          {CQEntries: 255},
+		"uring: Config.CQEntries is 5, want at least Entries, 8":                              {Entries: 5, CQEntries: 5},
+		"uring: Config.Flags has 0x8, which is no Setup flag":                                 {Flags: 1 << 3},
+		"uring: Config.Flags has 0x80000020, which is no Setup flag":                          {Flags: 1<<31 | 1<<5 | SetupSubmitAll},
+		"uring: Config.SQThreadCPU needs SetupSQAff":                                          {SQThreadCPU: 1, Flags: SetupSQPoll},
+		"uring: Config.SQThreadCPU is -1":                                                     {SQThreadCPU: -1, Flags: SetupSQPoll | SetupSQAff},
+		"uring: Config.SQThreadIdle needs SetupSQPoll":                                        {SQThreadIdle: time.Second},
+		"uring: Config.SQThreadIdle is -1s":                                                   {SQThreadIdle: -time.Second, Flags: SetupSQPoll},
+		"uring: Config.AttachTo: uring: use after Close":                                      {AttachTo: closed},
+		"uring: Config.AttachTo is a ring with SetupRegisteredFDOnly: it has no descriptor":   {AttachTo: nameless},
+		"uring: Config.AttachTo is a ring without SetupSQPoll: it has no thread to share":     {AttachTo: plain, Flags: SetupSQPoll},
+		"uring: SetupDeferTaskrun needs SetupSingleIssuer":                                    {Flags: SetupDeferTaskrun},
+		"uring: SetupDeferTaskrun does not go with SetupSQPoll":                               {Flags: SetupDeferTaskrun | SetupSingleIssuer | SetupSQPoll},
+		"uring: SetupCoopTaskrun does not go with SetupSQPoll":                                {Flags: SetupCoopTaskrun | SetupSQPoll},
+		"uring: SetupTaskrunFlag needs SetupDeferTaskrun|SetupCoopTaskrun":                    {Flags: SetupTaskrunFlag},
+		"uring: SetupSQAff needs SetupSQPoll":                                                 {Flags: SetupSQAff},
+		"uring: SetupHybridIOPoll needs SetupIOPoll":                                          {Flags: SetupHybridIOPoll},
+		"uring: SetupRegisteredFDOnly needs SetupNoMMap":                                      {Flags: SetupRegisteredFDOnly},
+		"uring: SetupSQRewind needs SetupNoSQArray":                                           {Flags: SetupSQRewind},
+		"uring: SetupSQRewind does not go with SetupSQPoll":                                   {Flags: SetupSQRewind | SetupNoSQArray | SetupSQPoll},
+		"uring: SetupCQE32 does not go with SetupCQEMixed":                                    {Flags: SetupCQE32 | SetupCQEMixed},
+		"uring: SetupSQE128 does not go with SetupSQEMixed":                                   {Flags: SetupSQE128 | SetupSQEMixed},
+		"is CPU 100000, Config.SQThreadCPU, there and allowed?":                               {Flags: SetupSQPoll | SetupSQAff, SQThreadCPU: 100000},
+		"uring: open ring: invalid argument: is CPU 2147483647, Config.SQThreadCPU, there an": {Flags: SetupSQPoll | SetupSQAff, SQThreadCPU: math.MaxInt32},
+	} {
+		r, err := New(c)
+		if err == nil {
+			r.Close()
+			t.Errorf("%+v opens a ring, want: %s", c, want)
+			continue
+		}
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v\ngives %v\n want %s", c, err, want)
+		}
+	}
+}
+
+// Each rule says in words what the kernel would answer with EINVAL, and no more
+// than that.
+func TestSetupRulesAreTheKernels(t *testing.T) {
+	for _, rule := range setupRules {
+		broken := []SetupFlags{}
+		if rule.needs != 0 && rule.when != SetupSQRewind { // liburing adds what that needs
+			broken = append(broken, rule.when)
+		}
+		if rule.excludes != 0 {
+			broken = append(broken, rule.when|rule.excludes|lowest(rule.needs))
+		}
+		for _, flags := range broken {
+			raw, _, rc := open(Config{Entries: 1, Flags: flags})
+			if rc >= 0 {
+				raw.Exit()
+			}
+			equal(t, flags.String(), rc, -int(syscall.EINVAL))
+		}
+	}
+}
+
+func lowest(f SetupFlags) SetupFlags { return f & -f }
+
+func TestConfigDefaults(t *testing.T) {
+	for _, c := range []struct {
+		in     Config
+		sq, cq int
+	}{
+		{in: Config{}, sq: 256, cq: 512},
+		{in: Config{Entries: 1}, sq: 1, cq: 2},
+		{in: Config{Entries: 3}, sq: 4, cq: 8},
+		{in: Config{Entries: 257}, sq: 512, cq: 1024},
+		{in: Config{Entries: 4, CQEntries: 4}, sq: 4, cq: 4},
+		{in: Config{Entries: 4, CQEntries: 100}, sq: 4, cq: 128},
+		{in: Config{Entries: 1 << 20, Flags: SetupClamp}, sq: 32768, cq: 65536},
+		{in: Config{Entries: 1 << 20, CQEntries: 40000, Flags: SetupClamp}, sq: 32768, cq: 65536},
+		{in: Config{Entries: 8, CQEntries: 1 << 20, Flags: SetupClamp}, sq: 8, cq: 65536},
+	} {
+		r := newRig(t, c.in)
+		sq, cq := r.Entries()
+		equal(t, "submission queue", sq, c.sq)
+		equal(t, "completion queue", cq, c.cq)
+	}
+	if r := newRig(t, Config{}); r.Flags()&SetupSubmitAll == 0 {
+		t.Errorf("flags of the default ring are %v", r.Flags())
+	}
+}
+
+// Each setup flag opens a ring that works, or says which kernel it takes.
+func TestSetupFlags(t *testing.T) {
+	for _, c := range []struct {
+		flags SetupFlags
+		need  func() error
+	}{
+		{flags: SetupIOPoll},
+		{flags: SetupIOPoll | SetupHybridIOPoll, need: have(SetupHybridIOPoll)},
+		{flags: SetupSQPoll},
+		{flags: SetupSQPoll | SetupSQAff},
+		{flags: SetupClamp},
+		{flags: SetupRDisabled},
+		{flags: SetupSubmitAll},
+		{flags: SetupCoopTaskrun},
+		{flags: SetupCoopTaskrun | SetupTaskrunFlag},
+		{flags: SetupSQE128},
+		{flags: SetupCQE32},
+		{flags: SetupSingleIssuer},
+		{flags: SetupSingleIssuer | SetupDeferTaskrun},
+		{flags: SetupNoMMap, need: have(SetupNoMMap)},
+		{flags: SetupNoMMap | SetupRegisteredFDOnly | SetupSingleIssuer, need: have(SetupRegisteredFDOnly)},
+		{flags: SetupNoSQArray, need: have(SetupNoSQArray)},
+		{flags: SetupCQEMixed, need: have(SetupCQEMixed)},
+		{flags: SetupSQEMixed, need: have(SetupSQEMixed)},
+		{flags: SetupNoSQArray | SetupSQRewind, need: have(SetupSQRewind)},
+	} {
+		t.Run(c.flags.String(), func(t *testing.T) {
+			if c.need != nil {
+				testutil.Need(t, c.need)
+			}
+			g := newRig(t, Config{Entries: 8, Flags: c.flags})
+			equal(t, "flags", g.Flags()&c.flags, c.flags)
+			if c.flags&(SetupCoopTaskrun|SetupDeferTaskrun) != 0 {
+				equal(t, "says that work is put off", g.Flags()&SetupTaskrunFlag, SetupTaskrunFlag)
+			}
+			equal(t, "has a descriptor", g.FD() >= 0, c.flags&SetupRegisteredFDOnly == 0)
+			if c.flags&SetupRDisabled != 0 {
+				if err := g.Enable(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := range uint64(30) { // several times around the queues
+				g.queue(i, func(s SQE) { s.PrepNop() })
+				equal(t, "completion", g.await(1), []CQE{{UserData: i}})
+			}
+		})
+	}
+}
+
+// have asks for a flag by opening a ring with it, as a user would.
+func have(flag SetupFlags) func() error {
+	return func() error {
+		c := Config{Entries: 8, Flags: flag}
+		for _, rule := range setupRules {
+			if c.Flags&rule.when == rule.when && c.Flags&rule.needs == 0 {
+				c.Flags |= lowest(rule.needs)
+			}
+		}
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		r, err := New(c)
+		if err != nil {
+			return err
+		}
+		return r.Close()
+	}
+}
+
+func TestMissingFlagIsNamed(t *testing.T) {
+	if HaveSQRewind() == nil {
+		t.Skip("the kernel has every flag")
+	}
+	_, err := New(Config{Flags: SetupSQRewind | SetupNoSQArray})
+	const want = "uring: SetupSQRewind not supported (needs Linux 7.0 or later): invalid argument"
+	if !errors.Is(err, ErrNotSupported) || err.Error() != want {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestSetupNoMMapSaysThatItNeedsHugePages(t *testing.T) {
+	testutil.Need(t, have(SetupNoMMap))
+	r, err := New(Config{Entries: 32768, Flags: SetupNoMMap | SetupCQE32})
+	if err == nil {
+		r.Close()
+		t.Fatal("a queue of 4 MiB fits into one huge page")
+	}
+	if !errors.Is(err, syscall.ENOMEM) || !strings.Contains(err.Error(), "vm.nr_hugepages") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestSetupFlagsString(t *testing.T) {
+	for want, f := range map[string]SetupFlags{
+		"0x0":                                 0,
+		"SetupSQPoll":                         SetupSQPoll,
+		"SetupDeferTaskrun|SetupSingleIssuer": SetupSingleIssuer | SetupDeferTaskrun,
+		"SetupIOPoll|0x80000008":              SetupIOPoll | 1<<31 | 1<<3,
+	} {
+		equal(t, "text", f.String(), want)
+	}
+	if n := len(strings.Split(allFlags().String(), "|")); n != len(setupSince) {
+		t.Errorf("%d flags have %d names", len(setupSince), n)
+	}
+}
+
+// Without SetupSubmitAll the kernel stops at a request that fails at once.
+func TestSetupSubmitAll(t *testing.T) {
+	bad := func(s SQE) { s.Opcode = 250 }
+	nop := func(s SQE) { s.PrepNop() }
+	for _, c := range []struct {
+		flags SetupFlags
+		first int
+	}{{SetupSubmitAll, 3}, {SetupCoopTaskrun, 2}} {
+		t.Run(c.flags.String(), func(t *testing.T) {
+			g := newRig(t, Config{Entries: 4, Flags: c.flags})
+			g.queue(1, nop)
+			g.queue(2, bad)
+			g.queue(3, nop)
+			n, err := g.Submit()
+			equal(t, "error", err, nil)
+			equal(t, "taken at first", n, c.first)
+			equal(t, "left", g.Queued(), 3-c.first)
+			n, err = g.Submit()
+			equal(t, "error", err, nil)
+			equal(t, "taken then", n, 3-c.first)
+			equal(t, "completions", g.await(3), []CQE{{UserData: 1}, {UserData: 2, Res: -int32(syscall.EINVAL)}, {UserData: 3}})
+		})
+	}
+	t.Run("SubmitAndWait submits the rest", func(t *testing.T) {
+		g := newRig(t, Config{Entries: 4, Flags: SetupCoopTaskrun})
+		g.queue(1, bad)
+		g.queue(2, nop)
+		n, err := g.SubmitAndWait(2)
+		equal(t, "error", err, nil)
+		equal(t, "taken", n, 2)
+	})
+}
+
+// A ring may be built in one place and run in another: the thread that enables
+// it becomes its owner.
+func TestEnableHandsTheRingOver(t *testing.T) {
+	creator := newRig(t, Config{Entries: 4, Flags: SetupRDisabled | SetupSingleIssuer})
+	r := creator.Ring
+	equal(t, "error of RegisterFiles before", r.RegisterFiles(2), nil)
+	creator.queue(1, func(s SQE) { s.PrepNop() })
+	if _, err := r.Submit(); err == nil || !strings.Contains(err.Error(), "Ring.Enable") {
+		t.Errorf("Submit before Enable: %v", err)
+	}
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		if err := r.Enable(); err != nil {
+			t.Error(err)
+			return
+		}
+		if n, err := r.SubmitAndWait(1); n != 1 || err != nil {
+			t.Errorf("the new owner's SubmitAndWait: %d, %v", n, err)
+		}
+		if err := r.Enable(); err == nil {
+			t.Error("a ring can be enabled twice")
+		}
+		creatorFails := make(chan error)
+		go func() {
+			runtime.LockOSThread() // certainly another thread
+			defer runtime.UnlockOSThread()
+			creatorFails <- r.UnregisterFiles()
+		}()
+		if err := <-creatorFails; !errors.Is(err, ErrWrongThread) {
+			t.Errorf("another thread's UnregisterFiles: %v", err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	<-done
+}
+
+// sqThreads counts the kernel's submitting threads.
+func sqThreads(t *testing.T) int {
+	t.Helper()
+	names, err := filepath.Glob("/proc/self/task/*/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, name := range names {
+		if b, err := os.ReadFile(name); err == nil && strings.HasPrefix(string(b), "iou-sqp-") {
+			n++
+		}
+	}
+	return n
+}
+
+func TestAttachTo(t *testing.T) {
+	t.Run("shares the kernel's thread", func(t *testing.T) {
+		for deadline := time.Now().Add(patience); sqThreads(t) > 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond) // those of other tests go when the kernel gets to it
+		}
+		nop := func(g *rig) { equal(t, "result", g.do(func(s SQE) { s.PrepNop() }), 0) }
+		a := newRig(t, Config{Entries: 4, Flags: SetupSQPoll})
+		nop(a)
+		equal(t, "threads of one ring", sqThreads(t), 1)
+		b := newRig(t, Config{Entries: 4, Flags: SetupSQPoll, AttachTo: a.Ring})
+		nop(b)
+		nop(a)
+		equal(t, "threads of two rings", sqThreads(t), 1)
+	})
+	t.Run("shares workers", func(t *testing.T) {
+		a := newRig(t, Config{Entries: 4})
+		b := newRig(t, Config{Entries: 4, AttachTo: a.Ring})
+		equal(t, "flags", b.Flags()&^SetupNoSQArray, SetupSubmitAll)
+		equal(t, "result", b.do(func(s SQE) { s.PrepNop() }), 0)
+	})
+}

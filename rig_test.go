@@ -1,0 +1,222 @@
+package uring
+
+import (
+	"errors"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+// A rig is a ring on the kernel that a test asks for one thing after another.
+type rig struct {
+	testing.TB
+	*Ring
+	arenas []*Arena // to be closed after the ring
+}
+
+// newRig opens a ring, which is closed when the test ends. With
+// SetupSingleIssuer the test stays on its thread.
+func newRig(tb testing.TB, c Config) *rig {
+	tb.Helper()
+	if c.Flags&SetupSingleIssuer != 0 {
+		runtime.LockOSThread()
+		tb.Cleanup(runtime.UnlockOSThread)
+	}
+	r, err := New(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	g := &rig{TB: tb, Ring: r}
+	tb.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			tb.Error(err)
+		}
+		for _, a := range g.arenas {
+			if err := a.Close(); err != nil {
+				tb.Error(err)
+			}
+		}
+	})
+	return g
+}
+
+// arena maps memory, to be registered with the ring.
+func (g *rig) arena(size int) *Arena {
+	g.Helper()
+	a, err := NewArena(ArenaConfig{Size: size})
+	if err != nil {
+		g.Fatal(err)
+	}
+	g.arenas = append(g.arenas, a)
+	return a
+}
+
+// register maps memory and registers it with the ring.
+func (g *rig) register(size int) RegBuf {
+	g.Helper()
+	reg, err := g.RegisterArena(g.arena(size))
+	if err != nil {
+		g.Fatal(err)
+	}
+	return reg
+}
+
+// The modes in which requests reach the kernel and completions come back.
+var modes = []struct {
+	name   string
+	config Config
+}{
+	{"plain", Config{Entries: 16}},
+	{"coop", Config{Entries: 16, Flags: SetupSubmitAll | SetupCoopTaskrun}},
+	{"defer", Config{Entries: 16, Flags: SetupSubmitAll | SetupSingleIssuer | SetupDeferTaskrun}},
+	{"sqpoll", Config{Entries: 16, Flags: SetupSubmitAll | SetupSQPoll, SQThreadIdle: time.Millisecond}},
+	{"big", Config{Entries: 16, Flags: SetupSubmitAll | SetupSQE128 | SetupCQE32}},
+}
+
+// inEachMode runs a test with a ring of each mode.
+func inEachMode(t *testing.T, test func(*testing.T, *rig)) {
+	t.Helper()
+	for _, m := range modes {
+		t.Run(m.name, func(t *testing.T) { test(t, newRig(t, m.config)) })
+	}
+}
+
+// take takes an entry.
+func (g *rig) take() SQE {
+	g.Helper()
+	s, err := g.NextSQE()
+	if err != nil {
+		g.Fatal(err)
+	}
+	return s
+}
+
+// queue takes an entry, fills it and gives it user data.
+func (g *rig) queue(userData uint64, prep func(SQE)) SQE {
+	g.Helper()
+	s := g.take()
+	prep(s)
+	s.UserData = userData
+	return s
+}
+
+// patience is how long a test waits for what must come.
+const patience = 10 * time.Second
+
+// submit submits what is queued.
+func (g *rig) submit() {
+	g.Helper()
+	queued := g.Queued()
+	n, err := g.Submit()
+	if err != nil || n != queued {
+		g.Fatalf("Submit of %d entries: %d, %v", queued, n, err)
+	}
+}
+
+// await submits what is queued and returns the next n completions; there must
+// be no more.
+func (g *rig) await(n int) []CQE {
+	g.Helper()
+	var got []CQE
+	deadline := time.Now().Add(patience)
+	for len(got) < n {
+		if _, err := g.SubmitAndWaitTimeout(1, time.Until(deadline)); err != nil {
+			g.Fatalf("%d of %d completions, %+v, then: %v", len(got), n, got, err)
+		}
+		for c := range g.Completions() {
+			got = append(got, c)
+		}
+	}
+	if len(got) > n {
+		g.Fatalf("%d completions, want %d: %+v", len(got), n, got)
+	}
+	return got
+}
+
+// byUserData is await for completions that come in any order.
+func (g *rig) byUserData(n int) map[uint64]CQE {
+	g.Helper()
+	m := map[uint64]CQE{}
+	for _, c := range g.await(n) {
+		m[c.UserData] = c
+	}
+	if len(m) != n {
+		g.Fatalf("%d completions of %d requests", n, len(m))
+	}
+	return m
+}
+
+// none expects that no completion comes.
+func (g *rig) none() {
+	g.Helper()
+	if n, err := g.SubmitAndWaitTimeout(1, 20*time.Millisecond); err == nil {
+		g.Fatalf("%d submitted, and there are %d completions", n, g.Ready())
+	}
+}
+
+// do carries out one request, which must succeed, and returns its result.
+func (g *rig) do(prep func(SQE)) int {
+	g.Helper()
+	g.queue(0x5eed, prep)
+	c := g.await(1)[0]
+	equal(g, "user data", c.UserData, 0x5eed)
+	if err := c.Err(); err != nil {
+		g.Fatal(err)
+	}
+	return int(c.Res)
+}
+
+// fails carries out one request, which must fail.
+func (g *rig) fails(want syscall.Errno, prep func(SQE)) {
+	g.Helper()
+	g.queue(0xbad, prep)
+	c := g.await(1)[0]
+	equal(g, "user data", c.UserData, 0xbad)
+	if err := c.Err(); !errors.Is(err, want) {
+		g.Fatalf("request completed with %v, want %v", err, want)
+	}
+}
+
+// must is for Prep methods that can refuse.
+func (g *rig) must(err error) {
+	g.Helper()
+	if err != nil {
+		g.Fatal(err)
+	}
+}
+
+func (g *rig) write(fd int, s string) {
+	g.Helper()
+	if n, err := syscall.Write(fd, []byte(s)); n != len(s) || err != nil {
+		g.Fatalf("write: %d, %v", n, err)
+	}
+}
+
+// read returns what can be read at once, "" at the end of the stream.
+func (g *rig) read(fd int) string {
+	g.Helper()
+	p := make([]byte, 1<<16)
+	n, err := syscall.Read(fd, p)
+	if err != nil {
+		g.Fatalf("read: %v", err)
+	}
+	return string(p[:n])
+}
+
+func (g *rig) unixPair() (a, b int) {
+	g.Helper()
+	return testutil.UnixPair(g, syscall.SOCK_STREAM)
+}
+
+// direct puts fd into a slot of the table of direct descriptors.
+func (g *rig) direct(slot, fd int) Direct {
+	g.Helper()
+	d := DirectSlot(slot)
+	if err := g.UpdateFile(d, fd); err != nil {
+		g.Fatal(err)
+	}
+	return d
+}
