@@ -15,8 +15,8 @@ import (
 
 // A BufRingConfig says what buffers a [BufRing] has.
 type BufRingConfig struct {
-	// Group names the ring of buffers in requests. It must be unique within
-	// the Ring.
+	// Group names the ring of buffers in requests, where the methods of SQE put
+	// it: see io_uring_sqe_set_buf_group(3). It must be unique within the Ring.
 	Group uint16
 	// Entries is the number of buffers: a power of two, 1 to 32768.
 	Entries int
@@ -63,7 +63,11 @@ func (c BufRingConfig) check() error {
 // which they come.
 //
 // A buffer goes back to the kernel by itself, at the next submit, when the
-// kernel has let go of it and every slice of it has been released.
+// kernel has let go of it and every slice of it has been released. In C that is
+// a program's own business, with io_uring_buf_ring_init(3),
+// io_uring_buf_ring_mask(3), io_uring_buf_ring_add(3),
+// io_uring_buf_ring_advance(3), io_uring_buf_ring_cq_advance(3) and
+// __io_uring_buf_ring_cq_advance(3).
 //
 // Which bytes a completion is about follows from the order in which buffers
 // were given to the kernel and from the lengths of all completions so far; a
@@ -420,6 +424,9 @@ func (b *BufRing) span(bid uint16, n uint32) (end uint32, kept, ok bool) {
 // retires those that they use up.
 func (b *BufRing) claim(bid uint16, n uint32) {
 	for {
+		if n > b.size && !b.disorder && b.bufs[bid].pos == b.head && b.bufs[bid].off == 0 {
+			bid, n = b.claimWhole(bid, n)
+		}
 		buf := &b.bufs[bid]
 		part := min(n, b.size-buf.off)
 		n -= part
@@ -435,6 +442,25 @@ func (b *BufRing) claim(bid uint16, n uint32) {
 		buf.next = b.order[(buf.pos+1)&b.mask]
 		bid = buf.next
 	}
+}
+
+// claimWhole is claim for buffers that n bytes fill, from the first one in the
+// ring on, but for the last of them. It returns what is left.
+func (b *BufRing) claimWhole(bid uint16, n uint32) (uint16, uint32) {
+	pos := b.head
+	for ; n > b.size; n -= b.size {
+		buf := &b.bufs[bid]
+		pos++
+		buf.off, buf.refs, buf.state = b.size, 1, retired
+		buf.next = b.order[pos&b.mask]
+		bid = buf.next
+	}
+	whole := int(pos - b.head)
+	b.head = pos
+	b.out += whole
+	b.stats.Buffers += uint64(whole)
+	b.stats.Lent += whole
+	return bid, n
 }
 
 // skipTo retires the buffers before pos that an incremental ring still has: the
@@ -606,9 +632,34 @@ func (b *BufRing) release(bid uint16) {
 
 // releaseRun releases one slice of each of n buffers from bid on.
 func (b *BufRing) releaseRun(bid, n uint16) {
-	for i := range n {
-		b.release(bid + i)
+	if b.closed || n == 1 {
+		for i := range n {
+			b.release(bid + i)
+		}
+		return
 	}
+	before := len(b.returned)
+	for end := bid + n; bid != end; bid++ {
+		buf := &b.bufs[bid]
+		if buf.refs--; buf.refs == 0 && buf.state == retired {
+			buf.state, buf.off = returned, 0
+			b.returned = append(b.returned, bid)
+		}
+	}
+	b.stats.Lent -= int(n)
+	b.gaveBack(before)
+}
+
+// gaveBack sees to it that the buffers returned since there were n get to the
+// kernel.
+func (b *BufRing) gaveBack(n int) {
+	if invariant.On {
+		for _, bid := range b.returned[n:] {
+			poison(b.buffer(bid))
+		}
+	}
+	b.out -= len(b.returned) - n
+	b.queue()
 }
 
 // giveBack puts a buffer on its way to the kernel.
@@ -618,12 +669,8 @@ func (b *BufRing) giveBack(bid uint16) {
 	}
 	buf := &b.bufs[bid]
 	buf.state, buf.off = returned, 0
-	b.out--
-	if invariant.On {
-		poison(b.buffer(bid))
-	}
 	b.returned = append(b.returned, bid)
-	b.queue()
+	b.gaveBack(len(b.returned) - 1)
 }
 
 // queue asks the ring to call publish at the next submit.
@@ -675,10 +722,11 @@ func poison(p []byte) {
 }
 
 // Close takes the buffers from the kernel. It returns [ErrBusy], and does
-// nothing, while slices are lent. Requests that still use the group end with
-// ENOBUFS; cancel them first. Memory that one of them may still write to is
-// kept until the Ring is closed. A second Close does nothing. See
-// io_uring_free_buf_ring(3).
+// nothing, while slices are lent. Cancel requests that still use the group, and
+// wait for their last completions, first: they end with ENOBUFS, or take the
+// buffers of the group's next user. Memory that one of them may still write to
+// is kept until the Ring is closed. A second Close does nothing. See
+// io_uring_free_buf_ring(3) and io_uring_unregister_buf_ring(3).
 func (b *BufRing) Close() error {
 	if b.closed {
 		return nil

@@ -12,7 +12,6 @@ import (
 // it looks at a completion, and in whichever order completions come.
 
 func TestCompletionsMayBeHandledWhileAnotherIsLookedAt(t *testing.T) {
-	testutil.Need(t, HaveBundles)
 	for _, c := range []struct {
 		name        string
 		incremental bool
@@ -26,6 +25,7 @@ func TestCompletionsMayBeHandledWhileAnotherIsLookedAt(t *testing.T) {
 			if c.incremental {
 				testutil.Need(t, HaveIncrementalBundles)
 			}
+			needBundles(t, c.incremental)
 			s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: c.incremental})
 			s.send(c.outer)
 			outer := s.recv(0, 0, Bundle)
@@ -150,7 +150,7 @@ func (s *stage) waitHead(want int) {
 }
 
 func TestRingMayCloseWhileACompletionIsLookedAt(t *testing.T) {
-	testutil.Need(t, HaveBundles)
+	needBundles(t, false)
 	s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16})
 	s.send(64)
 	c := s.recv(0, 0, Bundle)

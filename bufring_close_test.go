@@ -263,7 +263,7 @@ func TestBufferRingsOfEverySize(t *testing.T) {
 }
 
 func TestAllBuffersOfTheLargestRing(t *testing.T) {
-	testutil.Need(t, HaveBundles)
+	needBundles(t, false)
 	const entries = 32768
 	s := newStage(t, BufRingConfig{Entries: entries, BufSize: 2})
 	for round := range 3 { // past the wrap of the kernel's 16-bit positions
@@ -286,6 +286,53 @@ func TestAllBuffersOfTheLargestRing(t *testing.T) {
 		s.available(entries)
 	}
 	s.settled()
+}
+
+func TestNewBufRingLeavesNothingBehindWhenTheKernelRefuses(t *testing.T) {
+	for _, c := range []struct {
+		config BufRingConfig
+		errno  syscall.Errno
+		want   string
+	}{
+		{BufRingConfig{Entries: 4, BufSize: 16}, syscall.ENOMEM,
+			"uring: register buffer ring: cannot allocate memory (RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK)"},
+		{BufRingConfig{Entries: 4, BufSize: 16, Registered: true}, syscall.ENOMEM,
+			"uring: register buffers: cannot allocate memory (RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK)"},
+	} {
+		k := openModel()
+		k.fails = c.errno
+		br, err := k.ring.NewBufRing(c.config)
+		if br != nil || !errors.Is(err, c.errno) {
+			t.Fatal(br, err)
+		}
+		equal(t, "error", text(err), c.want)
+		equal(t, "open", live.Counts()["arena"], 0)
+
+		k.fails = 0 // and the group is free
+		if _, err := k.ring.NewBufRing(BufRingConfig{Entries: 4, BufSize: 16}); err != nil {
+			t.Fatal(err)
+		}
+		if err := k.ring.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCloseThatTheKernelRefusesChangesNothing(t *testing.T) {
+	k := newModel(t, BufRingConfig{Entries: 4, BufSize: 16}, 0)
+	k.fails = syscall.EBUSY
+	before := account(k.br)
+	if err := k.br.Close(); !errors.Is(err, syscall.EBUSY) {
+		t.Fatal(err)
+	}
+	equal(t, "account", account(k.br), before)
+	k.fails = 0
+	if err := k.br.Consume(k.receive([]byte("data"), 1), func([]byte) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.br.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestOneGroupForEachBufferRing(t *testing.T) {

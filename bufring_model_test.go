@@ -22,7 +22,8 @@ type model struct {
 	br    *BufRing
 	slots []byte // struct io_uring_buf: addr, len, bid; the first one's resv is the tail
 	head  uint16
-	mute  bool // has no way to ask for the head, like kernels before 6.8
+	mute  bool          // has no way to ask for the head, like kernels before 6.8
+	fails syscall.Errno // what registering anything, or undoing that, ends with
 }
 
 const slotBytes = 16
@@ -37,14 +38,7 @@ func newModel(tb testing.TB, c BufRingConfig, start uint32) *model {
 	if c.MinLeft > 1 {
 		testutil.Need(tb, HaveMinLeft)
 	}
-	k := &model{}
-	m := &k.mem
-	q := cgo.NewQueues(cgo.QueueMemory{
-		SQHead: &m.sqTail, SQTail: &m.sqTail, SQFlags: &m.sqFlags,
-		SQEs: unsafe.Pointer(&m.sqes), SQEntries: uint32(len(m.sqes)),
-		CQHead: &m.cqHead, CQTail: &m.cqTail, CQEs: unsafe.Pointer(&m.cqes), CQEntries: uint32(len(m.cqes)),
-	})
-	k.ring = newRing(&q, k, 0, 0)
+	k := openModel()
 	br, err := k.ring.NewBufRing(c)
 	if err != nil {
 		tb.Fatal(err)
@@ -65,12 +59,26 @@ func newModel(tb testing.TB, c BufRingConfig, start uint32) *model {
 	return k
 }
 
-func (k *model) RegisterBufRing(mem unsafe.Pointer, entries, _, _, _ uint32) int {
-	k.slots = unsafe.Slice((*byte)(mem), entries*slotBytes)
-	return 0
+// openModel opens a ring on a model.
+func openModel() *model {
+	k := &model{}
+	m := &k.mem
+	q := cgo.NewQueues(cgo.QueueMemory{
+		SQHead: &m.sqTail, SQTail: &m.sqTail, SQFlags: &m.sqFlags,
+		SQEs: unsafe.Pointer(&m.sqes), SQEntries: uint32(len(m.sqes)),
+		CQHead: &m.cqHead, CQTail: &m.cqTail, CQEs: unsafe.Pointer(&m.cqes), CQEntries: uint32(len(m.cqes)),
+	})
+	k.ring = newRing(&q, k, 0, 0)
+	return k
 }
 
-func (k *model) UnregisterBufRing(uint32) int { return 0 }
+func (k *model) RegisterBufRing(mem unsafe.Pointer, entries, _, _, _ uint32) int {
+	k.slots = unsafe.Slice((*byte)(mem), entries*slotBytes)
+	return -int(k.fails)
+}
+
+func (k *model) UnregisterBufRing(uint32) int     { return -int(k.fails) }
+func (k *model) RegisterBuffersSparse(uint32) int { return -int(k.fails) }
 
 func (k *model) BufRingHead(uint32) int {
 	if k.mute {

@@ -324,7 +324,7 @@ func TestScenario39_ForkWhileArmed(t *testing.T) {
 }
 
 func TestScenario40_PositionsWrapAround(t *testing.T) {
-	testutil.Need(t, HaveBundles)
+	needBundles(t, false)
 	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 2})
 	const buffers = 65540
 	for range buffers/2 - 1 {

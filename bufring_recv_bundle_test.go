@@ -41,11 +41,20 @@ func (s *stage) bundle(total int, want ...place) (cqes []CQE, held []Segment) {
 	return cqes, held
 }
 
+// needBundles is for tests that receive bundles.
+func needBundles(tb testing.TB, incremental bool) {
+	tb.Helper()
+	if incremental {
+		testutil.Need(tb, HaveIncrementalBundles)
+	} else {
+		testutil.Need(tb, HaveBundles)
+	}
+}
+
 func newBundleStage(tb testing.TB, c BufRingConfig) *stage {
 	tb.Helper()
-	s := newTCPStage(tb, c)
-	testutil.Need(tb, s.br.haveBundles)
-	return s
+	needBundles(tb, c.Incremental)
+	return newTCPStage(tb, c)
 }
 
 func TestScenario17_ClassicBundleLosesTheRestOfTheLastBuffer(t *testing.T) {
@@ -228,7 +237,7 @@ func TestScenario22_LengthOfABundleIsRefused(t *testing.T) {
 }
 
 func TestScenario23_BundleOfDatagramsIsOneBufferEach(t *testing.T) {
-	testutil.Need(t, HaveBundles)
+	needBundles(t, false)
 	in, out := testutil.UDPPair(t)
 	s := stageOn(t, Config{}, BufRingConfig{Entries: 4, BufSize: 100}, in, out)
 	for _, n := range []int{60, 61, 62} {
@@ -264,13 +273,13 @@ func TestScenario24_StreamThroughFewBuffersInEveryMode(t *testing.T) {
 }
 
 func streamInMode(t *testing.T, mode SetupFlags, incremental bool, flags IOFlags, total int) {
+	if flags&Bundle != 0 {
+		needBundles(t, incremental)
+	}
 	runtime.LockOSThread() // a single issuer's ring belongs to the thread
 	t.Cleanup(runtime.UnlockOSThread)
 	in, out := testutil.TCPPair(t)
 	s := stageOn(t, Config{Flags: mode}, BufRingConfig{Entries: 4, BufSize: 1 << 10, Incremental: incremental}, in, out)
-	if flags&Bundle != 0 {
-		testutil.Need(t, s.br.haveBundles)
-	}
 
 	var writer sync.WaitGroup
 	writer.Add(1)

@@ -297,13 +297,13 @@ func TestKeptSlicesArePoisoned(t *testing.T) {
 // In the steady state a completion of several buffers, its slices and their
 // return allocate nothing.
 func TestReceivingAllocatesNothing(t *testing.T) {
-	testutil.Need(t, HaveBundles)
 	for _, c := range []BufRingConfig{
 		{Entries: 8, BufSize: 64},
 		{Entries: 8, BufSize: 64, Incremental: true},
 	} {
 		for _, how := range []string{"Segments", "Consume"} {
 			t.Run(name(c)+", "+how, func(t *testing.T) {
+				needBundles(t, c.Incremental)
 				s := newStage(t, c)
 				s.arm(Bundle)
 				message := stream(0, 3*64+20)

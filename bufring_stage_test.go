@@ -126,7 +126,11 @@ func (s *stage) sqe(userData uint64, prep func(SQE) error) SQE {
 // armOn starts a multishot receive; its completions carry the descriptor.
 func (s *stage) armOn(fd int, flags IOFlags) {
 	s.Helper()
-	s.sqe(uint64(fd), func(q SQE) error { return q.PrepRecvMultishot(FD(fd), s.br, flags) })
+	s.sqe(uint64(fd), func(q SQE) error {
+		err := q.PrepRecvMultishot(FD(fd), s.br, flags&^PollFirst)
+		q.IOPrio |= uint16(flags & PollFirst) // which is refused, as it can miss the end
+		return err
+	})
 	s.submit()
 }
 

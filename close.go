@@ -25,7 +25,7 @@ var drainTime = 2 * time.Second
 // Close give up with [ErrBusy]; the ring stays open, for another Close.
 //
 // On a ring with [SetupSingleIssuer] only the owner may call Close; others get
-// [ErrWrongThread].
+// [ErrWrongThread]. See io_uring_queue_exit(3).
 func (r *Ring) Close() error {
 	if r.closed {
 		return nil

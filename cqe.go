@@ -9,7 +9,8 @@ import (
 
 // A CQE is one completion: a copy, valid for as long as you keep it.
 type CQE struct {
-	// UserData is what the request was given, see [Token].
+	// UserData is what the request was given, see [Token] and
+	// io_uring_cqe_get_data64(3).
 	UserData uint64
 	// Res is the result: a count, a descriptor, or a negative errno. In a
 	// notification (see [CQE.Notif]) it is a set of flags.

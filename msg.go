@@ -177,12 +177,17 @@ func (m *Msg) makeRoom() {
 // A RecvMsg is one message received by [SQE.PrepRecvMsgMultishot]. Its slices
 // are parts of the buffer it was parsed from.
 type RecvMsg struct {
-	Name    []byte // source address, see AddrPort
+	// Name is the source address, see AddrPort and io_uring_recvmsg_name(3).
+	Name []byte
+	// Control is control data. [syscall.ParseSocketControlMessage] does what
+	// io_uring_recvmsg_cmsg_firsthdr(3) and io_uring_recvmsg_cmsg_nexthdr(3) do.
 	Control []byte
+	// Payload is the message. See io_uring_recvmsg_payload(3).
 	Payload []byte
-	Flags   int // MSG_TRUNC, MSG_CTRUNC, …
+	// Flags are MSG_TRUNC, MSG_CTRUNC and so on.
+	Flags int
 	// PayloadLen is how long the message was. It is more than len(Payload) if
-	// the message was cut off.
+	// the message was cut off. See io_uring_recvmsg_payload_length(3).
 	PayloadLen int
 }
 

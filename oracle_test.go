@@ -460,7 +460,7 @@ var basicPreps = []prepCase{
 			on(s, a.fd, func(fd int32) { cgo.OracleRecvMultishot(s, fd, 0) })
 			selectGroup(s, uint16(a.io))
 		},
-		refuses: func(a prepArgs) bool { return a.io&^(PollFirst|Bundle) != 0 },
+		refuses: func(a prepArgs) bool { return a.io&^Bundle != 0 },
 	},
 	{
 		// The limits have no helper: liburing's manual has them set by hand.
@@ -473,7 +473,7 @@ var basicPreps = []prepCase{
 			selectGroup(s, uint16(a.io))
 			s.Len, s.FileIndex = 0x500, 0x7000
 		},
-		refuses: func(a prepArgs) bool { return a.io&^(PollFirst|Bundle) != 0 || HaveRecvMultishotLimit() != nil },
+		refuses: func(a prepArgs) bool { return a.io&^Bundle != 0 || HaveRecvMultishotLimit() != nil },
 	},
 	{
 		name: "PrepRecvMsgMultishot",

@@ -11,7 +11,8 @@ import (
 
 // An SQE is a submission entry: a request on its way to the kernel. Get one
 // from [Ring.NextSQE], fill it with one Prep method, and set UserData, which
-// comes back in the completion. It is valid until the next Submit.
+// comes back in the completion: see io_uring_sqe_set_data64(3). It is valid until
+// the next Submit.
 //
 // The fields of the entry are open for what no method covers; each Prep method
 // sets what liburing's helper of the same name sets.

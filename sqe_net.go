@@ -19,12 +19,10 @@ type IOFlags uint16
 const (
 	// PollFirst waits for the socket before the first try. A receive with
 	// provided buffers then also waits when the buffers are used up, instead
-	// of failing with ENOBUFS at once. Linux 5.19.
-	//
-	// A multishot receive should not start with it: when data and the end,
-	// a reset on TCP or a close on a UNIX socket, are both there before the
-	// receive is, the kernel reports the data and never the end (seen with Linux
-	// 6.18).
+	// of failing with ENOBUFS at once. Multishot receives refuse it: when data
+	// and the end, a reset on TCP or a close on a UNIX socket, are both there
+	// before the receive is, the kernel reports the data and never the end
+	// (seen with Linux 6.18). Linux 5.19.
 	PollFirst IOFlags = cgo.RecvSendPollFirst
 	// Bundle lets one completion cover as many provided buffers as it takes.
 	// Linux 6.10.
@@ -186,6 +184,9 @@ func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOF
 // [BufRing.Consume] or [BufRing.Segments]. Linux 6.0, with Bundle 6.10. See
 // io_uring_prep_recv_multishot(3).
 func (s SQE) PrepRecvMultishot(fd FD, br *BufRing, flags IOFlags) error {
+	if flags&PollFirst != 0 {
+		return s.refuse(errors.New("uring: PollFirst does not go with a multishot receive: the kernel could miss the end of the stream"))
+	}
 	if err := br.checkRecv(s, fd, 0, flags); err != nil {
 		return s.refuse(err)
 	}

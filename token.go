@@ -9,7 +9,8 @@ package uring
 //	|  kind  |   generation   |      slot      |
 //
 // Using tokens is a convention, not a rule: any 64-bit value but all ones may be
-// the UserData of a request. All ones is reserved by liburing.
+// the UserData of a request. All ones is LIBURING_UDATA_TIMEOUT, which
+// liburing reserves.
 type Token uint64
 
 // tokenGeneration is the part of user data that the generation takes up.

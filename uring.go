@@ -57,7 +57,8 @@ type Ring struct {
 //
 // An error that matches [ErrNotSupported] names the flag that the kernel
 // lacks; EPERM and ENOMEM say what to change. Linux 6.1 is the oldest kernel
-// that the package is tested with. See io_uring_queue_init_params(3).
+// that the package is tested with. See io_uring_queue_init(3) and
+// io_uring_queue_init_params(3).
 func New(c Config) (*Ring, error) {
 	c, err := c.normalize()
 	if err != nil {
@@ -229,7 +230,7 @@ func (r *Ring) Entries() (sq, cq int) {
 // NextSQE takes the next free submission entry, all zero: fill it with one of
 // its Prep methods. The kernel sees it when one of the Submit methods is
 // called, and it must not be touched afterwards. The error is [ErrSQFull] when
-// no entry is free. See io_uring_get_sqe(3).
+// no entry is free. See io_uring_get_sqe(3) and io_uring_initialize_sqe(3).
 func (r *Ring) NextSQE() (SQE, error) {
 	if r.closed {
 		return SQE{}, ErrClosed
@@ -242,6 +243,7 @@ func (r *Ring) NextSQE() (SQE, error) {
 }
 
 // Queued returns how many entries were taken and not yet given to the kernel.
+// See io_uring_sq_ready(3).
 func (r *Ring) Queued() int {
 	if r.closed {
 		return 0
@@ -249,7 +251,7 @@ func (r *Ring) Queued() int {
 	return int(r.q.SQReady())
 }
 
-// SQSpace returns how many entries are free.
+// SQSpace returns how many entries are free. See io_uring_sq_space_left(3).
 func (r *Ring) SQSpace() int {
 	if r.closed {
 		return 0
@@ -257,7 +259,8 @@ func (r *Ring) SQSpace() int {
 	return int(r.q.SQEntries() - r.q.SQReady())
 }
 
-// Ready returns how many completions are waiting to be handled.
+// Ready returns how many completions are waiting to be handled. See
+// io_uring_cq_ready(3).
 func (r *Ring) Ready() int {
 	if r.closed {
 		return 0
@@ -271,7 +274,8 @@ func (r *Ring) ready() uint32 {
 }
 
 // Overflowed says that the kernel holds completions for which the completion
-// queue had no room. None is lost: handling completions lets them in.
+// queue had no room. None is lost: handling completions lets them in. See
+// io_uring_cq_has_overflow(3).
 func (r *Ring) Overflowed() bool {
 	return !r.closed && r.q.SQFlags()&cgo.SQCQOverflow != 0
 }
@@ -293,7 +297,8 @@ func (r *Ring) Submit() (int, error) {
 
 // SubmitAndWait submits and waits until n completions are ready, or as many
 // as the completion queue holds. It returns how many entries the kernel took.
-// Signals do not end the wait. See io_uring_submit_and_wait(3).
+// Signals do not end the wait. See io_uring_submit_and_wait(3) and, for when
+// nothing is queued, io_uring_wait_cqe_nr(3).
 func (r *Ring) SubmitAndWait(n int) (int, error) {
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
@@ -318,7 +323,9 @@ func (r *Ring) SubmitAndWait(n int) (int, error) {
 
 // SubmitAndWaitTimeout is [Ring.SubmitAndWait] for at most d. When the time is
 // up first, the error is [os.ErrDeadlineExceeded]; what was queued has been
-// submitted all the same. See io_uring_submit_and_wait_timeout(3).
+// submitted all the same. See io_uring_submit_and_wait_timeout(3) and, for when
+// nothing is queued, io_uring_wait_cqe_timeout(3) and io_uring_wait_cqes(3).
+// There is no signal mask: signals are for the Go runtime.
 func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
 	return r.waitTimeout(n, 0, d)
 }
@@ -327,7 +334,8 @@ func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
 // least the time least: after that one completion is enough, and after most it
 // gives up with [os.ErrDeadlineExceeded]. It makes batches under load without
 // holding up a lone request for long. Linux 6.12; older kernels give
-// [ErrNotSupported]. See io_uring_submit_and_wait_min_timeout(3).
+// [ErrNotSupported]. See io_uring_submit_and_wait_min_timeout(3) and
+// io_uring_wait_cqes_min_timeout(3).
 func (r *Ring) SubmitAndWaitMin(n int, least, most time.Duration) (int, error) {
 	if r.closed {
 		return 0, ErrClosed
@@ -437,7 +445,8 @@ func (r *Ring) Wait() (CQE, error) {
 // kernel for what is ready there only: completion work put off by
 // [SetupDeferTaskrun] or [SetupCoopTaskrun], and completions that had
 // overflowed. Some of it may stay there, but a call that yields nothing found
-// none.
+// none. See io_uring_for_each_cqe(3), io_uring_cqe_iter_init(3),
+// io_uring_cqe_iter_next(3), io_uring_cqe_seen(3) and io_uring_get_events(3).
 func (r *Ring) Completions() iter.Seq[CQE] {
 	return func(yield func(CQE) bool) {
 		if r.closed || !r.pull() {
@@ -494,7 +503,8 @@ func (r *Ring) fetch() bool {
 }
 
 // Peek copies ready completions to dst and returns their number. They stay in
-// the queue until [Ring.Advance]. See io_uring_peek_batch_cqe(3).
+// the queue until [Ring.Advance]. See io_uring_peek_batch_cqe(3) and
+// io_uring_peek_cqe(3).
 func (r *Ring) Peek(dst []CQE) int {
 	if r.closed || !r.pull() {
 		return 0

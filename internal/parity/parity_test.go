@@ -187,9 +187,9 @@ func TestClaims(t *testing.T) {
 func TestKernelOfComment(t *testing.T) {
 	for text, want := range map[string]string{
 		"It is fast. Linux 6.0, with Bundle 6.10.": "6.0",
-		"That needs\nLinux 6.15; and more.":         "6.15",
-		"Linux 6.1 is the oldest tested.":           "",
-		"Linux 7.1, and 6.18.44 on.":                "7.1",
+		"That needs\nLinux 6.15; and more.":        "6.15",
+		"Linux 6.1 is the oldest tested.":          "",
+		"Linux 7.1, and 6.18.44 on.":               "7.1",
 	} {
 		if got := sinceKernel(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)

@@ -1,0 +1,85 @@
+package uring_test
+
+import (
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/uring-go/uring"
+)
+
+// Open a ring, read a file.
+func ExampleNew() {
+	ring, err := uring.New(uring.Config{})
+	if err != nil {
+		log.Fatal(err) // it says what to do
+	}
+	defer ring.Close()
+
+	f, err := os.Open("LICENSE")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+
+	sqe, err := ring.NextSQE()
+	if err != nil {
+		log.Fatal(err)
+	}
+	buf := make([]byte, 11)
+	sqe.PrepRead(uring.FD(f.Fd()), buf, 0)
+	cqe, err := ring.Wait() // submits, too
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := cqe.Err(); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", buf[:cqe.Res])
+	// Output: MIT License
+}
+
+// A registered buffer is known to the kernel: a request that names it saves
+// looking its pages up.
+func ExampleRing_RegisterArena() {
+	f, err := os.CreateTemp("", "uring")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	defer os.Remove(f.Name())
+	arena, err := uring.NewArena(uring.ArenaConfig{Size: 4096})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer arena.Close()
+
+	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
+		reg, err := ring.RegisterArena(arena)
+		if err != nil {
+			return err
+		}
+		text := reg.Bytes()[:copy(reg.Bytes(), "from registered memory")]
+		sqe, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		if err := sqe.PrepWriteFixed(uring.FD(f.Fd()), reg, text, 0); err != nil {
+			return err
+		}
+		cqe, err := ring.Wait()
+		if err != nil {
+			return err
+		}
+		return cqe.Err()
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	got, err := os.ReadFile(f.Name())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", got)
+	// Output: from registered memory
+}
