@@ -9,6 +9,40 @@
 // of [SQE], and given to the kernel by [Ring.Submit] or one of the calls that
 // also wait. [Ring.Completions] yields what came back.
 //
+// Names are those of liburing without the prefix: io_uring_prep_recv is
+// [SQE.PrepRecv], and io_uring_prep_multishot_accept_direct is
+// [SQE.PrepAcceptMultishotDirect], as Multishot and Direct come last. Comments
+// name the page of liburing's manual, and docs/parity.md lists what stands for
+// what.
+//
+// # By subject
+//
+//   - Waiting: [Ring.SubmitAndWait], [Ring.SubmitAndWaitTimeout],
+//     [Ring.SubmitAndWaitMin], [Ring.Wait]; without a thread, and with a
+//     context, [Ring.Await].
+//   - Files: [SQE.PrepRead], [SQE.PrepWrite], [SQE.PrepReadv], [SQE.PrepWritev],
+//     [SQE.PrepFsync], [SQE.PrepFallocate]; pipes: [SQE.PrepSplice],
+//     [SQE.PrepTee], [SQE.PrepReadMultishot].
+//   - Paths: [SQE.PrepOpenat], [SQE.PrepStatx], [SQE.PrepMkdirat],
+//     [SQE.PrepRenameat], [SQE.PrepUnlinkat], [SQE.PrepGetxattr].
+//   - Sockets: [SQE.PrepSocket], [SQE.PrepConnect], [SQE.PrepAccept],
+//     [SQE.PrepAcceptMultishot], [SQE.PrepShutdown], [SQE.PrepSetsockopt].
+//   - Receiving: [SQE.PrepRecv], [SQE.PrepRecvMultishot], [SQE.PrepRecvProvided];
+//     messages: [SQE.PrepRecvMsg], [SQE.PrepRecvMsgMultishot].
+//   - Sending: [SQE.PrepSend], [SQE.PrepSendMsg]; without a copy:
+//     [SQE.PrepSendZC], [SQE.PrepSendZCFixed], [SQE.PrepSendMsgZC]; streams:
+//     [SendQueue].
+//   - Time, readiness, cancelling: [SQE.PrepTimeout], [SQE.PrepLinkTimeout],
+//     [SQE.PrepPollAdd], [SQE.PrepCancel], [SQE.PrepCancelFD].
+//   - Order: [SQE.SetFlags] with [Link], [HardLink] or [Drain].
+//   - Other rings: [SQE.PrepMsgRing], [SQE.PrepMsgRingFD], [Config.AttachTo].
+//   - Direct descriptors: [Ring.RegisterFiles], [Direct], and the Prep methods
+//     that end in Direct.
+//   - Registered memory: [Arena], [Ring.RegisterArena], [RegBuf], and the Prep
+//     methods that end in Fixed.
+//   - What the kernel can do: [Features], [KernelBugs], [Ring.Features], and the
+//     Have functions.
+//
 // # Memory
 //
 // The kernel uses a request's memory until the request's last completion; for

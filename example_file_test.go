@@ -83,3 +83,46 @@ func ExampleRing_RegisterArena() {
 	fmt.Printf("%s\n", got)
 	// Output: from registered memory
 }
+
+// A link makes a request wait for the one before it: here the file is synced
+// when it is written. If the write failed or was short, the sync would be
+// cancelled.
+func ExampleSQE_SetFlags() {
+	f, err := os.CreateTemp("", "uring")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	defer os.Remove(f.Name())
+	text := []byte("durable")
+
+	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
+		write, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		write.PrepWrite(uring.FD(f.Fd()), text, 0)
+		if err := write.SetFlags(uring.Link); err != nil {
+			return err
+		}
+		sync, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		sync.PrepFsync(uring.FD(f.Fd()), 0)
+
+		if _, err := ring.SubmitAndWait(2); err != nil {
+			return err
+		}
+		for cqe := range ring.Completions() {
+			fmt.Println(cqe.Res, cqe.Err())
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// 7 <nil>
+	// 0 <nil>
+}

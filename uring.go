@@ -325,7 +325,6 @@ func (r *Ring) SubmitAndWait(n int) (int, error) {
 // up first, the error is [os.ErrDeadlineExceeded]; what was queued has been
 // submitted all the same. See io_uring_submit_and_wait_timeout(3) and, for when
 // nothing is queued, io_uring_wait_cqe_timeout(3) and io_uring_wait_cqes(3).
-// There is no signal mask: signals are for the Go runtime.
 func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
 	return r.waitTimeout(n, 0, d)
 }

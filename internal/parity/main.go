@@ -78,10 +78,20 @@ func (r *report) claim(symbols []symbol) {
 		known[f.name] = true
 	}
 	r.claims = map[string][]symbol{}
+	there := map[string]bool{}
 	for _, s := range symbols {
+		there[s.name] = true
+	}
+	for _, s := range symbols {
+		for _, name := range deadLinks(s.doc, there) {
+			r.wrong = append(r.wrong, fmt.Sprintf("the comment of %s links to %s, which is not there", s.name, name))
+		}
 		for _, name := range claimed(s.doc, known) {
 			if !known[name] {
 				r.wrong = append(r.wrong, fmt.Sprintf("the comment of %s names %s, which is no function or macro of liburing 2.15", s.name, name))
+				continue
+			}
+			if s.name == "package" { // only talks about the others
 				continue
 			}
 			r.claims[name] = append(r.claims[name], s)

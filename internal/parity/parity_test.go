@@ -82,7 +82,8 @@ func New() *Ring { return &Ring{} }
 // Submit submits. Linux 6.12. See io_uring_submit(3).
 func (r *Ring) Submit() {}
 
-// Submit2 has io_uring_sumbit, a wrong name.
+// Submit2 has io_uring_sumbit, a wrong name, and links to [Ring.Depth],
+// [Ring.Width] and [syscall.Errno].
 func (r *Ring) Submit2() {}
 
 type Flags int
@@ -158,7 +159,10 @@ func TestUnit(t *testing.T) { _ = uring.Ring{Depth: 1} }
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}
-	wrong := []string{"the comment of Ring.Submit2 names io_uring_sumbit, which is no function or macro of liburing 2.15"}
+	wrong := []string{
+		"the comment of Ring.Submit2 links to Ring.Width, which is not there",
+		"the comment of Ring.Submit2 names io_uring_sumbit, which is no function or macro of liburing 2.15",
+	}
 	if diff := cmp.Diff(wrong, r.wrong); diff != "" {
 		t.Errorf("contradictions (-want +got):\n%s", diff)
 	}

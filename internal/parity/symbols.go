@@ -28,7 +28,7 @@ func (s *source) symbols() ([]symbol, error) {
 	}
 	tested := s.tested()
 	names := objects(s.pkg)
-	list := []symbol{}
+	list := []symbol{{name: "package", doc: docs["package"]}}
 	for o, name := range names {
 		text, ok := docs[name]
 		if !ok {
@@ -57,7 +57,7 @@ func (s *source) docs() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := docs{}
+	d := docs{"package": pkg.Doc}
 	d.values(pkg.Consts, "")
 	d.values(pkg.Vars, "")
 	d.funcs(pkg.Funcs)
@@ -179,4 +179,17 @@ func sinceKernel(text string) string {
 		return m[1]
 	}
 	return ""
+}
+
+var link = regexp.MustCompile(`(^|[^\w\])])\[\*?([A-Z]\w*(\.\w+)*)\]`)
+
+// deadLinks returns what of the package a doc comment links to that is not there.
+func deadLinks(text string, there map[string]bool) []string {
+	var dead []string
+	for _, m := range link.FindAllStringSubmatch(text, -1) {
+		if !there[m[2]] {
+			dead = append(dead, m[2])
+		}
+	}
+	return dead
 }
