@@ -45,6 +45,8 @@ type bench struct {
 	sockets []Sockaddr
 	huge    []byte // more than 4 GiB, that nothing touches
 	statx   Statx
+	fds     [20]int32
+	pipe    [2]int32
 	entry   SQE // the one under test
 }
 
@@ -98,6 +100,7 @@ func newBench(t testing.TB) *bench {
 	t.Cleanup(func() { syscall.Munmap(b.huge) })
 	b.br = &BufRing{ring: b.r, group: benchGroup, size: 1 << 12, bundles: true}
 	b.r.bufRings[benchGroup] = b.br
+	b.r.groups[benchTaken] = struct{}{}
 	b.msg = NewMsg(b.mem[:10], b.mem[100:200])
 	for _, s := range []string{"127.0.0.1:80", "[::1]:443", "[fe80::1%3]:65535"} {
 		sa, err := InetAddr(netip.MustParseAddrPort(s))
@@ -213,7 +216,7 @@ func timespec(_ *bench, a prepArgs) []byte {
 	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&ts)), unsafe.Sizeof(ts))...)
 }
 
-var prepCases = slices.Concat(basicPreps, filePreps, fsPreps)
+var prepCases = slices.Concat(basicPreps, filePreps, fsPreps, miscPreps)
 
 var basicPreps = []prepCase{
 	{

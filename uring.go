@@ -239,7 +239,7 @@ func (r *Ring) NextSQE() (SQE, error) {
 	if sqe == nil {
 		return SQE{}, ErrSQFull
 	}
-	return SQE{sqe, r}, nil
+	return SQE{SQE: sqe, ring: r}, nil
 }
 
 // Queued returns how many entries were taken and not yet given to the kernel.

@@ -507,4 +507,5 @@ const (
 	StatxBtime        = C.STATX_BTIME
 	StatxMntID        = C.STATX_MNT_ID
 	StatxDIOAlign     = C.STATX_DIOALIGN
+	BlockCmdDiscard   = C.BLOCK_URING_CMD_DISCARD
 )

@@ -312,4 +312,5 @@ const (
 	StatxBtime                  = 0x800
 	StatxMntID                  = 0x1000
 	StatxDIOAlign               = 0x2000
+	BlockCmdDiscard             = 0x1200
 )

@@ -21,6 +21,10 @@ type SQE struct {
 	Pad2        uint64
 }
 
+// Cmd returns the first n bytes of the data that commands have: 16, or 80 if the
+// entry has 128 bytes.
+func (s *SQE) Cmd(n int) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&s.Addr3)), n) }
+
 // A CQE is a struct io_uring_cqe without the second half that 32-byte
 // completions have.
 type CQE struct {

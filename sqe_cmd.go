@@ -1,0 +1,70 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/uring-go/uring/cgo"
+)
+
+// What the kernel has room for in an entry besides the fields that every
+// command has.
+const (
+	cmdBytes    = 16
+	cmdBytes128 = 80
+)
+
+var errNarrow = errors.New("uring: the request needs an entry of 128 bytes: open the ring with SetupSQE128, or with SetupSQEMixed and take the entry with NextSQE128")
+
+// is128 says whether the entry has 128 bytes.
+func (s SQE) is128() bool { return s.wide || s.ring.flags&SetupSQE128 != 0 }
+
+// PrepNop128 is [SQE.PrepNop] for an entry of 128 bytes. Linux 6.19. See
+// io_uring_prep_nop128(3).
+func (s SQE) PrepNop128() error {
+	if !s.is128() {
+		return s.refuse(errNarrow)
+	}
+	s.prep(cgo.OpNop128, -1, 0, 0, 0)
+	return nil
+}
+
+// PrepUringCmd has the file that fd is, a device perhaps, carry out its own
+// command op with data, which is copied: at most 16 bytes, or 80 in every entry
+// of a ring with [SetupSQE128]. What data means, and the result, is the file's
+// business. The fields of the entry are open for more. Linux 5.19. See
+// io_uring_prep_uring_cmd(3).
+func (s SQE) PrepUringCmd(fd FD, op uint32, data []byte) error {
+	room := cmdBytes
+	if s.ring.flags&SetupSQE128 != 0 {
+		room = cmdBytes128
+	}
+	return s.prepCmd(cgo.OpUringCmd, fd, op, data, room)
+}
+
+// PrepUringCmd128 is [SQE.PrepUringCmd] with at most 80 bytes of data, in an
+// entry of 128 bytes. Linux 6.19; before that, use PrepUringCmd on a ring with
+// [SetupSQE128]. See io_uring_prep_uring_cmd128(3).
+func (s SQE) PrepUringCmd128(fd FD, op uint32, data []byte) error {
+	if !s.is128() {
+		return s.refuse(errNarrow)
+	}
+	return s.prepCmd(cgo.OpUringCmd128, fd, op, data, cmdBytes128)
+}
+
+func (s SQE) prepCmd(code uint8, fd FD, op uint32, data []byte, room int) error {
+	if len(data) > room {
+		return s.refuse(fmt.Errorf("uring: command with %d bytes of data, the entry has room for %d", len(data), room))
+	}
+	s.prep(code, fd, 0, 0, words(op, 0))
+	copy(s.Cmd(room), data)
+	return nil
+}
+
+// PrepDiscard tells a block device that n bytes at off are not needed any more;
+// both must be multiples of its sectors. Their content is lost. Linux 6.12. See
+// io_uring_prep_cmd_discard(3).
+func (s SQE) PrepDiscard(fd FD, off, n uint64) {
+	s.prep(cgo.OpUringCmd, fd, off, 0, words(cgo.BlockCmdDiscard, 0))
+	s.Addr3 = n
+}

@@ -1,0 +1,80 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/uring-go/uring/cgo"
+)
+
+// Groups of buffers that are handed to the kernel by requests are what there
+// was before buffer rings. They are here for the sake of completeness: each
+// buffer must be handed over again after use, by another request, and nothing
+// keeps account of them. Use [Ring.NewBufRing].
+
+const maxGroupBuffers = 1 << 16
+
+var errRingGroup = errors.New("uring: the buffer group belongs to a BufRing or SendQueue of the ring; use another")
+
+// PrepProvideBuffers hands mem to the kernel as buffers of size bytes each,
+// which get the numbers from first on in the given group. A request picks one
+// when [SQE.SetBufGroup] was called for it; its completion has the number,
+// [CQE.BufferID], and from then on the buffer is the program's again. mem must
+// stay reachable until all of it is.
+//
+// This is not recommended: [Ring.NewBufRing] is faster, and keeps account. See
+// io_uring_prep_provide_buffers(3).
+func (s SQE) PrepProvideBuffers(mem []byte, size int, group, first uint16) error {
+	if size < 1 || len(mem) == 0 || len(mem)%size != 0 {
+		return s.refuse(fmt.Errorf("uring: %d bytes are no whole number of buffers of %d bytes", len(mem), size))
+	}
+	n := len(mem) / size
+	if int(first)+n > maxGroupBuffers {
+		return s.refuse(fmt.Errorf("uring: %d buffers from number %d on, a group has %d", n, first, maxGroupBuffers))
+	}
+	if err := s.checkGroup(group); err != nil {
+		return err
+	}
+	s.prep(cgo.OpProvideBuffers, 0, address(mem), uint32(size), uint64(first))
+	s.SQE.FD = int32(n)
+	s.BufIndex = group
+	return nil
+}
+
+// PrepRemoveBuffers takes up to n buffers that were handed over with
+// [SQE.PrepProvideBuffers] from the group again. The result is how many. Not
+// recommended. See io_uring_prep_remove_buffers(3).
+func (s SQE) PrepRemoveBuffers(n int, group uint16) error {
+	if n < 1 || n > maxGroupBuffers {
+		return s.refuse(fmt.Errorf("uring: %d buffers to remove, want 1 to %d", n, maxGroupBuffers))
+	}
+	if err := s.checkGroup(group); err != nil {
+		return err
+	}
+	s.prep(cgo.OpRemoveBuffers, 0, 0, 0, 0)
+	s.SQE.FD = int32(n)
+	s.BufIndex = group
+	return nil
+}
+
+// SetBufGroup makes a read or receive without memory of its own, such as
+// PrepRecv(fd, nil, 0), use a buffer of the group, filled by
+// [SQE.PrepProvideBuffers]. Set Len to limit the bytes. Call it after the Prep
+// method. For a [BufRing] there are Prep methods that do it. See
+// io_uring_sqe_set_buf_group(3).
+func (s SQE) SetBufGroup(group uint16) error {
+	if err := s.checkGroup(group); err != nil {
+		return err
+	}
+	s.Flags |= cgo.SQEBufferSelect
+	s.BufIndex = group
+	return nil
+}
+
+// checkGroup refuses groups that something keeps account of.
+func (s SQE) checkGroup(group uint16) error {
+	if _, taken := s.ring.groups[group]; taken {
+		return s.refuse(errRingGroup)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package uring
+
+import (
+	"math"
+
+	"github.com/uring-go/uring/cgo"
+)
+
+// PrepMsgRing posts a completion with the given user data and result on ring
+// to. Linux 5.18. See io_uring_prep_msg_ring(3).
+func (s SQE) PrepMsgRing(to *Ring, userData uint64, res int32) {
+	s.prep(cgo.OpMsgRing, FD(to.FD()), cgo.MsgData, uint32(res), userData)
+}
+
+// PrepMsgRingFD puts the direct descriptor src of this ring into slot dst of
+// ring to, and posts a completion with the user data there. [DirectAlloc] lets
+// the kernel pick the slot, which is then the completion's result on both rings.
+// Setting OpFlags to IORING_MSG_RING_CQE_SKIP afterwards leaves out the
+// completion on ring to. Linux 6.0. See io_uring_prep_msg_ring_fd(3) and
+// io_uring_prep_msg_ring_fd_alloc(3).
+func (s SQE) PrepMsgRingFD(to *Ring, src, dst Direct, userData uint64) {
+	s.prep(cgo.OpMsgRing, FD(to.FD()), cgo.MsgSendFD, 0, userData)
+	s.Addr3 = uint64(src.slot)
+	s.FileIndex = dst.fileIndex()
+}
+
+// PrepMsgRingCQEFlags is [SQE.PrepMsgRing] that gives the completion flags as
+// well, [CQE.Flags]. Linux 6.3. See io_uring_prep_msg_ring_cqe_flags(3).
+func (s SQE) PrepMsgRingCQEFlags(to *Ring, userData uint64, res int32, cqeFlags uint32) {
+	s.PrepMsgRing(to, userData, res)
+	s.OpFlags = cgo.MsgRingFlagsPass
+	s.FileIndex = cqeFlags
+}
+
+// PrepFilesUpdate puts ordinary descriptors into the slots of the table of
+// direct descriptors from first on; -1 empties a slot. With [DirectAlloc] the
+// kernel picks the slots and writes them over the descriptors. fds must stay
+// reachable until the completion, whose result is how many were put there. See
+// io_uring_prep_files_update(3).
+func (s SQE) PrepFilesUpdate(first Direct, fds []int32) {
+	off := uint64(first.slot)
+	if first == DirectAlloc {
+		off = math.MaxUint64
+	}
+	s.prep(cgo.OpFilesUpdate, -1, elements(fds), uint32(len(fds)), off)
+}
+
+// FixedFDFlags change how a direct descriptor becomes an ordinary one.
+type FixedFDFlags uint32
+
+// FixedFDNoCloexec lets children inherit the descriptor.
+const FixedFDNoCloexec FixedFDFlags = cgo.FixedFDNoCloexec
+
+// PrepFixedFDInstall makes an ordinary descriptor, which is the result, of a
+// direct one. Both stay open until each is closed. Linux 6.8. See
+// io_uring_prep_fixed_fd_install(3).
+func (s SQE) PrepFixedFDInstall(d Direct, flags FixedFDFlags) {
+	s.prep(cgo.OpFixedFDInstall, d.FD(), 0, 0, 0)
+	s.OpFlags = uint32(flags)
+}
+
+// PrepPipe makes a pipe: fds gets the descriptors to read from and to write to.
+// It must stay reachable until the completion. flags are those of pipe2(2).
+// Linux 6.16. See io_uring_prep_pipe(3).
+func (s SQE) PrepPipe(fds *[2]int32, flags int) {
+	s.prep(cgo.OpPipe, 0, pointer(fds), 0, 0)
+	s.OpFlags = uint32(flags)
+}
+
+// PrepPipeDirect makes a pipe in slots d and d+1 of the table of direct
+// descriptors. With [DirectAlloc] the kernel picks the slots, and fds gets them.
+// O_CLOEXEC means nothing there and is refused by the kernel. Linux 6.16. See
+// io_uring_prep_pipe_direct(3).
+func (s SQE) PrepPipeDirect(fds *[2]int32, flags int, d Direct) {
+	s.PrepPipe(fds, flags)
+	s.FileIndex = d.fileIndex()
+}
