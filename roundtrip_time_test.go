@@ -60,23 +60,6 @@ func TestTimeoutsAtAPointInTime(t *testing.T) {
 	}
 }
 
-func TestTimeoutMultishot(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.needKernel(6, 4)
-	p.start(1, noErr(func(s SQE) { s.PrepTimeout(time.Millisecond, 3, TimeoutMultishot) }))
-	var more []bool
-	for range 3 {
-		c := p.wait()
-		if c.Res != errTime {
-			t.Errorf("result %d", c.Res)
-		}
-		more = append(more, c.More())
-	}
-	if diff := cmp.Diff([]bool{true, true, false}, more); diff != "" {
-		t.Error(diff)
-	}
-}
-
 func TestTimeoutRemove(t *testing.T) {
 	p := newTrip(t, Config{})
 	p.start(1, noErr(func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) }))

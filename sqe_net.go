@@ -109,6 +109,11 @@ func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	return nil
 }
 
+// setsOption says whether the request is one of PrepSetsockopt.
+func (s SQE) setsOption() bool {
+	return s.Opcode == cgo.OpUringCmd && s.Addr3 == arena.Addr(s.slotMemory())
+}
+
 // The kernel reads the copy when the request starts. If that is later than its
 // submission, another request may have its value there.
 var errLateOption = errors.New("uring: a socket option must be set at once: it goes with no Async or Drain, and not behind Link or HardLink")
@@ -321,7 +326,7 @@ func (s SQE) checkFlags(f SQEFlags) error {
 	if zc && f&(Link|HardLink|SkipSuccess) != 0 {
 		return errors.New("uring: Link, HardLink and SkipSuccess do not go with a zero-copy send: its notification would come unannounced")
 	}
-	if s.Opcode == cgo.OpUringCmd && f&(Async|Drain) != 0 {
+	if s.setsOption() && f&(Async|Drain) != 0 {
 		return errLateOption
 	}
 	if f&Async != 0 && s.Flags&cgo.SQEBufferSelect != 0 {
