@@ -36,7 +36,7 @@ func (s SQE) PrepCancelFD(fd FD, flags CancelFlags) {
 }
 
 // PrepCancelOp cancels requests with this opcode, sqe->opcode. Linux 6.6. See
-// io_uring_prep_cancel(3), IORING_ASYNC_CANCEL_OP.
+// io_uring_prep_cancel64(3).
 func (s SQE) PrepCancelOp(op uint8, flags CancelFlags) {
 	s.prep(cgo.OpAsyncCancel, -1, 0, uint32(op), 0)
 	s.OpFlags = uint32(flags) | cgo.AsyncCancelOp
