@@ -1,0 +1,40 @@
+//go:build linux && cgo
+
+package uring
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// A version is two numbers, and the library is not older than its header.
+func TestLiburingVersions(t *testing.T) {
+	header, linked := LiburingVersion()
+	equal(t, "header", header, kernel.V(cgo.HeaderMajor, cgo.HeaderMinor).String())
+	h, err := kernel.Parse(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := kernel.Parse(linked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.Less(h) {
+		t.Errorf("liburing %v is linked to code compiled with the header of %v", l, h)
+	}
+	if oldest := kernel.V(2, 9); h.Less(oldest) {
+		t.Errorf("compiled with the header of %v, older than %v", h, oldest)
+	}
+}
+
+func TestKernelVersionIsThatOfUname(t *testing.T) {
+	out, err := exec.Command("uname", "-r").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "release", KernelVersion(), strings.TrimSpace(string(out)))
+}
