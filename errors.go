@@ -101,7 +101,7 @@ const (
 func hint(op string, errno syscall.Errno) string {
 	switch {
 	case errno == syscall.EPERM && op == opOpen:
-		return permissionHint()
+		return permissionHint(os.ReadFile("/proc/sys/kernel/io_uring_disabled"))
 	case errno == syscall.ENOMEM:
 		return "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK"
 	case errno == syscall.ENOSYS:
@@ -118,12 +118,12 @@ func hint(op string, errno syscall.Errno) string {
 	return ""
 }
 
-func permissionHint() string {
-	const seccomp = "a seccomp profile forbids io_uring; container engines do by default"
-	b, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled")
-	switch value := strings.TrimSpace(string(b)); {
+// permissionHint explains EPERM by the setting kernel.io_uring_disabled, or the
+// error of reading it.
+func permissionHint(setting []byte, err error) string {
+	switch value := strings.TrimSpace(string(setting)); {
 	case err != nil || value == "0":
-		return seccomp
+		return "a seccomp profile forbids io_uring; container engines do by default"
 	case value == "1":
 		return "kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN or the group kernel.io_uring_group may use io_uring"
 	default:

@@ -1,10 +1,12 @@
 package uring
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -212,6 +214,14 @@ func TestMinimumWait(t *testing.T) {
 		equal(t, "error", err, nil)
 		equal(t, "completions", userData(r), []uint64{7})
 	})
+}
+
+func TestMinimumWaitIsNotSupported(t *testing.T) {
+	replaceProbe(t, &probeMinTimeout, lacking("minimum wait time", 6, 12))
+	r, _, _ := newMockRing(t, 0)
+	r.features = 0
+	_, err := r.SubmitAndWaitMin(1, time.Microsecond, time.Second)
+	equal(t, "is not supported", errors.Is(err, ErrNotSupported), true)
 }
 
 // In a queue of mixed completions liburing itself takes entries that only fill
@@ -593,4 +603,29 @@ func TestSubmitPublishesReturnedBuffers(t *testing.T) {
 	drv.SyncCancelAll(gomock.Any()).Return(0)
 	drv.Exit()
 	equal(t, "error", r.Close(), nil)
+}
+
+// The end of a context may come so late that it meets the next Await.
+func TestAwaitIsNotWokenByTheContextOfTheOneBefore(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // what the context's end starts waits
+	r, m, drv := newMockRing(t, 0)
+	fd := newEventFD(t) // never signalled
+	first, cancel := context.WithCancel(context.Background())
+	drv.Submit().Return(0).AnyTimes()
+	drv.FD().DoAndReturn(func() int { m.sqFlags = cgo.SQTaskrun; return fd }).AnyTimes()
+	drv.GetEvents().DoAndReturn(func() int {
+		cancel()
+		m.sqFlags = 0
+		m.post(1)
+		return 0
+	})
+	equal(t, "error of the first", after(r.Await(first, 1)), nil)
+	equal(t, "completions", userData(r), []uint64{1})
+
+	next, stop := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer stop()
+	equal(t, "error of the next", after(r.Await(next, 1)), context.DeadlineExceeded)
+	drv.SyncCancelAll(gomock.Any()).Return(0)
+	drv.Exit()
+	equal(t, "error of Close", r.Close(), nil)
 }

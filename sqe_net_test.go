@@ -411,6 +411,30 @@ func TestSendMsgAndRecvMsg(t *testing.T) {
 	})
 }
 
+// A message without an address leaves the room for that of the next.
+func TestAddrAfterAMessageWithoutOne(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		name := fmt.Sprintf("@uring-test-%d", time.Now().UnixNano())
+		to := boundSocket(t, syscall.AF_UNIX, syscall.SOCK_DGRAM, &syscall.SockaddrUnix{Name: name + "-to"})
+		named := boundSocket(t, syscall.AF_UNIX, syscall.SOCK_DGRAM, &syscall.SockaddrUnix{Name: name})
+		nameless := newSocket(t, syscall.AF_UNIX, syscall.SOCK_DGRAM)
+		want, err := UnixAddr(name)
+		g.must(err)
+		m := NewMsg(make([]byte, 8))
+		m.WantAddr()
+		for from, addr := range map[int]Sockaddr{nameless: {}, named: want} {
+			for range 2 {
+				g.must(syscall.Sendto(from, []byte("x"), 0, &syscall.SockaddrUnix{Name: name + "-to"}))
+				g.do(func(s SQE) { s.PrepRecvMsg(FD(to), m, 0) })
+				got := m.Addr()
+				equal(t, "source", string(got.bytes()), string(addr.bytes()))
+				g.must(syscall.Sendto(nameless, []byte("x"), 0, &syscall.SockaddrUnix{Name: name + "-to"}))
+				g.do(func(s SQE) { s.PrepRecvMsg(FD(to), m, 0) })
+			}
+		}
+	})
+}
+
 // Control data goes both ways: here descriptors. A Msg that received has its
 // room again the next time.
 func TestControlData(t *testing.T) {

@@ -340,7 +340,9 @@ func (r *Ring) SubmitAndWaitMin(n int, least, most time.Duration) (int, error) {
 		return 0, ErrClosed
 	}
 	if r.features&cgo.FeatMinTimeout == 0 {
-		return 0, HaveMinTimeout()
+		if err := HaveMinTimeout(); err != nil {
+			return 0, err
+		}
 	}
 	return r.waitTimeout(n, max(min(least, most), 0), most)
 }
