@@ -16,7 +16,7 @@ type function struct {
 	name  string
 	kind  string // lib, inline or macro
 	group string
-	since string // first release that has it, "-" if unknown
+	since string // the first release that has it
 }
 
 func functions() []function {

@@ -157,7 +157,7 @@ func (r *report) constantCounts() string {
 func (r *report) summary(w io.Writer) {
 	fmt.Fprintln(w, r.counts())
 	for _, f := range r.missing() {
-		fmt.Fprintf(w, "  %s (%s)\n", f.name, f.group)
+		fmt.Fprintf(w, "  %s (%s, liburing %s)\n", f.name, f.group, f.since)
 	}
 	fmt.Fprintln(w, r.constantCounts())
 	for _, c := range r.missingConstants() {

@@ -21,7 +21,7 @@ of the root package:
 - **oracle**: the method is in the table whose entries are compared byte for byte with those that liburing writes,
 - **kernel**: a test or example that opens a ring uses it,
 - **mock**: a test that puts a mock in the place of liburing uses it,
-- **unit**: a test that opens no ring itself uses it,
+- **unit**: only tests that open no ring themselves use it,
 - **–**: no test uses it by name.
 
 Uses by functions that a test calls count as the test's if they are in test files, too.
@@ -80,7 +80,7 @@ func (r *report) missingList(b *bytes.Buffer) {
 	}
 	b.WriteString("\n## Missing\n\n")
 	for _, f := range missing {
-		fmt.Fprintf(b, "- %s (%s)\n", code(f.name), f.group)
+		fmt.Fprintf(b, "- %s (%s, liburing %s)\n", code(f.name), f.group, f.since)
 	}
 }
 

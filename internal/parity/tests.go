@@ -41,7 +41,7 @@ func (s *source) tested() map[types.Object]string {
 	for o, how := range found {
 		var list []string
 		for _, k := range kinds {
-			if how[k] {
+			if how[k] && (k != "unit" || len(list) == 0) {
 				list = append(list, k)
 			}
 		}
