@@ -134,6 +134,16 @@ func (q *SendQueue) notified(c CQE) error {
 	return fmt.Errorf("%w: notification for send %d, which is not on its way", ErrBadCompletion, gen)
 }
 
+// drain is Complete for a completion that comes when the ring is being closed.
+// The result before a notification may be with the program, which did not hand
+// it over in time.
+func (q *SendQueue) drain(c CQE) {
+	if c.Notif() && c.Token().Generation() == q.flightGen {
+		q.zc.flight = false
+	}
+	_, _ = q.Complete(c)
+}
+
 // countCopy changes over to copying when the kernel copies anyhow, as it does
 // on loopback and with devices that cannot gather.
 func (q *SendQueue) countCopy(copied bool) {

@@ -74,6 +74,14 @@ func (q *Queues) NextSQE() *SQE {
 	return sqe
 }
 
+// Clear makes the entries that were not submitted do nothing.
+func (q *Queues) Clear() {
+	for i := atomic.LoadUint32(q.sqHead); int32(*q.sqTail-i) > 0; i++ {
+		sqe := q.sqe(i)
+		*sqe = SQE{Opcode: OpNop, UserData: sqe.UserData}
+	}
+}
+
 func (q *Queues) sqe(i uint32) *SQE {
 	return (*SQE)(unsafe.Add(q.sqes, uintptr(i&q.sqMask)<<q.sqShift*unsafe.Sizeof(SQE{})))
 }
