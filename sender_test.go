@@ -31,7 +31,6 @@ const senderToken = Token(3<<56 | 5)
 // zero-copy sends, which UNIX sockets do not support.
 func newSender(tb testing.TB, c SendQueueConfig) *sender {
 	tb.Helper()
-	separately(tb)
 	if c.Mode.zeroCopy() {
 		fd, peer := testutil.TCPPair(tb)
 		return senderOn(tb, Config{}, c, fd, peer)
@@ -51,6 +50,7 @@ func newSmallSender(tb testing.TB, c SendQueueConfig) *sender {
 
 func senderOn(tb testing.TB, rc Config, c SendQueueConfig, fd, peer int) *sender {
 	tb.Helper()
+	separately(tb)
 	s := &sender{stage: bareStage(tb, rc), fd: fd, peer: peer}
 	c.Token = senderToken
 	var err error
@@ -369,14 +369,4 @@ func (g *rawGroup) arrives(from, n int) {
 	}
 	g.got = from
 	g.inStream(p)
-}
-
-// within fails the test if ok does not become true soon.
-func within(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			tb.Fatalf("%s: not within 5 seconds", what)
-		}
-	}
 }

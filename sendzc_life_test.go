@@ -211,6 +211,30 @@ func TestScenario52_CloseWaitsForNotifications(t *testing.T) {
 	join()
 }
 
+// While Close waits it starts nothing that was not submitted.
+func TestScenario52_CloseSubmitsNothing(t *testing.T) {
+	testutil.Need(t, HaveSendZC)
+	closesWith(t, 50*time.Millisecond)
+	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: beyond, ZCAlways: true})
+	s.roomy()
+	s.queue(beyond)
+	s.flush()
+	s.complete(s.result(beyond), beyond)
+
+	fd, peer := testutil.TCPPair(t)
+	q, err := s.ring.NewSendQueue(FD(fd), SendQueueConfig{Mode: SendZC, Memory: 100, Token: 1})
+	s.must(err)
+	s.must(second(q.Write(make([]byte, 100))))
+	s.must(q.Flush())
+	in, out := streamPair(t)
+	s.sqe(otherData, func(q SQE) error { q.PrepSend(FD(out), make([]byte, 100), 0); return nil })
+
+	equal(t, "error", text(s.ring.Close()), "uring: close: 1 zero-copy sends still on their way after 50ms, their memory is never reused: uring: still in use")
+	equal(t, "bytes at the queue's peer", unread(t, peer), 0)
+	equal(t, "bytes at the other peer", unread(t, in), 0)
+	s.reading()()
+}
+
 // Close cancels a send that is blocked, and waits for its notification too.
 func TestScenario52_CloseWithABlockedSend(t *testing.T) {
 	eachSendMode(t, func(t *testing.T, mode SendMode) {
