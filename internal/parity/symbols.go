@@ -111,7 +111,7 @@ func (d docs) values(groups []*doc.Value, typ string) {
 			}
 		}
 		owner := typ
-		if owner == "" {
+		if owner == "" || !g.Decl.Lparen.IsValid() {
 			owner = g.Names[0]
 		}
 		d[owner] += "\n" + g.Doc
