@@ -8,16 +8,6 @@ package cgo
 
 #include "shim.h"
 
-#cgo noescape io_uring_submit
-#cgo nocallback io_uring_submit
-#cgo noescape io_uring_submit_and_wait
-#cgo nocallback io_uring_submit_and_wait
-#cgo noescape io_uring_submit_and_get_events
-#cgo nocallback io_uring_submit_and_get_events
-#cgo noescape io_uring_get_events
-#cgo nocallback io_uring_get_events
-#cgo noescape uring_submit_and_wait_timeout
-#cgo nocallback uring_submit_and_wait_timeout
 #cgo noescape uring_refill
 #cgo nocallback uring_refill
 #cgo noescape uring_refill_ids
@@ -55,6 +45,7 @@ func LinkedVersion() (major, minor int) {
 // queues.
 type Ring struct {
 	Queues
+	enterState
 	c *C.struct_io_uring
 }
 
@@ -74,7 +65,7 @@ func Open(entries uint32, p *Params) (*Ring, int) {
 		return nil, int(rc)
 	}
 	p.Features, p.Flags, p.CQEntries = uint32(cp.features), uint32(c.flags), uint32(cp.cq_entries)
-	return &Ring{c: c, Queues: queues(c)}, 0
+	return &Ring{c: c, Queues: queues(c), enterState: newEnterState(c)}, 0
 }
 
 func queues(c *C.struct_io_uring) Queues {
@@ -96,33 +87,13 @@ func queues(c *C.struct_io_uring) Queues {
 // Exit closes the ring and frees its memory. The ring must not be used again.
 func (r *Ring) Exit() {
 	C.io_uring_queue_exit(r.c)
+	r.enterState.free()
 	C.free(unsafe.Pointer(r.c))
 	r.c = nil
 }
 
 // FD returns the ring's file descriptor.
 func (r *Ring) FD() int { return int(r.c.ring_fd) }
-
-// Submit is io_uring_submit.
-func (r *Ring) Submit() int { return int(C.io_uring_submit(r.c)) }
-
-// SubmitAndWait is io_uring_submit_and_wait.
-func (r *Ring) SubmitAndWait(n uint32) int {
-	return int(C.io_uring_submit_and_wait(r.c, C.unsigned(n)))
-}
-
-// SubmitAndGetEvents is io_uring_submit_and_get_events.
-func (r *Ring) SubmitAndGetEvents() int { return int(C.io_uring_submit_and_get_events(r.c)) }
-
-// SubmitAndWaitTimeout is io_uring_submit_and_wait_timeout, or
-// io_uring_submit_and_wait_min_timeout if minWaitUsec is not 0.
-func (r *Ring) SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int {
-	return int(C.uring_submit_and_wait_timeout(r.c, C.unsigned(n),
-		C.int64_t(nsec/1e9), C.int64_t(nsec%1e9), C.unsigned(minWaitUsec)))
-}
-
-// GetEvents is io_uring_get_events.
-func (r *Ring) GetEvents() int { return int(C.io_uring_get_events(r.c)) }
 
 // Enable is io_uring_enable_rings.
 func (r *Ring) Enable() int { return int(C.io_uring_enable_rings(r.c)) }

@@ -1,0 +1,157 @@
+//go:build linux && cgo
+
+package cgo
+
+// #include "shim.h"
+import "C"
+
+import (
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+)
+
+// enterState is what entering the kernel needs beside the queues.
+type enterState struct {
+	sqeHead *uint32 // liburing's: entries before it were published
+	ktail   *uint32 // the submission queue's tail that the kernel reads
+	flags   uint32  // the ring's setup flags
+	wait    *waitArg
+}
+
+// A waitArg is the argument of a wait with a time limit. It lies in C memory,
+// as it points into itself, and Go memory on the stack moves.
+type waitArg struct {
+	arg struct {
+		sigmask     uint64
+		sigmaskSize uint32
+		minWaitUsec uint32
+		ts          uint64
+	}
+	ts [2]int64
+}
+
+const (
+	_ = -(unsafe.Sizeof(waitArg{}.arg) ^ uintptr(C.sizeof_struct_io_uring_getevents_arg))
+	_ = -(unsafe.Sizeof(waitArg{}.ts) ^ uintptr(C.sizeof_struct___kernel_timespec))
+)
+
+func newEnterState(c *C.struct_io_uring) enterState {
+	s := enterState{
+		sqeHead: (*uint32)(&c.sq.sqe_head),
+		ktail:   (*uint32)(c.sq.ktail),
+		flags:   uint32(c.flags),
+		wait:    (*waitArg)(C.calloc(1, C.size_t(unsafe.Sizeof(waitArg{})))),
+	}
+	s.wait.arg.sigmaskSize = sigsetSize
+	s.wait.arg.ts = uint64(uintptr(unsafe.Pointer(&s.wait.ts)))
+	return s
+}
+
+func (s *enterState) free() { C.free(unsafe.Pointer(s.wait)) }
+
+// sigsetSize is _NSIG/8, which liburing passes with every call.
+const sigsetSize = 8
+
+// flush publishes the entries that were taken and returns how many the kernel
+// has not consumed.
+func (r *Ring) flush() uint32 {
+	tail := *r.sqTail
+	if r.flags&SetupSQRewind != 0 {
+		*r.sqTail = 0
+		return tail
+	}
+	if *r.sqeHead != tail {
+		*r.sqeHead = tail
+		if r.flags&SetupSQPoll == 0 {
+			*r.ktail = tail // the kernel looks in the system call
+		} else {
+			atomic.StoreUint32(r.ktail, tail)
+		}
+	}
+	return tail - atomic.LoadUint32(r.sqHead)
+}
+
+// enterFlags returns the flags that go with every call for this ring.
+func (r *Ring) enterFlags() uint32 {
+	flags := uint32(r.c.int_flags) & EnterNoIowait
+	if r.c.enter_ring_fd != r.c.ring_fd {
+		flags |= EnterRegisteredRing
+	}
+	return flags
+}
+
+// sqNeedsEnter says whether a system call is needed for n entries to be seen,
+// and adds the flag that wakes a sleeping submission thread.
+func (r *Ring) sqNeedsEnter(n uint32, flags *uint32) bool {
+	if n == 0 || r.flags&SetupSQPoll == 0 {
+		return n != 0
+	}
+	// The store of the tail before is sequentially consistent, so this load
+	// cannot overtake it.
+	if r.SQFlags()&SQNeedWakeup != 0 {
+		*flags |= EnterSQWakeup
+		return true
+	}
+	return false
+}
+
+// cqNeedsEnter says whether completions wait in the kernel for a call.
+func (r *Ring) cqNeedsEnter() bool {
+	polled := r.flags&(SetupIOPoll|SetupSQPoll) == SetupIOPoll
+	return polled || r.SQFlags()&(SQCQOverflow|SQTaskrun) != 0
+}
+
+// submit submits and waits for n completions.
+func (r *Ring) submit(n uint32) int {
+	flags := r.enterFlags()
+	queued := r.flush()
+	getEvents := n > 0 || r.cqNeedsEnter()
+	if !r.sqNeedsEnter(queued, &flags) && !getEvents {
+		return int(queued)
+	}
+	if getEvents {
+		flags |= EnterGetEvents
+	}
+	return r.enter(queued, n, flags, nil, sigsetSize)
+}
+
+// submitTimeout submits and waits for n completions, with time limits.
+func (r *Ring) submitTimeout(n uint32, nsec int64, minWaitUsec uint32) int {
+	flags := r.enterFlags()
+	queued := r.flush()
+	enter := r.sqNeedsEnter(queued, &flags)
+	head, tail := r.CQ()
+	if n > tail-head {
+		flags |= EnterGetEvents | EnterExtArg
+		enter = true
+	}
+	if !enter {
+		return 0
+	}
+	r.wait.arg.minWaitUsec = minWaitUsec
+	r.wait.ts = [2]int64{nsec / 1e9, nsec % 1e9}
+	return r.enter(queued, n, flags, unsafe.Pointer(r.wait), unsafe.Sizeof(r.wait.arg))
+}
+
+// getEvents lets completions in.
+func (r *Ring) getEvents() int {
+	return r.enter(0, 0, r.enterFlags()|EnterGetEvents, nil, sigsetSize)
+}
+
+// enter is io_uring_enter(2). arg is C memory.
+func (r *Ring) enter(submit, wait, flags uint32, arg unsafe.Pointer, size uintptr) int {
+	fd := uintptr(r.c.enter_ring_fd)
+	var n uintptr
+	var errno syscall.Errno
+	if wait == 0 {
+		// It does not sleep, so Go's scheduler need not know.
+		n, _, errno = syscall.RawSyscall6(C.__NR_io_uring_enter, fd, uintptr(submit), 0, uintptr(flags), uintptr(arg), size)
+	} else {
+		n, _, errno = syscall.Syscall6(C.__NR_io_uring_enter, fd, uintptr(submit), uintptr(wait), uintptr(flags), uintptr(arg), size)
+	}
+	if errno != 0 {
+		return -int(errno)
+	}
+	return int(n)
+}

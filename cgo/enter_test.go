@@ -1,0 +1,249 @@
+//go:build linux && cgo && amd64
+
+package cgo
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// An enterCall is what a program asked of io_uring_enter(2).
+type enterCall struct {
+	Submit, Wait, Flags uint64
+	Size                uint64
+	MinWait, Sec, Nsec  uint64 // of a wait with a time limit
+}
+
+// caller is one way to enter the kernel.
+type caller struct {
+	submit      func(*Ring) int
+	wait        func(*Ring, uint32) int
+	waitTimeout func(*Ring, uint32, int64, uint32) int
+	getEvents   func(*Ring) int
+}
+
+var callers = map[string]caller{
+	"liburing": {(*Ring).SubmitC, (*Ring).SubmitAndWaitC, (*Ring).SubmitAndWaitTimeoutC, (*Ring).GetEventsC},
+	"direct": {
+		func(r *Ring) int { return r.submit(0) }, (*Ring).submit, (*Ring).submitTimeout, (*Ring).getEvents,
+	},
+}
+
+const callerVariable = "URING_TEST_CALLER"
+
+// Direct calls ask of the kernel exactly what liburing asks of it: a process
+// that goes through many states is traced once with each.
+func TestDirectCallsAskWhatLiburingAsks(t *testing.T) {
+	want := traceEnters(t, "liburing")
+	got := traceEnters(t, "direct")
+	if len(want) < 30 {
+		t.Fatalf("the program made %d calls, the trace is not whole", len(want))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("calls of io_uring_enter (-liburing +direct):\n%s", diff)
+	}
+}
+
+// TestEnterProgram is the program that is traced.
+func TestEnterProgram(t *testing.T) {
+	c, ok := callers[os.Getenv(callerVariable)]
+	if !ok {
+		t.Skip("run by TestDirectCallsAskWhatLiburingAsks")
+	}
+	runtime.LockOSThread()
+	for _, flags := range []uint32{
+		0,
+		SetupSubmitAll,
+		SetupCoopTaskrun | SetupTaskrunFlag,
+		SetupSingleIssuer,
+		SetupSingleIssuer | SetupDeferTaskrun | SetupTaskrunFlag,
+		SetupCQE32 | SetupSQE128,
+	} {
+		c.program(t, Params{Flags: flags, CQEntries: 4}, false)
+		c.program(t, Params{Flags: flags, CQEntries: 4}, true)
+	}
+	c.sleepyThread(t)
+}
+
+// program takes a ring with 4 entries through its states.
+func (c caller) program(t *testing.T, p Params, registered bool) {
+	p.Flags |= SetupCQSize
+	r, rc := Open(4, &p)
+	if rc < 0 {
+		t.Fatal(syscall.Errno(-rc))
+	}
+	defer r.Exit()
+	if registered {
+		r.RegisterRingFD()
+	}
+	c.submit(r) // nothing to do
+	c.waitTimeout(r, 0, 1e6, 0)
+	nops(r, 3)
+	c.submit(r)
+	c.wait(r, 1) // ready already
+	nops(r, 1)
+	c.wait(r, 4)
+	drain(r)
+	nops(r, 2)
+	c.waitTimeout(r, 2, 1e9, 0)
+	c.waitTimeout(r, 1, 1e9, 0) // ready already
+	c.waitTimeout(r, 3, 1_500_000, 0)
+	c.waitTimeout(r, 3, 2_000_000, 500)
+	drain(r)
+	for range 3 {
+		nops(r, 4)
+		c.submit(r) // overflows the second time
+	}
+	c.submit(r)
+	drain(r)
+	c.getEvents(r)
+	drain(r)
+	c.submit(r)
+	c.wait(r, 0)
+}
+
+// sleepyThread submits to a thread that sleeps, and wakes it.
+func (c caller) sleepyThread(t *testing.T) {
+	p := Params{Flags: SetupSQPoll, SQThreadIdle: 1}
+	r, rc := Open(4, &p)
+	if rc < 0 {
+		t.Fatal(syscall.Errno(-rc))
+	}
+	defer r.Exit()
+	asleep := func() bool { return r.SQFlags()&SQNeedWakeup != 0 }
+	completed := func() bool { head, tail := r.CQ(); return head != tail }
+	for range 3 {
+		await(t, asleep)
+		nops(r, 1)
+		c.submit(r)
+		await(t, completed)
+		drain(r)
+	}
+	await(t, asleep)
+	nops(r, 2)
+	c.wait(r, 2)
+}
+
+// await waits until it is so.
+func await(t *testing.T, so func() bool) {
+	t.Helper()
+	for range 5000 {
+		if so() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("waited too long")
+}
+
+func nops(r *Ring, n int) {
+	for range n {
+		if sqe := r.NextSQE(); sqe != nil {
+			sqe.Opcode = OpNop
+		}
+	}
+}
+
+func drain(r *Ring) {
+	_, tail := r.CQ()
+	r.SetCQHead(tail)
+}
+
+// traceEnters runs TestEnterProgram under ptrace and returns its calls of
+// io_uring_enter.
+func traceEnters(t *testing.T, name string) []enterCall {
+	t.Helper()
+	runtime.LockOSThread() // ptrace is bound to the thread
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestEnterProgram$", "-test.count=1")
+	cmd.Env = append(os.Environ(), callerVariable+"="+name)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
+	if err := cmd.Start(); errors.Is(err, syscall.EPERM) {
+		t.Skipf("this system does not let a process trace its child: %v", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	calls, err := trace(cmd.Process.Pid)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return calls
+}
+
+const (
+	ptraceOptions  = syscall.PTRACE_O_TRACESYSGOOD | syscall.PTRACE_O_TRACECLONE | 0x100000 // PTRACE_O_EXITKILL
+	syscallStop    = syscall.SIGTRAP | 0x80
+	sysEnter       = 426
+	waitAllThreads = 0x40000000 // __WALL
+)
+
+// trace follows a process that has just been started until it ends.
+func trace(pid int) (calls []enterCall, err error) {
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil {
+		return nil, err
+	}
+	if err := syscall.PtraceSetOptions(pid, ptraceOptions); err != nil {
+		return nil, err
+	}
+	inCall := map[int]bool{}
+	for tid, signal := pid, 0; ; {
+		// A thread may be gone by now.
+		if err := syscall.PtraceSyscall(tid, signal); err != nil && err != syscall.ESRCH {
+			return nil, err
+		}
+		if tid, err = syscall.Wait4(-1, &status, waitAllThreads, nil); err != nil {
+			return nil, err
+		}
+		signal = 0
+		switch {
+		case status.Exited() && tid == pid:
+			if status.ExitStatus() != 0 {
+				return nil, fmt.Errorf("the program failed with status %d", status.ExitStatus())
+			}
+			return calls, nil
+		case status.StopSignal() == syscallStop:
+			inCall[tid] = !inCall[tid]
+			if inCall[tid] {
+				if call, ok := readCall(tid); ok {
+					calls = append(calls, call)
+				}
+			}
+		case status.Stopped() && status.StopSignal() != syscall.SIGTRAP && status.StopSignal() != syscall.SIGSTOP:
+			signal = int(status.StopSignal())
+		}
+	}
+}
+
+// readCall reads the arguments of io_uring_enter, if that is what tid calls.
+func readCall(tid int) (enterCall, bool) {
+	var regs syscall.PtraceRegs
+	if err := syscall.PtraceGetRegs(tid, &regs); err != nil || regs.Orig_rax != sysEnter {
+		return enterCall{}, false
+	}
+	c := enterCall{Submit: regs.Rsi, Wait: regs.Rdx, Flags: regs.R10, Size: regs.R9}
+	if c.Flags&EnterExtArg != 0 {
+		arg := peek(tid, regs.R8, 24)
+		c.MinWait = uint64(binary.NativeEndian.Uint32(arg[12:]))
+		ts := peek(tid, binary.NativeEndian.Uint64(arg[16:]), 16)
+		c.Sec, c.Nsec = binary.NativeEndian.Uint64(ts), binary.NativeEndian.Uint64(ts[8:])
+	} else if c.Flags&EnterGetEvents == 0 {
+		c.Size = 0 // not looked at
+	}
+	return c, true
+}
+
+func peek(tid int, addr uint64, n int) []byte {
+	p := make([]byte, n)
+	_, _ = syscall.PtracePeekData(tid, uintptr(addr), p)
+	return p
+}
