@@ -27,10 +27,11 @@ liburing: deps ## build the pinned C library (LIBURING_SRC=dir: from your own so
 build: liburing ## build bin/uring
 	go build -buildvcs=false -o bin/uring ./cmd/uring
 
-test: liburing ## run all tests: plain, with the race detector, with the internal checks compiled in
+test: liburing ## run all tests: plain, with the race detector, with internal checks, with all kernel entries through liburing
 	$(GO_TEST) ./...
 	$(GO_TEST) -race ./...
 	$(GO_TEST) -tags uring_debug ./...
+	$(GO_TEST) -tags uring_c_enter . ./cgo
 
 test-liburing-2.9: deps ## run the tests with the oldest supported liburing, built here
 	@scripts/test-liburing.sh pinned 2.9
