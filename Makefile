@@ -3,6 +3,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.6.1
 GO_TEST = go test -count=1 -timeout 5m
 DEMO_FLAGS =
+BENCH_FLAGS =
 # Flags for docker build, for example --build-arg BASE=uring-base after make docker-base.
 DOCKER_FLAGS =
 # What the tests do and docker's defaults forbid: io_uring's system calls, pinned memory, network namespaces.
@@ -12,7 +13,7 @@ DOCKER_TEST_RIGHTS = --security-opt seccomp=unconfined --cap-add IPC_LOCK --cap-
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing lint parity demo \
+.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing lint parity demo bench \
 	docker docker-test docker-base clean
 
 help: ## list the targets
@@ -54,6 +55,9 @@ parity: liburing ## say which functions, macros and constants of liburing the pa
 
 demo: build ## run the demonstration (DEMO_FLAGS="-size 64MiB")
 	bin/uring demo $(DEMO_FLAGS)
+
+bench: liburing ## compare with C, giouring and package net, as root (BENCH_FLAGS=-quick for under 3 minutes)
+	cd bench && go build -buildvcs=false -o bin/bench . && bin/bench $(BENCH_FLAGS)
 
 docker: ## build the image uring with bin/uring in it (DOCKER_FLAGS="--build-arg BASE=...")
 	docker build $(DOCKER_FLAGS) --target uring -t uring .
