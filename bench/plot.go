@@ -1,6 +1,9 @@
 package main
 
 import (
+	"math"
+	"strconv"
+
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/plotutil"
@@ -25,7 +28,7 @@ func (e *experiment) plot(c chart, limit float64, file string) error {
 	p.Add(plotter.NewGrid())
 	if c.log {
 		p.Y.Scale = plot.LogScale{}
-		p.Y.Tick.Marker = plot.LogTicks{Prec: -1}
+		p.Y.Tick.Marker = plot.TickerFunc(logTicks)
 	} else {
 		p.Y.Min = 0
 	}
@@ -53,6 +56,18 @@ func (e *experiment) plot(c chart, limit float64, file string) error {
 	}
 	p.NominalX(points...)
 	return p.Save(9*vg.Inch, 5*vg.Inch, file)
+}
+
+// logTicks marks 1, 2 and 5 times each power of ten.
+func logTicks(lo, hi float64) (ticks []plot.Tick) {
+	for power := math.Pow(10, math.Floor(math.Log10(lo))); power <= hi; power *= 10 {
+		for _, k := range []float64{1, 2, 5} {
+			if v := k * power; v >= lo && v <= hi {
+				ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 10, 64)})
+			}
+		}
+	}
+	return ticks
 }
 
 // A series is a line with its error bars.
