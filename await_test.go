@@ -282,6 +282,7 @@ func TestAwaitIsRefusedWhereNothingWouldWakeIt(t *testing.T) {
 	if _, err := g.Await(context.Background(), 1); err == nil || !strings.Contains(err.Error(), "SetupIOPoll") {
 		t.Errorf("with SetupIOPoll: %v", err)
 	}
+	needSmallNoMMap(t)
 	testutil.Need(t, have(SetupRegisteredFDOnly))
 	g = newRig(t, Config{Entries: 4, Flags: SetupNoMMap | SetupRegisteredFDOnly | SetupSingleIssuer})
 	if _, err := g.Await(context.Background(), 1); err == nil || !strings.Contains(err.Error(), "SetupRegisteredFDOnly") {

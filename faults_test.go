@@ -60,6 +60,31 @@ func TestShortSubmitKeepsTheRest(t *testing.T) {
 	equal(t, "queued after it", r.Queued(), 0)
 }
 
+// What the kernel's thread has still to look at was submitted before.
+func TestSubmitCountsEntriesOnce(t *testing.T) {
+	r, m, drv := newMockRing(t, SetupSQPoll)
+	give := func() int { m.sqGiven = m.sqTail; return int(m.sqTail - m.sqHead) } // as liburing counts
+	drv.Submit().DoAndReturn(give).Times(3)
+	for _, n := range []int{3, 0, 2} {
+		nops(t, r, n)
+		equal(t, "queued", r.Queued(), n)
+		got, err := r.Submit()
+		equal(t, "submitted", got, n)
+		equal(t, "error", err, nil)
+		equal(t, "queued after it", r.Queued(), 0)
+	}
+	equal(t, "space", r.SQSpace(), 16-5)
+
+	nops(t, r, 1)
+	gomock.InOrder(
+		drv.SubmitAndWait(uint32(1)).DoAndReturn(func(uint32) int { return give() }).Times(20), // ended by signals
+		drv.SubmitAndWait(uint32(1)).DoAndReturn(func(uint32) int { m.post(1); return give() }),
+	)
+	got, err := r.SubmitAndWait(1)
+	equal(t, "submitted", got, 1)
+	equal(t, "error", err, nil)
+}
+
 func TestSubmitSaysThatCompletionsMustBeHandled(t *testing.T) {
 	r, _, drv := newMockRing(t, 0)
 	drv.Submit().Return(-int(syscall.EBUSY))

@@ -248,7 +248,7 @@ func (r *Ring) Queued() int {
 	if r.closed {
 		return 0
 	}
-	return int(r.q.SQReady())
+	return int(r.q.SQUnsubmitted())
 }
 
 // SQSpace returns how many entries are free. See io_uring_sq_space_left(3).
@@ -287,10 +287,11 @@ func (r *Ring) Submit() (int, error) {
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
 	}
+	queued := r.q.SQUnsubmitted()
 	for {
 		rc := r.drv.Submit()
 		if rc != -int(syscall.EINTR) {
-			return max(rc, 0), check(opSubmit, rc)
+			return r.submitted(queued), check(opSubmit, rc)
 		}
 	}
 }
@@ -303,23 +304,25 @@ func (r *Ring) SubmitAndWait(n int) (int, error) {
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
 	}
-	want := r.wanted(n)
-	submitted := 0
+	want, queued := r.wanted(n), r.q.SQUnsubmitted()
 	for {
 		rc := r.drv.SubmitAndWait(want)
-		if rc > 0 {
-			submitted += rc
-		}
 		if rc < 0 && rc != -int(syscall.EINTR) {
-			return submitted, check(opWait, rc)
+			return r.submitted(queued), check(opWait, rc)
 		}
 		// A signal, such as the Go runtime's own, also ends the wait of a call
 		// that submitted something, without an error.
 		if r.ready() >= want {
-			return submitted, nil
+			return r.submitted(queued), nil
 		}
 	}
 }
+
+// submitted returns how many of the entries that were queued the kernel took.
+// What liburing returns is not it: it leaves them out when completions were
+// ready before, and counts those twice that the kernel's thread has still to
+// look at.
+func (r *Ring) submitted(queued uint32) int { return int(queued - r.q.SQUnsubmitted()) }
 
 // SubmitAndWaitTimeout is [Ring.SubmitAndWait] for at most d. When the time is
 // up first, the error is [os.ErrDeadlineExceeded]; what was queued has been
@@ -352,24 +355,19 @@ func (r *Ring) waitTimeout(n int, least, most time.Duration) (int, error) {
 		return 0, err
 	}
 	deadline := time.Now().Add(most)
-	want, queued := r.wanted(n), r.q.SQReady()
+	want, queued := r.wanted(n), r.q.SQUnsubmitted()
 	for {
 		rc := r.drv.SubmitAndWaitTimeout(want, max(int64(most), 0), units(least, time.Microsecond))
 		r.skipFillers()
-		// liburing does not count what it submitted if completions were ready.
-		submitted := int(queued - r.q.SQReady())
-		if r.flags&SetupSQPoll != 0 {
-			submitted = int(queued) // all given to the kernel's thread
-		}
 		if rc < 0 && rc != -int(syscall.EINTR) && rc != -int(syscall.ETIME) {
-			return submitted, check(opWait, rc)
+			return r.submitted(queued), check(opWait, rc)
 		}
 		most = time.Until(deadline)
 		switch ready := r.ready(); {
 		case ready >= want, least > 0 && ready > 0:
-			return submitted, nil
+			return r.submitted(queued), nil
 		case most <= 0:
-			return submitted, os.ErrDeadlineExceeded
+			return r.submitted(queued), os.ErrDeadlineExceeded
 		}
 	}
 }

@@ -110,6 +110,15 @@ func (q *Queues) Before(sqe *SQE) *SQE {
 // kernel.
 func (q *Queues) SQReady() uint32 { return *q.sqTail - atomic.LoadUint32(q.sqHead) }
 
+// SQUnsubmitted returns the number of entries taken and not yet given to the
+// kernel.
+func (q *Queues) SQUnsubmitted() uint32 {
+	if q.polled {
+		return *q.sqTail - *q.sqGiven
+	}
+	return q.SQReady() // the kernel may have left some
+}
+
 // SQSubmitted returns the number of entries that were submitted and not yet
 // consumed: those that the kernel's own thread, if the ring has one, has still
 // to take.
