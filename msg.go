@@ -14,7 +14,7 @@ import (
 // A Sockaddr is a socket address as the kernel has it. The zero value is none.
 type Sockaddr struct {
 	raw [slotSize]byte
-	n   int
+	n   uint32 // as a C socklen_t: the kernel writes it for some requests
 }
 
 // InetAddr returns the socket address of an IPv4 or IPv6 address and port.
@@ -69,7 +69,7 @@ func UnixAddr(path string) (Sockaddr, error) {
 	}
 	binary.NativeEndian.PutUint16(a.raw[0:], cgo.AFUnix)
 	copy(a.raw[2:], path)
-	a.n = 2 + len(path) + 1
+	a.n = uint32(2 + len(path) + 1)
 	if path[0] == '@' {
 		a.raw[2] = 0
 		a.n-- // the name's length counts, no 0 ends it
@@ -77,7 +77,13 @@ func UnixAddr(path string) (Sockaddr, error) {
 	return a, nil
 }
 
-func (a *Sockaddr) bytes() []byte { return a.raw[:a.n] }
+func (a *Sockaddr) bytes() []byte { return a.raw[:min(a.n, slotSize)] }
+
+// room makes a what the kernel may write an address to.
+func (a *Sockaddr) room() (addr, n uint64) {
+	*a = Sockaddr{n: slotSize}
+	return pointer(&a.raw), pointer(&a.n)
+}
 
 // AddrPort returns the address and port; ok is false if a is not an IPv4 or
 // IPv6 address.
@@ -134,7 +140,7 @@ func (m *Msg) SetParts(parts ...[]byte) {
 func (m *Msg) SetAddr(a Sockaddr) {
 	m.addr, m.source = a, false
 	m.hdr.Name = unsafe.Pointer(&m.addr.raw)
-	m.hdr.NameLen = uint32(a.n)
+	m.hdr.NameLen = a.n
 }
 
 // WantAddr makes room for the source address of a received message.
@@ -147,7 +153,7 @@ func (m *Msg) WantAddr() {
 // Addr returns the source address of a received message.
 func (m *Msg) Addr() Sockaddr {
 	a := m.addr
-	a.n = min(int(m.hdr.NameLen), len(a.raw))
+	a.n = min(m.hdr.NameLen, slotSize)
 	return a
 }
 

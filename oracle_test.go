@@ -47,7 +47,12 @@ type bench struct {
 	statx   Statx
 	fds     [20]int32
 	pipe    [2]int32
-	entry   SQE // the one under test
+	peer    Sockaddr
+	events  [8]EpollEvent
+	futexes [140]uint32
+	siginfo Siginfo
+	bigRing *Ring // with completions of 32 bytes
+	entry   SQE   // the one under test
 }
 
 const (
@@ -71,7 +76,7 @@ func newBench(t testing.TB) *bench {
 		SQEs: unsafe.Pointer(&m.sqes), SQEntries: uint32(len(m.sqes)),
 		CQHead: &m.cqHead, CQTail: &m.cqTail, CQEs: unsafe.Pointer(&m.cqes), CQEntries: uint32(len(m.cqes)),
 	})
-	b := &bench{r: newRing(&q, drv, 0, 0), other: newRing(&q, drv, 0, 0)}
+	b := &bench{r: newRing(&q, drv, 0, 0), other: newRing(&q, drv, 0, 0), bigRing: newRing(&q, drv, SetupCQE32, 0)}
 
 	a, err := NewArena(ArenaConfig{Size: 1 << 17})
 	if err != nil {
@@ -216,7 +221,7 @@ func timespec(_ *bench, a prepArgs) []byte {
 	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&ts)), unsafe.Sizeof(ts))...)
 }
 
-var prepCases = slices.Concat(basicPreps, filePreps, fsPreps, miscPreps)
+var prepCases = slices.Concat(basicPreps, filePreps, fsPreps, miscPreps, netPreps)
 
 var basicPreps = []prepCase{
 	{
@@ -358,7 +363,7 @@ var basicPreps = []prepCase{
 		name: "PrepConnect",
 		ours: always(func(b *bench, s SQE, a prepArgs) { s.PrepConnect(a.fd, *b.sockaddr(a)) }),
 		oracle: func(b *bench, s *cgo.SQE, a prepArgs) {
-			on(s, a.fd, func(fd int32) { cgo.OracleConnect(s, fd, b.slotAddr(), uint32(b.sockaddr(a).n)) })
+			on(s, a.fd, func(fd int32) { cgo.OracleConnect(s, fd, b.slotAddr(), b.sockaddr(a).n) })
 		},
 		slot: func(b *bench, a prepArgs) []byte { return b.sockaddr(a).bytes() },
 	},

@@ -126,6 +126,14 @@ func words(first, second uint32) uint64 {
 	return binary.NativeEndian.Uint64(b[:])
 }
 
+// halves is the same for a 32-bit field with two 16-bit ones over it.
+func halves(first, second uint16) uint32 {
+	var b [4]byte
+	binary.NativeEndian.PutUint16(b[:2], first)
+	binary.NativeEndian.PutUint16(b[2:], second)
+	return binary.NativeEndian.Uint32(b[:])
+}
+
 // PrepRecv receives into p, which must stay reachable, and untouched, until
 // the completion. See io_uring_prep_recv(3).
 func (s SQE) PrepRecv(fd FD, p []byte, msgFlags int) {

@@ -508,4 +508,10 @@ const (
 	StatxMntID        = C.STATX_MNT_ID
 	StatxDIOAlign     = C.STATX_DIOALIGN
 	BlockCmdDiscard   = C.BLOCK_URING_CMD_DISCARD
+	Futex2SizeU32     = C.FUTEX2_SIZE_U32
+	Futex2Private     = C.FUTEX2_PRIVATE
+	PAll              = C.P_ALL
+	PPID              = C.P_PID
+	PPGID             = C.P_PGID
+	PPIDFD            = C.P_PIDFD
 )

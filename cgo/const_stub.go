@@ -313,4 +313,10 @@ const (
 	StatxMntID                  = 0x1000
 	StatxDIOAlign               = 0x2000
 	BlockCmdDiscard             = 0x1200
+	Futex2SizeU32               = 0x2
+	Futex2Private               = 0x80
+	PAll                        = 0
+	PPID                        = 0x1
+	PPGID                       = 0x2
+	PPIDFD                      = 0x3
 )

@@ -53,4 +53,14 @@ const (
 	_ = -(unsafe.Sizeof(Statx{}) ^ uintptr(C.sizeof_struct_statx))
 	_ = -(unsafe.Offsetof(StatxTimestamp{}.Nsec) ^ uintptr(C.offsetof_stx_nsec))
 	_ = -(unsafe.Sizeof(StatxTimestamp{}) ^ uintptr(C.sizeof_struct_statx_timestamp))
+
+	_ = -(unsafe.Offsetof(EpollEvent{}.Fd) ^ uintptr(C.offsetof_epoll_data))
+	_ = -(unsafe.Sizeof(EpollEvent{}) ^ uintptr(C.sizeof_struct_epoll_event))
+
+	_ = -(unsafe.Offsetof(Siginfo{}.Errno) ^ uintptr(C.offsetof_si_errno))
+	_ = -(unsafe.Offsetof(Siginfo{}.Code) ^ uintptr(C.offsetof_si_code))
+	_ = -(unsafe.Offsetof(Siginfo{}.PID) ^ uintptr(C.offsetof_si_pid))
+	_ = -(unsafe.Offsetof(Siginfo{}.UID) ^ uintptr(C.offsetof_si_uid))
+	_ = -(unsafe.Offsetof(Siginfo{}.Status) ^ uintptr(C.offsetof_si_status))
+	_ = -(unsafe.Sizeof(Siginfo{}) ^ uintptr(C.sizeof_siginfo_t))
 )

@@ -1,8 +1,11 @@
 package cgo
 
-import "time"
+import (
+	"time"
+	"unsafe"
+)
 
-// What the kernel writes for requests that have more to say than a number.
+// What requests have to say that is more than a number.
 
 // A Statx is a struct statx. Mask says which fields mean something.
 type Statx struct {
@@ -41,3 +44,20 @@ type StatxTimestamp struct {
 
 // Time returns t as a time.
 func (t StatxTimestamp) Time() time.Time { return time.Unix(t.Sec, int64(t.Nsec)) }
+
+// Bytes returns the bytes of e.
+func (e *EpollEvent) Bytes() []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(e)), unsafe.Sizeof(*e))
+}
+
+// A Siginfo is a siginfo_t about a child process.
+type Siginfo struct {
+	Signo  int32 // SIGCHLD, or 0 if there was nothing to say
+	Errno  int32
+	Code   int32 // CLD_EXITED, CLD_KILLED, …
+	_      int32
+	PID    int32
+	UID    uint32
+	Status int32 // exit code or signal
+	_      [100]byte
+}

@@ -31,12 +31,15 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "compat.h"
@@ -96,6 +99,12 @@ enum {
 	offsetof_stx_mtime = offsetof(struct statx, stx_mtime),
 	offsetof_stx_rdev_major = offsetof(struct statx, stx_rdev_major),
 	offsetof_stx_dev_minor = offsetof(struct statx, stx_dev_minor),
+	offsetof_epoll_data = offsetof(struct epoll_event, data),
+	offsetof_si_errno = offsetof(siginfo_t, si_errno),
+	offsetof_si_code = offsetof(siginfo_t, si_code),
+	offsetof_si_pid = offsetof(siginfo_t, si_pid),
+	offsetof_si_uid = offsetof(siginfo_t, si_uid),
+	offsetof_si_status = offsetof(siginfo_t, si_status),
 	offsetof_stx_nsec = offsetof(struct statx_timestamp, tv_nsec),
 };
 
