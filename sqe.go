@@ -13,8 +13,9 @@ import (
 // comes back in the completion: see io_uring_sqe_set_data64(3). It is valid until
 // the next Submit.
 //
-// The fields of the entry are open for what no method covers; each Prep method
-// sets what liburing's helper of the same name sets.
+// The fields of the entry are open for what no method covers, as they are to C
+// with io_uring_prep_rw; each Prep method sets what liburing's helper of the same
+// name sets.
 type SQE struct {
 	*cgo.SQE
 	ring *Ring

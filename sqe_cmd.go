@@ -63,7 +63,7 @@ func (s SQE) prepCmd(code uint8, fd FD, op uint32, data []byte, room int) error 
 
 // PrepDiscard tells a block device that n bytes at off are not needed any more;
 // both must be multiples of its sectors. Their content is lost. Linux 6.12. See
-// io_uring_prep_cmd_discard(3).
+// io_uring_prep_cmd_discard(3); the command is BLOCK_URING_CMD_DISCARD.
 func (s SQE) PrepDiscard(fd FD, off, n uint64) {
 	s.prep(cgo.OpUringCmd, fd, off, 0, words(cgo.BlockCmdDiscard, 0))
 	s.Addr3 = n

@@ -41,7 +41,8 @@ func (s SQE) PrepSocket(domain, typ, protocol int) {
 
 // PrepSocketDirect opens a socket in slot d of the table of direct
 // descriptors. With [DirectAlloc] the result is the slot. SOCK_CLOEXEC means
-// nothing there and is refused by the kernel. See io_uring_prep_socket_direct(3).
+// nothing there and is refused by the kernel. See io_uring_prep_socket_direct(3)
+// and io_uring_prep_socket_direct_alloc(3).
 func (s SQE) PrepSocketDirect(domain, typ, protocol int, d Direct) {
 	s.PrepSocket(domain, typ, protocol)
 	s.FileIndex = d.fileIndex()
