@@ -1,0 +1,190 @@
+package uring
+
+import (
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+// A call into C costs more than a request that does nothing. These tests count
+// the calls of all packages, so that none gets into what is done for every
+// request: there may be some in a turn of a program's loop, however many
+// requests the turn handles.
+
+// A turn is one round of a program's loop that handles many requests.
+type turn struct {
+	requests int
+	calls    int // into C that it takes
+	run      func()
+}
+
+func (c turn) check(t *testing.T) {
+	t.Helper()
+	const turns = 20
+	c.run() // what is done once
+	before := runtime.NumCgoCall()
+	for range turns {
+		c.run()
+	}
+	got := int(runtime.NumCgoCall() - before)
+	t.Logf("%d calls into C for %d requests", got, turns*c.requests)
+	// With the tag uring_c_enter each entry into the kernel is a call, and
+	// signals and late completions make a turn enter once more.
+	if most := turns * (c.calls + 4); got > most {
+		t.Errorf("%d calls into C for %d turns of %d requests, want about %d", got, turns, c.requests, turns*c.calls)
+	}
+}
+
+func TestCallsIntoCForNops(t *testing.T) {
+	s := bareStage(t, Config{})
+	turn{requests: 200, calls: 0, run: func() {
+		nops(t, s.ring, 200)
+		s.wait(200, func(CQE) {})
+	}}.check(t)
+}
+
+func TestCallsIntoCForReceives(t *testing.T) {
+	for _, c := range []BufRingConfig{
+		{Group: 1, Entries: 128, BufSize: 64},
+		{Group: 1, Entries: 128, BufSize: 64, Incremental: true},
+	} {
+		for _, how := range []string{"Consume", "Segments"} {
+			t.Run(name(c)+", "+how, func(t *testing.T) {
+				f := newForwarder(t, c)
+				// One call gives the buffers back.
+				turn{requests: f.pairs, calls: 1, run: func() {
+					f.write()
+					f.wait(f.pairs, func(c CQE) {
+						if how == "Consume" {
+							f.must(f.br.Consume(c, func([]byte) error { return nil }))
+							return
+						}
+						for seg, err := range f.br.Segments(c) {
+							f.must(err)
+							f.must(seg.Release())
+						}
+					})
+				}}.check(t)
+			})
+		}
+	}
+}
+
+func TestCallsIntoCForSends(t *testing.T) {
+	for _, c := range []struct {
+		mode  SendMode
+		calls int
+	}{
+		{SendPlain, 1}, // one gives the receive buffers back
+		{SendVectored, 1},
+		{SendProvided, 1 + forwarderPairs}, // and one for each send puts its pieces into the ring of buffers
+		{SendBundle, 1 + forwarderPairs},
+	} {
+		t.Run(c.mode.String(), func(t *testing.T) {
+			if c.mode.provided() {
+				testutil.Need(t, HaveSendBundles)
+			}
+			f := newForwarder(t, BufRingConfig{Group: 1, Entries: 128, BufSize: 64})
+			f.open(c.mode)
+			turn{requests: 2 * f.pairs, calls: c.calls, run: f.forward}.check(t)
+		})
+	}
+}
+
+// A forwarder receives on many sockets, and may send on to as many others.
+type forwarder struct {
+	*stage
+	pairs    int
+	ins      []int // descriptors that write writes to
+	queues   []*SendQueue
+	arrivals []int // descriptors where arrives what the queues send
+}
+
+const (
+	forwarderPairs = 50
+	forwarderSends = 1 << 20 // in user data: a send's, not a receive's
+)
+
+func newForwarder(tb testing.TB, c BufRingConfig) *forwarder {
+	tb.Helper()
+	if c.Incremental {
+		testutil.Need(tb, HaveIncremental)
+	}
+	f := &forwarder{stage: bareStage(tb, Config{}), pairs: forwarderPairs}
+	var err error
+	f.br, err = f.ring.NewBufRing(c)
+	f.must(err)
+	for range f.pairs {
+		in, out := streamPair(tb)
+		f.sqe(uint64(len(f.ins)), func(q SQE) error { return q.PrepRecvMultishot(FD(in), f.br, 0) })
+		f.ins = append(f.ins, out)
+	}
+	f.submit()
+	return f
+}
+
+// open gives each socket a queue to send on what it receives.
+func (f *forwarder) open(mode SendMode) {
+	f.Helper()
+	for i := range f.pairs {
+		from, to := streamPair(f)
+		q, err := f.ring.NewSendQueue(FD(from), SendQueueConfig{Token: MakeToken(0, 0, uint32(forwarderSends+i)), Mode: mode, Entries: 16})
+		f.must(err)
+		f.queues = append(f.queues, q)
+		f.arrivals = append(f.arrivals, to)
+	}
+}
+
+// write sends a message to each socket.
+func (f *forwarder) write() {
+	f.Helper()
+	for _, fd := range f.ins {
+		f.stage.write(fd, forwarderMessage)
+	}
+}
+
+var forwarderMessage = stream(0, 40)
+
+// forward writes a message to each socket, receives it and sends it on.
+func (f *forwarder) forward() {
+	f.Helper()
+	f.write()
+	f.wait(f.pairs, f.handle) // the receives
+	f.wait(f.pairs, f.handle) // the sends
+	got := make([]byte, len(forwarderMessage)+1)
+	for _, fd := range f.arrivals {
+		n, err := syscall.Read(fd, got)
+		f.must(err)
+		equal(f, "bytes that arrived", got[:n], forwarderMessage)
+	}
+}
+
+func (f *forwarder) handle(c CQE) {
+	f.Helper()
+	if slot := c.Token().Slot(); slot >= forwarderSends {
+		n, err := f.queues[slot-forwarderSends].Complete(c)
+		f.must(err)
+		equal(f, "bytes sent", n, len(forwarderMessage))
+		return
+	}
+	q := f.queues[c.UserData]
+	_, err := q.AppendCompletion(f.br, c)
+	f.must(err)
+	f.must(q.Flush())
+}
+
+// wait submits, and handles n completions.
+func (s *stage) wait(n int, handle func(CQE)) {
+	s.Helper()
+	for n > 0 {
+		_, err := s.ring.SubmitAndWait(n)
+		s.must(err)
+		for c := range s.ring.Completions() {
+			s.must(c.Err())
+			handle(c)
+			n--
+		}
+	}
+}
