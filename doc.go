@@ -34,6 +34,8 @@
 //     [SendQueue].
 //   - Time, readiness, cancelling: [SQE.PrepTimeout], [SQE.PrepLinkTimeout],
 //     [SQE.PrepPollAdd], [SQE.PrepCancel], [SQE.PrepCancelFD].
+//   - Futexes, children, commands of a driver: [SQE.PrepFutexWait],
+//     [SQE.PrepFutexWaitv], [SQE.PrepWaitid], [SQE.PrepUringCmd].
 //   - Order: [SQE.SetFlags] with [Link], [HardLink] or [Drain].
 //   - Other rings: [SQE.PrepMsgRing], [SQE.PrepMsgRingFD], [Config.AttachTo].
 //   - Direct descriptors: [Ring.RegisterFiles], [Direct], and the Prep methods
@@ -50,8 +52,9 @@
 // reachable, and unchanged. A []byte given to a Prep method is allocated on
 // the heap, where Go does not move it; keeping it reachable is up to the
 // caller. Memory of an [Arena], a [BufRing] or a [SendQueue] lies outside the
-// Go heap and is kept by the package. Addresses, timeouts and descriptors are
-// copied.
+// Go heap and is kept by the package. Addresses, timeouts, paths, names and
+// slices of parts are copied, but not the parts; what a request fills in, such
+// as a [Statx], is the caller's to keep.
 //
 // # Receiving
 //
