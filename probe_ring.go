@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"errors"
 	"syscall"
 
 	"github.com/uring-go/uring/cgo"
@@ -69,6 +70,9 @@ var (
 func setupProbe(flags SetupFlags, advice string) *feature.Probe {
 	p := &feature.Probe{Advice: advice, Try: func() error {
 		err := onTrial(uint32(flags), func(*trial) error { return nil })
+		if major, minor := cgo.LinkedVersion(); flags&SetupNoMMap != 0 && errors.Is(err, syscall.ENOMEM) && major == 2 && minor < 15 {
+			return feature.Off("this liburing takes a huge page for it, and none is reserved; 2.15 does not")
+		}
 		return noIfInvalid(err)
 	}}
 	for _, s := range setupSince {
