@@ -59,12 +59,14 @@ const (
 	SetupNoSQArray SetupFlags = cgo.SetupNoSQArray
 	// SetupHybridIOPoll sleeps before it polls. Needs SetupIOPoll. Linux 6.13.
 	SetupHybridIOPoll SetupFlags = cgo.SetupHybridIOPoll
-	// SetupCQEMixed allows completions of 16 and 32 bytes in one queue. Linux 6.18.
+	// SetupCQEMixed allows completions of 16 and 32 bytes in one queue. Those of
+	// 32 count as two where completions are waited for or counted. Linux 6.18.
 	SetupCQEMixed SetupFlags = cgo.SetupCQEMixed
 	// SetupSQEMixed allows entries of 64 and 128 bytes in one queue. Linux 6.19.
 	SetupSQEMixed SetupFlags = cgo.SetupSQEMixed
 	// SetupSQRewind fills the submission queue from its start after each
-	// submit. Needs SetupNoSQArray. Linux 7.0.
+	// submit; entries that a failed submit leaves are lost. Needs
+	// SetupNoSQArray. Linux 7.0.
 	SetupSQRewind SetupFlags = cgo.SetupSQRewind
 )
 

@@ -16,15 +16,26 @@ func (r *Ring) RegisterRingFD() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return check("register the ring's descriptor", r.drv.RegisterRingFD())
+	if r.ringFD {
+		return errors.New("uring: RegisterRingFD: the descriptor is registered; UnregisterRingFD undoes it, on the same thread")
+	}
+	err := check("register the ring's descriptor", r.drv.RegisterRingFD())
+	r.ringFD = err == nil
+	return err
 }
 
-// UnregisterRingFD undoes [Ring.RegisterRingFD], on the same thread.
+// UnregisterRingFD undoes [Ring.RegisterRingFD], on the same thread. See
+// io_uring_unregister_ring_fd(3).
 func (r *Ring) UnregisterRingFD() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return check("unregister the ring's descriptor", r.drv.UnregisterRingFD())
+	if !r.ringFD {
+		return errors.New("uring: UnregisterRingFD: RegisterRingFD was not called before")
+	}
+	err := check("unregister the ring's descriptor", r.drv.UnregisterRingFD())
+	r.ringFD = err != nil
+	return err
 }
 
 // RegisterFiles gives the ring a table of n direct descriptors, all empty.

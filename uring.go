@@ -50,6 +50,7 @@ type Ring struct {
 	buffers  bufferTable
 	files    int  // slots in the table of direct descriptors
 	eventFD  bool // RegisterEventFD was called
+	ringFD   bool // RegisterRingFD was called
 	parked   *parker
 }
 
