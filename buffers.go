@@ -3,7 +3,7 @@ package uring
 import (
 	"errors"
 	"fmt"
-	"math/bits"
+	"slices"
 
 	"github.com/uring-go/uring/internal/arena"
 )
@@ -49,22 +49,20 @@ func (s SQE) checkParts(b RegBuf, parts [][]byte) error {
 	return nil
 }
 
-// registeredBuffers is the size of the table of registered buffers: room for
-// many arenas, as an arena is one buffer however large.
+// registeredBuffers is the size of the table of registered buffers that the
+// first arena makes: room for many, as an arena is one buffer however large.
 const registeredBuffers = 128
 
 // maxRegistered is the kernel's limit for one registered buffer.
 const maxRegistered = 1 << 30
 
-// bufferTable is the ring's table of registered buffers. It is made sparse
-// when the first arena comes.
-type bufferTable struct {
-	arenas []*Arena
-	used   [registeredBuffers / 64]uint64
-}
+// bufferTable is the ring's table of registered buffers, with nil where a place
+// is empty. It is nil itself before the first registration.
+type bufferTable struct{ arenas []*Arena }
 
 // RegisterArena registers all of a with the ring, as one buffer of at most
-// 1 GiB; a ring has room for 128. The pages count towards RLIMIT_MEMLOCK unless
+// 1 GiB. A ring has room for 128, or as many as [Ring.RegisterBuffers] made
+// room for. The pages count towards RLIMIT_MEMLOCK unless
 // the process has CAP_IPC_LOCK. The arena cannot be closed before
 // [Ring.UnregisterArena] or [Ring.Close]. Linux 5.19. See
 // io_uring_register_buffers_sparse(3) and io_uring_register_buffers_update_tag(3).
@@ -72,11 +70,8 @@ func (r *Ring) RegisterArena(a *Arena) (RegBuf, error) {
 	if err := r.usable(); err != nil {
 		return RegBuf{}, err
 	}
-	if a.Len() == 0 {
-		return RegBuf{}, fmt.Errorf("uring: RegisterArena: arena: %w", ErrClosed)
-	}
-	if a.Len() > maxRegistered {
-		return RegBuf{}, fmt.Errorf("uring: RegisterArena: %d bytes, the kernel takes at most %d in one buffer", a.Len(), maxRegistered)
+	if err := a.registrable("RegisterArena"); err != nil {
+		return RegBuf{}, err
 	}
 	return r.registerMapping(a)
 }
@@ -89,9 +84,9 @@ func (r *Ring) registerMapping(a *Arena) (RegBuf, error) {
 		}
 		t.arenas = make([]*Arena, registeredBuffers)
 	}
-	index, ok := t.free()
-	if !ok {
-		return RegBuf{}, fmt.Errorf("uring: RegisterArena: all %d places are taken; unregister an arena, or use fewer and larger ones", registeredBuffers)
+	index := slices.Index(t.arenas, nil)
+	if index < 0 {
+		return RegBuf{}, fmt.Errorf("uring: RegisterArena: all %d places are taken; unregister an arena, use fewer and larger ones, or make room with RegisterBuffers first", len(t.arenas))
 	}
 	if err := check(opRegisterBuffers, r.drv.UpdateBuffer(uint32(index), arena.Addr(a.Bytes()), uint64(a.Len()))); err != nil {
 		return RegBuf{}, err
@@ -109,37 +104,36 @@ func (r *Ring) UnregisterArena(b RegBuf) error {
 	if !r.buffers.holds(b) {
 		return fmt.Errorf("uring: UnregisterArena: buffer %d is not registered with this ring", b.index)
 	}
-	if err := check("unregister buffers", r.drv.UpdateBuffer(uint32(b.index), 0, 0)); err != nil {
+	if err := check(opUnregisterBuffers, r.drv.UpdateBuffer(uint32(b.index), 0, 0)); err != nil {
 		return err
 	}
 	r.buffers.drop(int(b.index))
 	return nil
 }
 
-func (t *bufferTable) free() (int, bool) {
-	for i, word := range t.used {
-		if word != ^uint64(0) {
-			return i*64 + bits.TrailingZeros64(^word), true
-		}
-	}
-	return 0, false
-}
-
 // holds says whether b is registered.
 func (t *bufferTable) holds(b RegBuf) bool {
-	return b.arena != nil && t.arenas != nil && t.arenas[b.index] == b.arena
+	return b.arena != nil && int(b.index) < len(t.arenas) && t.arenas[b.index] == b.arena
 }
 
 func (t *bufferTable) take(i int, a *Arena) {
-	t.used[i/64] |= 1 << (i % 64)
 	t.arenas[i] = a
 	a.users++
 }
 
 func (t *bufferTable) drop(i int) {
-	t.used[i/64] &^= 1 << (i % 64)
 	t.arenas[i].users--
 	t.arenas[i] = nil
+}
+
+// forget empties the table after the kernel's is gone.
+func (t *bufferTable) forget() {
+	for i, a := range t.arenas {
+		if a != nil {
+			t.drop(i)
+		}
+	}
+	t.arenas = nil
 }
 
 // release unregisters everything: unpinning by closing the ring alone lags
@@ -149,9 +143,5 @@ func (t *bufferTable) release(r *Ring) {
 		return
 	}
 	r.drv.UnregisterBuffers()
-	for i, a := range t.arenas {
-		if a != nil {
-			t.drop(i)
-		}
-	}
+	t.forget()
 }

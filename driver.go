@@ -15,7 +15,15 @@ type driver interface {
 	Submit() int
 	SubmitAndWait(n uint32) int
 	SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int
+	SubmitAndWaitReg(n uint32, index int) int
+	SubmitAndGetEvents() int
 	GetEvents() int
+	Wait(w cgo.Wait) int
+	WaitSQ() int
+	SetIOWait(on bool) int
+	DontFork() int
+	ResizeRings(sq, cq uint32) int
+	Raw() *cgo.Ring
 	Enable() int
 	Exit()
 	SyncCancelAll(nsec int64) int
@@ -38,9 +46,29 @@ type registrar interface {
 	RegisterFileAllocRange(off, n uint32) int
 	RegisterEventFD(fd int, async bool) int
 	UnregisterEventFD() int
-	RegisterNAPI(busyPollUsec uint32, prefer bool) int
-	UnregisterNAPI() int
+	EventFDEnabled() bool
+	ToggleEventFD(on bool) int
+	RegisterNAPI(n *cgo.NAPI) int
+	UnregisterNAPI(n *cgo.NAPI) int
 	Probe(ops []uint8) int
+	RegisterBuffers(bufs []cgo.IovecAddr, tags []uint64) int
+	UpdateBuffers(off uint32, bufs []cgo.IovecAddr, tags []uint64) int
+	CloneBuffers(from *cgo.Ring, dst, src, n, flags uint32) int
+	RegisterFiles(fds []int32, tags []uint64) int
+	UpdateFilesTags(off uint32, fds []int32, tags []uint64) int
+	RegisterPersonality() int
+	UnregisterPersonality(id uint16) int
+	RegisterRestrictions(rs []cgo.Restriction) int
+	RegisterIOWQAff(mask []byte) int
+	UnregisterIOWQAff() int
+	RegisterIOWQMaxWorkers(max *[2]uint32) int
+	CloseRingFD() int
+	SyncCancel(c *cgo.SyncCancel) int
+	RegisterClock(id uint32) int
+	RegisterRegion(d *cgo.RegionDesc, flags uint64) int
+	RegisterZCRX(reg *cgo.ZCRXReg, area *cgo.ZCRXArea, region *cgo.RegionDesc) int
+	ZCRXControl(id, op uint32) int
+	RegisterBPFFilter(op uint8, flags, pduSize uint32, prog []cgo.BPFInsn) int
 }
 
 var _ driver = (*cgo.Ring)(nil)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/feature"
+	"github.com/uring-go/uring/internal/kernel"
 )
 
 // Errors to compare with [errors.Is].
@@ -84,17 +85,47 @@ func check(op string, rc int) error {
 	return &OpError{op, syscall.Errno(-rc)}
 }
 
+// answer is [check] for what Linux has since a certain version, and liburing
+// too: an older one, of either, is what the error names.
+func answer(op string, rc int, since kernel.Version, liburing string) error {
+	err := check(op, rc)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSYS) && cgo.HeaderMajor > 0:
+		return &libraryError{op, liburing}
+	case errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EOPNOTSUPP):
+		if running, rerr := kernel.Running(); rerr == nil && running.Less(since) {
+			return &feature.MissingError{Feature: "to " + op, Since: since, Cause: err}
+		}
+	}
+	return err
+}
+
+// A libraryError says that the program was built with a liburing that is too
+// old.
+type libraryError struct{ op, since string }
+
+func (e *libraryError) Error() string {
+	header, _ := LiburingVersion()
+	return fmt.Sprintf("uring: to %s not supported: it needs liburing %s or later, and the program was built with %s", e.op, e.since, header)
+}
+
+func (e *libraryError) Is(target error) bool { return target == ErrNotSupported }
+
 // What the calls are named in errors; hint and OpError.Is look at some.
 const (
-	opOpen            = "open ring"
-	opEnable          = "enable ring"
-	opSubmit          = "submit"
-	opWait            = "wait for completions"
-	opRegisterBufRing = "register buffer ring"
-	opBufRingHead     = "ask for the buffer ring's head"
-	opRegisterBuffers = "register buffers"
-	opRegisterFiles   = "register files"
-	opRegisterEventFD = "register an eventfd"
+	opOpen              = "open ring"
+	opEnable            = "enable ring"
+	opSubmit            = "submit"
+	opWait              = "wait for completions"
+	opRegisterBufRing   = "register buffer ring"
+	opBufRingHead       = "ask for the buffer ring's head"
+	opRegisterBuffers   = "register buffers"
+	opUnregisterBuffers = "unregister buffers"
+	opRegisterFiles     = "register files"
+	opUpdateFiles       = "update files"
+	opRegisterEventFD   = "register an eventfd"
 )
 
 // hint explains an errno that has a usual reason outside the program.

@@ -418,8 +418,8 @@ func TestWrongThreadIsNamed(t *testing.T) {
 			return r.RegisterEventFD(3, false)
 		},
 		"RegisterNAPI": func(r *Ring, drv *mockDriverMockRecorder) error {
-			drv.RegisterNAPI(uint32(1), false).Return(wrong)
-			return r.RegisterNAPI(time.Microsecond, false)
+			drv.RegisterNAPI(&cgo.NAPI{BusyPollUsec: 1}).Return(wrong)
+			return after(r.RegisterNAPI(NAPI{BusyPoll: time.Microsecond}))
 		},
 		"RegisterRingFD": func(r *Ring, drv *mockDriverMockRecorder) error {
 			drv.RegisterRingFD().Return(wrong)

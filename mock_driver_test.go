@@ -9,6 +9,7 @@ import (
 	unsafe "unsafe"
 
 	gomock "github.com/golang/mock/gomock"
+	cgo "github.com/uring-go/uring/cgo"
 )
 
 // mockDriver is a mock of driver interface.
@@ -48,6 +49,48 @@ func (mr *mockDriverMockRecorder) BufRingHead(group interface{}) *gomock.Call {
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "BufRingHead", reflect.TypeOf((*mockDriver)(nil).BufRingHead), group)
 }
 
+// CloneBuffers mocks base method.
+func (m *mockDriver) CloneBuffers(from *cgo.Ring, dst, src, n, flags uint32) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "CloneBuffers", from, dst, src, n, flags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// CloneBuffers indicates an expected call of CloneBuffers.
+func (mr *mockDriverMockRecorder) CloneBuffers(from, dst, src, n, flags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "CloneBuffers", reflect.TypeOf((*mockDriver)(nil).CloneBuffers), from, dst, src, n, flags)
+}
+
+// CloseRingFD mocks base method.
+func (m *mockDriver) CloseRingFD() int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "CloseRingFD")
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// CloseRingFD indicates an expected call of CloseRingFD.
+func (mr *mockDriverMockRecorder) CloseRingFD() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "CloseRingFD", reflect.TypeOf((*mockDriver)(nil).CloseRingFD))
+}
+
+// DontFork mocks base method.
+func (m *mockDriver) DontFork() int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "DontFork")
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// DontFork indicates an expected call of DontFork.
+func (mr *mockDriverMockRecorder) DontFork() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "DontFork", reflect.TypeOf((*mockDriver)(nil).DontFork))
+}
+
 // Enable mocks base method.
 func (m *mockDriver) Enable() int {
 	m.ctrl.T.Helper()
@@ -60,6 +103,20 @@ func (m *mockDriver) Enable() int {
 func (mr *mockDriverMockRecorder) Enable() *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Enable", reflect.TypeOf((*mockDriver)(nil).Enable))
+}
+
+// EventFDEnabled mocks base method.
+func (m *mockDriver) EventFDEnabled() bool {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "EventFDEnabled")
+	ret0, _ := ret[0].(bool)
+	return ret0
+}
+
+// EventFDEnabled indicates an expected call of EventFDEnabled.
+func (mr *mockDriverMockRecorder) EventFDEnabled() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "EventFDEnabled", reflect.TypeOf((*mockDriver)(nil).EventFDEnabled))
 }
 
 // Exit mocks base method.
@@ -116,6 +173,34 @@ func (mr *mockDriverMockRecorder) Probe(ops interface{}) *gomock.Call {
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Probe", reflect.TypeOf((*mockDriver)(nil).Probe), ops)
 }
 
+// Raw mocks base method.
+func (m *mockDriver) Raw() *cgo.Ring {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Raw")
+	ret0, _ := ret[0].(*cgo.Ring)
+	return ret0
+}
+
+// Raw indicates an expected call of Raw.
+func (mr *mockDriverMockRecorder) Raw() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Raw", reflect.TypeOf((*mockDriver)(nil).Raw))
+}
+
+// RegisterBPFFilter mocks base method.
+func (m *mockDriver) RegisterBPFFilter(op uint8, flags, pduSize uint32, prog []cgo.BPFInsn) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterBPFFilter", op, flags, pduSize, prog)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterBPFFilter indicates an expected call of RegisterBPFFilter.
+func (mr *mockDriverMockRecorder) RegisterBPFFilter(op, flags, pduSize, prog interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterBPFFilter", reflect.TypeOf((*mockDriver)(nil).RegisterBPFFilter), op, flags, pduSize, prog)
+}
+
 // RegisterBufRing mocks base method.
 func (m *mockDriver) RegisterBufRing(mem unsafe.Pointer, entries, group, flags, minLeft uint32) int {
 	m.ctrl.T.Helper()
@@ -130,6 +215,20 @@ func (mr *mockDriverMockRecorder) RegisterBufRing(mem, entries, group, flags, mi
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterBufRing", reflect.TypeOf((*mockDriver)(nil).RegisterBufRing), mem, entries, group, flags, minLeft)
 }
 
+// RegisterBuffers mocks base method.
+func (m *mockDriver) RegisterBuffers(bufs []cgo.IovecAddr, tags []uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterBuffers", bufs, tags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterBuffers indicates an expected call of RegisterBuffers.
+func (mr *mockDriverMockRecorder) RegisterBuffers(bufs, tags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterBuffers", reflect.TypeOf((*mockDriver)(nil).RegisterBuffers), bufs, tags)
+}
+
 // RegisterBuffersSparse mocks base method.
 func (m *mockDriver) RegisterBuffersSparse(n uint32) int {
 	m.ctrl.T.Helper()
@@ -142,6 +241,20 @@ func (m *mockDriver) RegisterBuffersSparse(n uint32) int {
 func (mr *mockDriverMockRecorder) RegisterBuffersSparse(n interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterBuffersSparse", reflect.TypeOf((*mockDriver)(nil).RegisterBuffersSparse), n)
+}
+
+// RegisterClock mocks base method.
+func (m *mockDriver) RegisterClock(id uint32) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterClock", id)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterClock indicates an expected call of RegisterClock.
+func (mr *mockDriverMockRecorder) RegisterClock(id interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterClock", reflect.TypeOf((*mockDriver)(nil).RegisterClock), id)
 }
 
 // RegisterEventFD mocks base method.
@@ -172,6 +285,20 @@ func (mr *mockDriverMockRecorder) RegisterFileAllocRange(off, n interface{}) *go
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterFileAllocRange", reflect.TypeOf((*mockDriver)(nil).RegisterFileAllocRange), off, n)
 }
 
+// RegisterFiles mocks base method.
+func (m *mockDriver) RegisterFiles(fds []int32, tags []uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterFiles", fds, tags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterFiles indicates an expected call of RegisterFiles.
+func (mr *mockDriverMockRecorder) RegisterFiles(fds, tags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterFiles", reflect.TypeOf((*mockDriver)(nil).RegisterFiles), fds, tags)
+}
+
 // RegisterFilesSparse mocks base method.
 func (m *mockDriver) RegisterFilesSparse(n uint32) int {
 	m.ctrl.T.Helper()
@@ -186,18 +313,88 @@ func (mr *mockDriverMockRecorder) RegisterFilesSparse(n interface{}) *gomock.Cal
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterFilesSparse", reflect.TypeOf((*mockDriver)(nil).RegisterFilesSparse), n)
 }
 
-// RegisterNAPI mocks base method.
-func (m *mockDriver) RegisterNAPI(busyPollUsec uint32, prefer bool) int {
+// RegisterIOWQAff mocks base method.
+func (m *mockDriver) RegisterIOWQAff(mask []byte) int {
 	m.ctrl.T.Helper()
-	ret := m.ctrl.Call(m, "RegisterNAPI", busyPollUsec, prefer)
+	ret := m.ctrl.Call(m, "RegisterIOWQAff", mask)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterIOWQAff indicates an expected call of RegisterIOWQAff.
+func (mr *mockDriverMockRecorder) RegisterIOWQAff(mask interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterIOWQAff", reflect.TypeOf((*mockDriver)(nil).RegisterIOWQAff), mask)
+}
+
+// RegisterIOWQMaxWorkers mocks base method.
+func (m *mockDriver) RegisterIOWQMaxWorkers(max *[2]uint32) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterIOWQMaxWorkers", max)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterIOWQMaxWorkers indicates an expected call of RegisterIOWQMaxWorkers.
+func (mr *mockDriverMockRecorder) RegisterIOWQMaxWorkers(max interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterIOWQMaxWorkers", reflect.TypeOf((*mockDriver)(nil).RegisterIOWQMaxWorkers), max)
+}
+
+// RegisterNAPI mocks base method.
+func (m *mockDriver) RegisterNAPI(n *cgo.NAPI) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterNAPI", n)
 	ret0, _ := ret[0].(int)
 	return ret0
 }
 
 // RegisterNAPI indicates an expected call of RegisterNAPI.
-func (mr *mockDriverMockRecorder) RegisterNAPI(busyPollUsec, prefer interface{}) *gomock.Call {
+func (mr *mockDriverMockRecorder) RegisterNAPI(n interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
-	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterNAPI", reflect.TypeOf((*mockDriver)(nil).RegisterNAPI), busyPollUsec, prefer)
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterNAPI", reflect.TypeOf((*mockDriver)(nil).RegisterNAPI), n)
+}
+
+// RegisterPersonality mocks base method.
+func (m *mockDriver) RegisterPersonality() int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterPersonality")
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterPersonality indicates an expected call of RegisterPersonality.
+func (mr *mockDriverMockRecorder) RegisterPersonality() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterPersonality", reflect.TypeOf((*mockDriver)(nil).RegisterPersonality))
+}
+
+// RegisterRegion mocks base method.
+func (m *mockDriver) RegisterRegion(d *cgo.RegionDesc, flags uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterRegion", d, flags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterRegion indicates an expected call of RegisterRegion.
+func (mr *mockDriverMockRecorder) RegisterRegion(d, flags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterRegion", reflect.TypeOf((*mockDriver)(nil).RegisterRegion), d, flags)
+}
+
+// RegisterRestrictions mocks base method.
+func (m *mockDriver) RegisterRestrictions(rs []cgo.Restriction) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterRestrictions", rs)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterRestrictions indicates an expected call of RegisterRestrictions.
+func (mr *mockDriverMockRecorder) RegisterRestrictions(rs interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterRestrictions", reflect.TypeOf((*mockDriver)(nil).RegisterRestrictions), rs)
 }
 
 // RegisterRingFD mocks base method.
@@ -214,6 +411,48 @@ func (mr *mockDriverMockRecorder) RegisterRingFD() *gomock.Call {
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterRingFD", reflect.TypeOf((*mockDriver)(nil).RegisterRingFD))
 }
 
+// RegisterZCRX mocks base method.
+func (m *mockDriver) RegisterZCRX(reg *cgo.ZCRXReg, area *cgo.ZCRXArea, region *cgo.RegionDesc) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterZCRX", reg, area, region)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterZCRX indicates an expected call of RegisterZCRX.
+func (mr *mockDriverMockRecorder) RegisterZCRX(reg, area, region interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterZCRX", reflect.TypeOf((*mockDriver)(nil).RegisterZCRX), reg, area, region)
+}
+
+// ResizeRings mocks base method.
+func (m *mockDriver) ResizeRings(sq, cq uint32) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "ResizeRings", sq, cq)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// ResizeRings indicates an expected call of ResizeRings.
+func (mr *mockDriverMockRecorder) ResizeRings(sq, cq interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ResizeRings", reflect.TypeOf((*mockDriver)(nil).ResizeRings), sq, cq)
+}
+
+// SetIOWait mocks base method.
+func (m *mockDriver) SetIOWait(on bool) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SetIOWait", on)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// SetIOWait indicates an expected call of SetIOWait.
+func (mr *mockDriverMockRecorder) SetIOWait(on interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SetIOWait", reflect.TypeOf((*mockDriver)(nil).SetIOWait), on)
+}
+
 // Submit mocks base method.
 func (m *mockDriver) Submit() int {
 	m.ctrl.T.Helper()
@@ -226,6 +465,20 @@ func (m *mockDriver) Submit() int {
 func (mr *mockDriverMockRecorder) Submit() *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Submit", reflect.TypeOf((*mockDriver)(nil).Submit))
+}
+
+// SubmitAndGetEvents mocks base method.
+func (m *mockDriver) SubmitAndGetEvents() int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SubmitAndGetEvents")
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// SubmitAndGetEvents indicates an expected call of SubmitAndGetEvents.
+func (mr *mockDriverMockRecorder) SubmitAndGetEvents() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SubmitAndGetEvents", reflect.TypeOf((*mockDriver)(nil).SubmitAndGetEvents))
 }
 
 // SubmitAndWait mocks base method.
@@ -242,6 +495,20 @@ func (mr *mockDriverMockRecorder) SubmitAndWait(n interface{}) *gomock.Call {
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SubmitAndWait", reflect.TypeOf((*mockDriver)(nil).SubmitAndWait), n)
 }
 
+// SubmitAndWaitReg mocks base method.
+func (m *mockDriver) SubmitAndWaitReg(n uint32, index int) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SubmitAndWaitReg", n, index)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// SubmitAndWaitReg indicates an expected call of SubmitAndWaitReg.
+func (mr *mockDriverMockRecorder) SubmitAndWaitReg(n, index interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SubmitAndWaitReg", reflect.TypeOf((*mockDriver)(nil).SubmitAndWaitReg), n, index)
+}
+
 // SubmitAndWaitTimeout mocks base method.
 func (m *mockDriver) SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int {
 	m.ctrl.T.Helper()
@@ -256,6 +523,20 @@ func (mr *mockDriverMockRecorder) SubmitAndWaitTimeout(n, nsec, minWaitUsec inte
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SubmitAndWaitTimeout", reflect.TypeOf((*mockDriver)(nil).SubmitAndWaitTimeout), n, nsec, minWaitUsec)
 }
 
+// SyncCancel mocks base method.
+func (m *mockDriver) SyncCancel(c *cgo.SyncCancel) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SyncCancel", c)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// SyncCancel indicates an expected call of SyncCancel.
+func (mr *mockDriverMockRecorder) SyncCancel(c interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SyncCancel", reflect.TypeOf((*mockDriver)(nil).SyncCancel), c)
+}
+
 // SyncCancelAll mocks base method.
 func (m *mockDriver) SyncCancelAll(nsec int64) int {
 	m.ctrl.T.Helper()
@@ -268,6 +549,20 @@ func (m *mockDriver) SyncCancelAll(nsec int64) int {
 func (mr *mockDriverMockRecorder) SyncCancelAll(nsec interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SyncCancelAll", reflect.TypeOf((*mockDriver)(nil).SyncCancelAll), nsec)
+}
+
+// ToggleEventFD mocks base method.
+func (m *mockDriver) ToggleEventFD(on bool) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "ToggleEventFD", on)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// ToggleEventFD indicates an expected call of ToggleEventFD.
+func (mr *mockDriverMockRecorder) ToggleEventFD(on interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ToggleEventFD", reflect.TypeOf((*mockDriver)(nil).ToggleEventFD), on)
 }
 
 // UnregisterBufRing mocks base method.
@@ -326,18 +621,46 @@ func (mr *mockDriverMockRecorder) UnregisterFiles() *gomock.Call {
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterFiles", reflect.TypeOf((*mockDriver)(nil).UnregisterFiles))
 }
 
-// UnregisterNAPI mocks base method.
-func (m *mockDriver) UnregisterNAPI() int {
+// UnregisterIOWQAff mocks base method.
+func (m *mockDriver) UnregisterIOWQAff() int {
 	m.ctrl.T.Helper()
-	ret := m.ctrl.Call(m, "UnregisterNAPI")
+	ret := m.ctrl.Call(m, "UnregisterIOWQAff")
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// UnregisterIOWQAff indicates an expected call of UnregisterIOWQAff.
+func (mr *mockDriverMockRecorder) UnregisterIOWQAff() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterIOWQAff", reflect.TypeOf((*mockDriver)(nil).UnregisterIOWQAff))
+}
+
+// UnregisterNAPI mocks base method.
+func (m *mockDriver) UnregisterNAPI(n *cgo.NAPI) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "UnregisterNAPI", n)
 	ret0, _ := ret[0].(int)
 	return ret0
 }
 
 // UnregisterNAPI indicates an expected call of UnregisterNAPI.
-func (mr *mockDriverMockRecorder) UnregisterNAPI() *gomock.Call {
+func (mr *mockDriverMockRecorder) UnregisterNAPI(n interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
-	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterNAPI", reflect.TypeOf((*mockDriver)(nil).UnregisterNAPI))
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterNAPI", reflect.TypeOf((*mockDriver)(nil).UnregisterNAPI), n)
+}
+
+// UnregisterPersonality mocks base method.
+func (m *mockDriver) UnregisterPersonality(id uint16) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "UnregisterPersonality", id)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// UnregisterPersonality indicates an expected call of UnregisterPersonality.
+func (mr *mockDriverMockRecorder) UnregisterPersonality(id interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterPersonality", reflect.TypeOf((*mockDriver)(nil).UnregisterPersonality), id)
 }
 
 // UnregisterRingFD mocks base method.
@@ -368,6 +691,20 @@ func (mr *mockDriverMockRecorder) UpdateBuffer(index, addr, n interface{}) *gomo
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UpdateBuffer", reflect.TypeOf((*mockDriver)(nil).UpdateBuffer), index, addr, n)
 }
 
+// UpdateBuffers mocks base method.
+func (m *mockDriver) UpdateBuffers(off uint32, bufs []cgo.IovecAddr, tags []uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "UpdateBuffers", off, bufs, tags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// UpdateBuffers indicates an expected call of UpdateBuffers.
+func (mr *mockDriverMockRecorder) UpdateBuffers(off, bufs, tags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UpdateBuffers", reflect.TypeOf((*mockDriver)(nil).UpdateBuffers), off, bufs, tags)
+}
+
 // UpdateFiles mocks base method.
 func (m *mockDriver) UpdateFiles(off uint32, fds []int32) int {
 	m.ctrl.T.Helper()
@@ -380,6 +717,62 @@ func (m *mockDriver) UpdateFiles(off uint32, fds []int32) int {
 func (mr *mockDriverMockRecorder) UpdateFiles(off, fds interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UpdateFiles", reflect.TypeOf((*mockDriver)(nil).UpdateFiles), off, fds)
+}
+
+// UpdateFilesTags mocks base method.
+func (m *mockDriver) UpdateFilesTags(off uint32, fds []int32, tags []uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "UpdateFilesTags", off, fds, tags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// UpdateFilesTags indicates an expected call of UpdateFilesTags.
+func (mr *mockDriverMockRecorder) UpdateFilesTags(off, fds, tags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UpdateFilesTags", reflect.TypeOf((*mockDriver)(nil).UpdateFilesTags), off, fds, tags)
+}
+
+// Wait mocks base method.
+func (m *mockDriver) Wait(w cgo.Wait) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Wait", w)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// Wait indicates an expected call of Wait.
+func (mr *mockDriverMockRecorder) Wait(w interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Wait", reflect.TypeOf((*mockDriver)(nil).Wait), w)
+}
+
+// WaitSQ mocks base method.
+func (m *mockDriver) WaitSQ() int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "WaitSQ")
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// WaitSQ indicates an expected call of WaitSQ.
+func (mr *mockDriverMockRecorder) WaitSQ() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "WaitSQ", reflect.TypeOf((*mockDriver)(nil).WaitSQ))
+}
+
+// ZCRXControl mocks base method.
+func (m *mockDriver) ZCRXControl(id, op uint32) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "ZCRXControl", id, op)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// ZCRXControl indicates an expected call of ZCRXControl.
+func (mr *mockDriverMockRecorder) ZCRXControl(id, op interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ZCRXControl", reflect.TypeOf((*mockDriver)(nil).ZCRXControl), id, op)
 }
 
 // mockRegistrar is a mock of registrar interface.
@@ -419,6 +812,48 @@ func (mr *mockRegistrarMockRecorder) BufRingHead(group interface{}) *gomock.Call
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "BufRingHead", reflect.TypeOf((*mockRegistrar)(nil).BufRingHead), group)
 }
 
+// CloneBuffers mocks base method.
+func (m *mockRegistrar) CloneBuffers(from *cgo.Ring, dst, src, n, flags uint32) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "CloneBuffers", from, dst, src, n, flags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// CloneBuffers indicates an expected call of CloneBuffers.
+func (mr *mockRegistrarMockRecorder) CloneBuffers(from, dst, src, n, flags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "CloneBuffers", reflect.TypeOf((*mockRegistrar)(nil).CloneBuffers), from, dst, src, n, flags)
+}
+
+// CloseRingFD mocks base method.
+func (m *mockRegistrar) CloseRingFD() int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "CloseRingFD")
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// CloseRingFD indicates an expected call of CloseRingFD.
+func (mr *mockRegistrarMockRecorder) CloseRingFD() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "CloseRingFD", reflect.TypeOf((*mockRegistrar)(nil).CloseRingFD))
+}
+
+// EventFDEnabled mocks base method.
+func (m *mockRegistrar) EventFDEnabled() bool {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "EventFDEnabled")
+	ret0, _ := ret[0].(bool)
+	return ret0
+}
+
+// EventFDEnabled indicates an expected call of EventFDEnabled.
+func (mr *mockRegistrarMockRecorder) EventFDEnabled() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "EventFDEnabled", reflect.TypeOf((*mockRegistrar)(nil).EventFDEnabled))
+}
+
 // Probe mocks base method.
 func (m *mockRegistrar) Probe(ops []uint8) int {
 	m.ctrl.T.Helper()
@@ -431,6 +866,20 @@ func (m *mockRegistrar) Probe(ops []uint8) int {
 func (mr *mockRegistrarMockRecorder) Probe(ops interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Probe", reflect.TypeOf((*mockRegistrar)(nil).Probe), ops)
+}
+
+// RegisterBPFFilter mocks base method.
+func (m *mockRegistrar) RegisterBPFFilter(op uint8, flags, pduSize uint32, prog []cgo.BPFInsn) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterBPFFilter", op, flags, pduSize, prog)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterBPFFilter indicates an expected call of RegisterBPFFilter.
+func (mr *mockRegistrarMockRecorder) RegisterBPFFilter(op, flags, pduSize, prog interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterBPFFilter", reflect.TypeOf((*mockRegistrar)(nil).RegisterBPFFilter), op, flags, pduSize, prog)
 }
 
 // RegisterBufRing mocks base method.
@@ -447,6 +896,20 @@ func (mr *mockRegistrarMockRecorder) RegisterBufRing(mem, entries, group, flags,
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterBufRing", reflect.TypeOf((*mockRegistrar)(nil).RegisterBufRing), mem, entries, group, flags, minLeft)
 }
 
+// RegisterBuffers mocks base method.
+func (m *mockRegistrar) RegisterBuffers(bufs []cgo.IovecAddr, tags []uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterBuffers", bufs, tags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterBuffers indicates an expected call of RegisterBuffers.
+func (mr *mockRegistrarMockRecorder) RegisterBuffers(bufs, tags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterBuffers", reflect.TypeOf((*mockRegistrar)(nil).RegisterBuffers), bufs, tags)
+}
+
 // RegisterBuffersSparse mocks base method.
 func (m *mockRegistrar) RegisterBuffersSparse(n uint32) int {
 	m.ctrl.T.Helper()
@@ -459,6 +922,20 @@ func (m *mockRegistrar) RegisterBuffersSparse(n uint32) int {
 func (mr *mockRegistrarMockRecorder) RegisterBuffersSparse(n interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterBuffersSparse", reflect.TypeOf((*mockRegistrar)(nil).RegisterBuffersSparse), n)
+}
+
+// RegisterClock mocks base method.
+func (m *mockRegistrar) RegisterClock(id uint32) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterClock", id)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterClock indicates an expected call of RegisterClock.
+func (mr *mockRegistrarMockRecorder) RegisterClock(id interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterClock", reflect.TypeOf((*mockRegistrar)(nil).RegisterClock), id)
 }
 
 // RegisterEventFD mocks base method.
@@ -489,6 +966,20 @@ func (mr *mockRegistrarMockRecorder) RegisterFileAllocRange(off, n interface{}) 
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterFileAllocRange", reflect.TypeOf((*mockRegistrar)(nil).RegisterFileAllocRange), off, n)
 }
 
+// RegisterFiles mocks base method.
+func (m *mockRegistrar) RegisterFiles(fds []int32, tags []uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterFiles", fds, tags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterFiles indicates an expected call of RegisterFiles.
+func (mr *mockRegistrarMockRecorder) RegisterFiles(fds, tags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterFiles", reflect.TypeOf((*mockRegistrar)(nil).RegisterFiles), fds, tags)
+}
+
 // RegisterFilesSparse mocks base method.
 func (m *mockRegistrar) RegisterFilesSparse(n uint32) int {
 	m.ctrl.T.Helper()
@@ -503,18 +994,88 @@ func (mr *mockRegistrarMockRecorder) RegisterFilesSparse(n interface{}) *gomock.
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterFilesSparse", reflect.TypeOf((*mockRegistrar)(nil).RegisterFilesSparse), n)
 }
 
-// RegisterNAPI mocks base method.
-func (m *mockRegistrar) RegisterNAPI(busyPollUsec uint32, prefer bool) int {
+// RegisterIOWQAff mocks base method.
+func (m *mockRegistrar) RegisterIOWQAff(mask []byte) int {
 	m.ctrl.T.Helper()
-	ret := m.ctrl.Call(m, "RegisterNAPI", busyPollUsec, prefer)
+	ret := m.ctrl.Call(m, "RegisterIOWQAff", mask)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterIOWQAff indicates an expected call of RegisterIOWQAff.
+func (mr *mockRegistrarMockRecorder) RegisterIOWQAff(mask interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterIOWQAff", reflect.TypeOf((*mockRegistrar)(nil).RegisterIOWQAff), mask)
+}
+
+// RegisterIOWQMaxWorkers mocks base method.
+func (m *mockRegistrar) RegisterIOWQMaxWorkers(max *[2]uint32) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterIOWQMaxWorkers", max)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterIOWQMaxWorkers indicates an expected call of RegisterIOWQMaxWorkers.
+func (mr *mockRegistrarMockRecorder) RegisterIOWQMaxWorkers(max interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterIOWQMaxWorkers", reflect.TypeOf((*mockRegistrar)(nil).RegisterIOWQMaxWorkers), max)
+}
+
+// RegisterNAPI mocks base method.
+func (m *mockRegistrar) RegisterNAPI(n *cgo.NAPI) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterNAPI", n)
 	ret0, _ := ret[0].(int)
 	return ret0
 }
 
 // RegisterNAPI indicates an expected call of RegisterNAPI.
-func (mr *mockRegistrarMockRecorder) RegisterNAPI(busyPollUsec, prefer interface{}) *gomock.Call {
+func (mr *mockRegistrarMockRecorder) RegisterNAPI(n interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
-	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterNAPI", reflect.TypeOf((*mockRegistrar)(nil).RegisterNAPI), busyPollUsec, prefer)
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterNAPI", reflect.TypeOf((*mockRegistrar)(nil).RegisterNAPI), n)
+}
+
+// RegisterPersonality mocks base method.
+func (m *mockRegistrar) RegisterPersonality() int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterPersonality")
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterPersonality indicates an expected call of RegisterPersonality.
+func (mr *mockRegistrarMockRecorder) RegisterPersonality() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterPersonality", reflect.TypeOf((*mockRegistrar)(nil).RegisterPersonality))
+}
+
+// RegisterRegion mocks base method.
+func (m *mockRegistrar) RegisterRegion(d *cgo.RegionDesc, flags uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterRegion", d, flags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterRegion indicates an expected call of RegisterRegion.
+func (mr *mockRegistrarMockRecorder) RegisterRegion(d, flags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterRegion", reflect.TypeOf((*mockRegistrar)(nil).RegisterRegion), d, flags)
+}
+
+// RegisterRestrictions mocks base method.
+func (m *mockRegistrar) RegisterRestrictions(rs []cgo.Restriction) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterRestrictions", rs)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterRestrictions indicates an expected call of RegisterRestrictions.
+func (mr *mockRegistrarMockRecorder) RegisterRestrictions(rs interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterRestrictions", reflect.TypeOf((*mockRegistrar)(nil).RegisterRestrictions), rs)
 }
 
 // RegisterRingFD mocks base method.
@@ -529,6 +1090,48 @@ func (m *mockRegistrar) RegisterRingFD() int {
 func (mr *mockRegistrarMockRecorder) RegisterRingFD() *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterRingFD", reflect.TypeOf((*mockRegistrar)(nil).RegisterRingFD))
+}
+
+// RegisterZCRX mocks base method.
+func (m *mockRegistrar) RegisterZCRX(reg *cgo.ZCRXReg, area *cgo.ZCRXArea, region *cgo.RegionDesc) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "RegisterZCRX", reg, area, region)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// RegisterZCRX indicates an expected call of RegisterZCRX.
+func (mr *mockRegistrarMockRecorder) RegisterZCRX(reg, area, region interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "RegisterZCRX", reflect.TypeOf((*mockRegistrar)(nil).RegisterZCRX), reg, area, region)
+}
+
+// SyncCancel mocks base method.
+func (m *mockRegistrar) SyncCancel(c *cgo.SyncCancel) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SyncCancel", c)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// SyncCancel indicates an expected call of SyncCancel.
+func (mr *mockRegistrarMockRecorder) SyncCancel(c interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SyncCancel", reflect.TypeOf((*mockRegistrar)(nil).SyncCancel), c)
+}
+
+// ToggleEventFD mocks base method.
+func (m *mockRegistrar) ToggleEventFD(on bool) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "ToggleEventFD", on)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// ToggleEventFD indicates an expected call of ToggleEventFD.
+func (mr *mockRegistrarMockRecorder) ToggleEventFD(on interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ToggleEventFD", reflect.TypeOf((*mockRegistrar)(nil).ToggleEventFD), on)
 }
 
 // UnregisterBufRing mocks base method.
@@ -587,18 +1190,46 @@ func (mr *mockRegistrarMockRecorder) UnregisterFiles() *gomock.Call {
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterFiles", reflect.TypeOf((*mockRegistrar)(nil).UnregisterFiles))
 }
 
-// UnregisterNAPI mocks base method.
-func (m *mockRegistrar) UnregisterNAPI() int {
+// UnregisterIOWQAff mocks base method.
+func (m *mockRegistrar) UnregisterIOWQAff() int {
 	m.ctrl.T.Helper()
-	ret := m.ctrl.Call(m, "UnregisterNAPI")
+	ret := m.ctrl.Call(m, "UnregisterIOWQAff")
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// UnregisterIOWQAff indicates an expected call of UnregisterIOWQAff.
+func (mr *mockRegistrarMockRecorder) UnregisterIOWQAff() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterIOWQAff", reflect.TypeOf((*mockRegistrar)(nil).UnregisterIOWQAff))
+}
+
+// UnregisterNAPI mocks base method.
+func (m *mockRegistrar) UnregisterNAPI(n *cgo.NAPI) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "UnregisterNAPI", n)
 	ret0, _ := ret[0].(int)
 	return ret0
 }
 
 // UnregisterNAPI indicates an expected call of UnregisterNAPI.
-func (mr *mockRegistrarMockRecorder) UnregisterNAPI() *gomock.Call {
+func (mr *mockRegistrarMockRecorder) UnregisterNAPI(n interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
-	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterNAPI", reflect.TypeOf((*mockRegistrar)(nil).UnregisterNAPI))
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterNAPI", reflect.TypeOf((*mockRegistrar)(nil).UnregisterNAPI), n)
+}
+
+// UnregisterPersonality mocks base method.
+func (m *mockRegistrar) UnregisterPersonality(id uint16) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "UnregisterPersonality", id)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// UnregisterPersonality indicates an expected call of UnregisterPersonality.
+func (mr *mockRegistrarMockRecorder) UnregisterPersonality(id interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UnregisterPersonality", reflect.TypeOf((*mockRegistrar)(nil).UnregisterPersonality), id)
 }
 
 // UnregisterRingFD mocks base method.
@@ -629,6 +1260,20 @@ func (mr *mockRegistrarMockRecorder) UpdateBuffer(index, addr, n interface{}) *g
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UpdateBuffer", reflect.TypeOf((*mockRegistrar)(nil).UpdateBuffer), index, addr, n)
 }
 
+// UpdateBuffers mocks base method.
+func (m *mockRegistrar) UpdateBuffers(off uint32, bufs []cgo.IovecAddr, tags []uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "UpdateBuffers", off, bufs, tags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// UpdateBuffers indicates an expected call of UpdateBuffers.
+func (mr *mockRegistrarMockRecorder) UpdateBuffers(off, bufs, tags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UpdateBuffers", reflect.TypeOf((*mockRegistrar)(nil).UpdateBuffers), off, bufs, tags)
+}
+
 // UpdateFiles mocks base method.
 func (m *mockRegistrar) UpdateFiles(off uint32, fds []int32) int {
 	m.ctrl.T.Helper()
@@ -641,4 +1286,32 @@ func (m *mockRegistrar) UpdateFiles(off uint32, fds []int32) int {
 func (mr *mockRegistrarMockRecorder) UpdateFiles(off, fds interface{}) *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UpdateFiles", reflect.TypeOf((*mockRegistrar)(nil).UpdateFiles), off, fds)
+}
+
+// UpdateFilesTags mocks base method.
+func (m *mockRegistrar) UpdateFilesTags(off uint32, fds []int32, tags []uint64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "UpdateFilesTags", off, fds, tags)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// UpdateFilesTags indicates an expected call of UpdateFilesTags.
+func (mr *mockRegistrarMockRecorder) UpdateFilesTags(off, fds, tags interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "UpdateFilesTags", reflect.TypeOf((*mockRegistrar)(nil).UpdateFilesTags), off, fds, tags)
+}
+
+// ZCRXControl mocks base method.
+func (m *mockRegistrar) ZCRXControl(id, op uint32) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "ZCRXControl", id, op)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// ZCRXControl indicates an expected call of ZCRXControl.
+func (mr *mockRegistrarMockRecorder) ZCRXControl(id, op interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ZCRXControl", reflect.TypeOf((*mockRegistrar)(nil).ZCRXControl), id, op)
 }

@@ -46,10 +46,10 @@ var (
 	probeNAPI = trialProbe("busy polling of network devices", kernel.V(6, 9),
 		"leave it out; receives have the usual latency (the kernel needs CONFIG_NET_RX_BUSY_POLL)",
 		func(t *trial) error {
-			if rc := t.ring.RegisterNAPI(1, false); rc < 0 {
+			if rc := t.ring.RegisterNAPI(&cgo.NAPI{BusyPollUsec: 1}); rc < 0 {
 				return verdict("register busy polling", rc)
 			}
-			return check("unregister busy polling", t.ring.UnregisterNAPI())
+			return check("unregister busy polling", t.ring.UnregisterNAPI(&cgo.NAPI{}))
 		})
 	probeSyncCancel = trialProbe("cancelling from outside the queue", kernel.V(6, 0),
 		"cancel with requests; Ring.Close leaves what still runs to the kernel",

@@ -43,7 +43,7 @@ func onTrial(flags uint32, f func(*trial) error) error {
 	defer runtime.UnlockOSThread()
 	t := &trial{setup: cgo.Params{Flags: flags}, deadline: time.Now().Add(trialTime)}
 	var rc int
-	if t.ring, rc = cgo.Open(8, &t.setup); rc < 0 {
+	if t.ring, rc = cgo.Open(8, &t.setup, nil); rc < 0 {
 		return check(opOpen, rc)
 	}
 	defer t.close()

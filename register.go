@@ -2,10 +2,9 @@ package uring
 
 import (
 	"errors"
-	"fmt"
-	"math"
-	"syscall"
-	"time"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
 )
 
 // RegisterRingFD lets the calling thread enter the kernel for this ring a
@@ -30,6 +29,9 @@ func (r *Ring) UnregisterRingFD() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
+	if r.FD() < 0 {
+		return errors.New("uring: UnregisterRingFD: the ring has no other descriptor, and would be lost")
+	}
 	if !r.ringFD {
 		return errors.New("uring: UnregisterRingFD: RegisterRingFD was not called before")
 	}
@@ -38,69 +40,52 @@ func (r *Ring) UnregisterRingFD() error {
 	return err
 }
 
-// RegisterFiles gives the ring a table of n direct descriptors, all empty.
-// Requests fill slots ([SQE.PrepAcceptDirect], [SQE.PrepSocketDirect]), and so
-// does [Ring.UpdateFile]. n is bounded by RLIMIT_NOFILE. Linux 5.19. See
-// io_uring_register_files_sparse(3).
-func (r *Ring) RegisterFiles(n int) error {
+// CloseRingFD closes the ring's descriptor after [Ring.RegisterRingFD], so that
+// no other thread, and no other process that inherits descriptors, can get at
+// the ring. From then on all calls, Close too, must come from the thread that
+// registered it, and what needs the descriptor is gone: see [Ring.FD]. Linux
+// 6.3. See io_uring_close_ring_fd(3).
+func (r *Ring) CloseRingFD() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	if n < 1 || n > math.MaxInt32 {
-		return fmt.Errorf("uring: RegisterFiles: %d slots, want 1 or more", n)
+	if r.FD() < 0 {
+		return errors.New("uring: CloseRingFD: the ring has no descriptor to close")
 	}
-	if r.files > 0 {
-		return fmt.Errorf("uring: RegisterFiles: the ring has a table of %d slots; UnregisterFiles drops it", r.files)
+	if !r.ringFD {
+		return errors.New("uring: CloseRingFD: the ring would be lost: RegisterRingFD first")
 	}
-	err := check(opRegisterFiles, r.drv.RegisterFilesSparse(uint32(n)))
-	if errors.Is(err, syscall.EMFILE) {
-		return fmt.Errorf("%w: %d slots are more than RLIMIT_NOFILE allows (ulimit -n)", err, n)
-	}
-	if err == nil {
-		r.files = n
-	}
-	return err
+	return answer("close the ring's descriptor", r.drv.CloseRingFD(), kernel.V(6, 3), "")
 }
 
-// UpdateFile puts the ordinary descriptor fd into a slot of the table of
-// direct descriptors, or empties the slot if fd is -1. The ring keeps the file
-// open by itself: fd may be closed. See io_uring_register_files_update(3).
-func (r *Ring) UpdateFile(d Direct, fd int) error {
+// A Clock is what timeouts of waits go by.
+type Clock uint32
+
+// The clocks that the kernel takes.
+const (
+	ClockMonotonic Clock = cgo.ClockMonotonic
+	// ClockBoottime also counts the time that the machine is suspended.
+	ClockBoottime Clock = cgo.ClockBoottime
+)
+
+// RegisterClock makes the timeouts of waits go by another clock than
+// [ClockMonotonic]. It does not concern requests: see [TimeoutBoottime]. Linux
+// 6.12. See io_uring_register_clock(3).
+func (r *Ring) RegisterClock(c Clock) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	if d.Slot() >= r.files {
-		return fmt.Errorf("uring: UpdateFile: no slot %d, RegisterFiles made %d", d.Slot(), r.files)
-	}
-	if fd < -1 || fd > math.MaxInt32 {
-		return fmt.Errorf("uring: UpdateFile: %d is no descriptor", fd)
-	}
-	return check("update files", r.drv.UpdateFiles(d.slot, []int32{int32(fd)}))
+	return answer("choose a clock", r.drv.RegisterClock(uint32(c)), kernel.V(6, 12), "")
 }
 
-// SetFileAllocRange limits the slots that requests with [DirectAlloc] may pick
-// to n slots from first on. Linux 6.0. See io_uring_register_file_alloc_range(3).
-func (r *Ring) SetFileAllocRange(first Direct, n int) error {
+// SetIOWait says whether a thread that waits for completions counts as waiting
+// for I/O in the system's statistics, and keeps its CPU's frequency up; it does
+// at first. Linux 6.15. See io_uring_set_iowait(3).
+func (r *Ring) SetIOWait(on bool) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	if n < 1 || first.Slot()+n > r.files {
-		return fmt.Errorf("uring: SetFileAllocRange: slots %d to %d, RegisterFiles made %d", first.Slot(), first.Slot()+n-1, r.files)
-	}
-	return check("set the range of direct descriptors", r.drv.RegisterFileAllocRange(first.slot, uint32(n)))
-}
-
-// UnregisterFiles drops the table of direct descriptors. Files in it are
-// closed when the last request that uses them is over.
-func (r *Ring) UnregisterFiles() error {
-	if err := r.usable(); err != nil {
-		return err
-	}
-	err := check("unregister files", r.drv.UnregisterFiles())
-	if err == nil {
-		r.files = 0
-	}
-	return err
+	return answer("say whether waits count as I/O", r.drv.SetIOWait(on), kernel.V(6, 15), "2.10")
 }
 
 // RegisterEventFD makes the ring signal the eventfd for completions; with
@@ -109,7 +94,7 @@ func (r *Ring) UnregisterFiles() error {
 // After one, go over [Ring.Completions] until it yields nothing: with
 // [SetupDeferTaskrun] the signal comes while the completion is still in the
 // kernel, and one call does not always fetch all. See
-// io_uring_register_eventfd(3).
+// io_uring_register_eventfd(3) and io_uring_register_eventfd_async(3).
 func (r *Ring) RegisterEventFD(fd int, async bool) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -122,7 +107,22 @@ func (r *Ring) RegisterEventFD(fd int, async bool) error {
 	return err
 }
 
-// UnregisterEventFD undoes [Ring.RegisterEventFD].
+// EventFDEnabled says whether the ring signals its eventfd, if it has one. See
+// io_uring_cq_eventfd_enabled(3).
+func (r *Ring) EventFDEnabled() bool { return !r.closed && r.drv.EventFDEnabled() }
+
+// SetEventFDEnabled stops the signals to the eventfd, or lets them come again,
+// without a system call. [Ring.Await] needs them with [SetupDeferTaskrun].
+// Linux 5.8. See io_uring_cq_eventfd_toggle(3).
+func (r *Ring) SetEventFDEnabled(on bool) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	return check("switch the eventfd", r.drv.ToggleEventFD(on))
+}
+
+// UnregisterEventFD undoes [Ring.RegisterEventFD]. See
+// io_uring_unregister_eventfd(3).
 func (r *Ring) UnregisterEventFD() error {
 	if err := r.usable(); err != nil {
 		return err
@@ -133,25 +133,4 @@ func (r *Ring) UnregisterEventFD() error {
 	err := check("unregister the eventfd", r.drv.UnregisterEventFD())
 	r.eventFD = err != nil
 	return err
-}
-
-// RegisterNAPI makes waits on the ring poll the network device for up to
-// busyPoll before they sleep; prefer turns interrupts off meanwhile. It needs
-// a device that supports it. Linux 6.9. See io_uring_register_napi(3).
-func (r *Ring) RegisterNAPI(busyPoll time.Duration, prefer bool) error {
-	if err := r.usable(); err != nil {
-		return err
-	}
-	if us := busyPoll.Microseconds(); us < 0 || us > math.MaxUint32 {
-		return fmt.Errorf("uring: RegisterNAPI: %v is out of range", busyPoll)
-	}
-	return check("register busy polling", r.drv.RegisterNAPI(uint32(busyPoll.Microseconds()), prefer))
-}
-
-// UnregisterNAPI undoes [Ring.RegisterNAPI].
-func (r *Ring) UnregisterNAPI() error {
-	if err := r.usable(); err != nil {
-		return err
-	}
-	return check("unregister busy polling", r.drv.UnregisterNAPI())
 }

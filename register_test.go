@@ -108,15 +108,15 @@ func TestRegisterNAPI(t *testing.T) {
 	testutil.Need(t, HaveNAPI)
 	g := newRig(t, Config{Entries: 4})
 	for _, d := range []time.Duration{-time.Microsecond, (math.MaxUint32 + 1) * time.Microsecond} {
-		if err := g.RegisterNAPI(d, false); err == nil || !strings.Contains(err.Error(), "out of range") {
+		if _, err := g.RegisterNAPI(NAPI{BusyPoll: d}); err == nil || !strings.Contains(err.Error(), "out of range") {
 			t.Errorf("%v: %v", d, err)
 		}
 	}
-	g.must(g.RegisterNAPI(50*time.Microsecond, true))
+	g.must(after(g.RegisterNAPI(NAPI{BusyPoll: 50 * time.Microsecond, Prefer: true})))
 	a, b := testutil.TCPPair(t)
 	g.write(b, "data")
 	equal(t, "received", g.do(func(s SQE) { s.PrepRecv(FD(a), make([]byte, 8), 0) }), 4)
-	g.must(g.UnregisterNAPI())
+	g.must(after(g.UnregisterNAPI()))
 }
 
 func newEventFD(t *testing.T) int {

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
-	"os"
 	"runtime"
 	"syscall"
 	"time"
@@ -104,7 +102,7 @@ func open(c Config) (*cgo.Ring, cgo.Params, int) {
 		p.Flags |= cgo.SetupAttachWQ
 		p.WQFD = uint32(c.AttachTo.FD())
 	}
-	raw, rc := cgo.Open(uint32(c.Entries), &p)
+	raw, rc := cgo.Open(uint32(c.Entries), &p, nil)
 	return raw, p, rc
 }
 
@@ -290,7 +288,9 @@ func (r *Ring) Submit() (int, error) {
 	}
 	queued := r.q.SQUnsubmitted()
 	for {
+		before := r.q.SQReady()
 		rc := r.drv.Submit()
+		r.keepUnsubmitted(before, rc)
 		if rc != -int(syscall.EINTR) {
 			return r.submitted(queued), check(opSubmit, rc)
 		}
@@ -307,7 +307,9 @@ func (r *Ring) SubmitAndWait(n int) (int, error) {
 	}
 	want, queued := r.wanted(n), r.q.SQUnsubmitted()
 	for {
+		before := r.q.SQReady()
 		rc := r.drv.SubmitAndWait(want)
+		r.keepUnsubmitted(before, rc)
 		if rc < 0 && rc != -int(syscall.EINTR) {
 			return r.submitted(queued), check(opWait, rc)
 		}
@@ -340,42 +342,17 @@ func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
 // [ErrNotSupported]. See io_uring_submit_and_wait_min_timeout(3) and
 // io_uring_wait_cqes_min_timeout(3).
 func (r *Ring) SubmitAndWaitMin(n int, least, most time.Duration) (int, error) {
-	if r.closed {
-		return 0, ErrClosed
-	}
-	if r.features&cgo.FeatMinTimeout == 0 {
-		if err := HaveMinTimeout(); err != nil {
-			return 0, err
-		}
+	if err := r.minTimeout(); err != nil {
+		return 0, err
 	}
 	return r.waitTimeout(n, max(min(least, most), 0), most)
 }
 
 func (r *Ring) waitTimeout(n int, least, most time.Duration) (int, error) {
-	if err := r.beforeEnter(); err != nil {
-		return 0, err
-	}
-	deadline := time.Now().Add(most)
-	want, queued := r.wanted(n), r.q.SQUnsubmitted()
-	for {
-		rc := r.drv.SubmitAndWaitTimeout(want, max(int64(most), 0), units(least, time.Microsecond))
-		r.skipFillers()
-		if rc < 0 && rc != -int(syscall.EINTR) && rc != -int(syscall.ETIME) {
-			return r.submitted(queued), check(opWait, rc)
-		}
-		most = time.Until(deadline)
-		switch ready := r.ready(); {
-		case ready >= want, least > 0 && ready > 0:
-			return r.submitted(queued), nil
-		case most <= 0:
-			return r.submitted(queued), os.ErrDeadlineExceeded
-		}
-	}
-}
-
-// units returns how many units d has, rounded up, as far as a C field can say.
-func units(d, unit time.Duration) uint32 {
-	return uint32(min((d+unit-1)/unit, math.MaxUint32))
+	most = max(most, 0)
+	return r.wait(n, wait{least: least, most: most, submit: true}, func(want uint32, left time.Duration) int {
+		return r.drv.SubmitAndWaitTimeout(want, int64(left), units(least, time.Microsecond))
+	})
 }
 
 // skipFillers follows liburing, which takes entries that only fill a gap from

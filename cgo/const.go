@@ -485,6 +485,12 @@ const (
 	EBadFD        = C.EBADFD
 )
 
+// Clocks of clock_gettime(2).
+const (
+	ClockMonotonic = C.CLOCK_MONOTONIC
+	ClockBoottime  = C.CLOCK_BOOTTIME
+)
+
 // Flags and other arguments that io_uring takes from system calls.
 const (
 	RWFHipri          = C.RWF_HIPRI

@@ -292,6 +292,8 @@ const (
 	SIFBlk                      = 0x6000
 	EBadR                       = 0x35
 	EBadFD                      = 0x4d
+	ClockMonotonic              = 0x1
+	ClockBoottime               = 0x7
 	RWFHipri                    = 0x1
 	RWFDsync                    = 0x2
 	RWFSync                     = 0x4

@@ -77,7 +77,7 @@ func TestEnterProgram(t *testing.T) {
 // program takes a ring with 4 entries through its states.
 func (c caller) program(t *testing.T, p Params, registered bool) {
 	p.Flags |= SetupCQSize
-	r, rc := Open(4, &p)
+	r, rc := Open(4, &p, nil)
 	if rc < 0 {
 		t.Fatal(syscall.Errno(-rc))
 	}
@@ -114,7 +114,7 @@ func (c caller) program(t *testing.T, p Params, registered bool) {
 // sleepyThread submits to a thread that sleeps, and wakes it.
 func (c caller) sleepyThread(t *testing.T) {
 	p := Params{Flags: SetupSQPoll, SQThreadIdle: 1}
-	r, rc := Open(4, &p)
+	r, rc := Open(4, &p, nil)
 	if rc < 0 {
 		t.Fatal(syscall.Errno(-rc))
 	}

@@ -69,7 +69,7 @@ func (q *Queues) NextSQE() *SQE {
 	sqe := q.sqe(tail)
 	*sqe = SQE{}
 	if q.sqShift != 0 {
-		*(*SQE)(unsafe.Add(unsafe.Pointer(sqe), unsafe.Sizeof(SQE{}))) = SQE{}
+		*second(sqe) = SQE{}
 	}
 	return sqe
 }
@@ -81,6 +81,51 @@ func (q *Queues) Clear() {
 		*sqe = SQE{Opcode: OpNop, UserData: sqe.UserData}
 	}
 }
+
+// NextSQE128 takes the next submission entry of 128 bytes, all zero, or returns
+// nil when there is no room for one. In a queue of mixed entries it takes two
+// places, and a third if the first of them would be the last of the queue's
+// memory: that one gets an entry that does nothing.
+func (q *Queues) NextSQE128() *SQE {
+	if q.sqShift != 0 {
+		return q.NextSQE()
+	}
+	tail, n := *q.sqTail, uint32(2)
+	wraps := tail&q.sqMask == q.sqMask
+	if wraps {
+		n = 3
+	}
+	if tail+n-atomic.LoadUint32(q.sqHead) > q.sqMask+1 {
+		return nil
+	}
+	if wraps {
+		*q.sqe(tail) = SQE{Opcode: OpNop, Flags: SQECQESkipSuccess, FD: -1}
+		tail++
+	}
+	*q.sqTail = tail + 2
+	sqe := q.sqe(tail)
+	*sqe = SQE{}
+	*second(sqe) = SQE{}
+	return sqe
+}
+
+// second is the second half of an entry of 128 bytes.
+func second(sqe *SQE) *SQE {
+	return (*SQE)(unsafe.Add(unsafe.Pointer(sqe), unsafe.Sizeof(SQE{})))
+}
+
+// MoveSQE moves the entry at one place of the queue to another and returns it.
+func (q *Queues) MoveSQE(from, to uint32) *SQE {
+	src, dst := q.sqe(from), q.sqe(to)
+	*dst = *src
+	if q.sqShift != 0 {
+		*second(dst) = *second(src)
+	}
+	return dst
+}
+
+// SetSQTail sets liburing's private tail.
+func (q *Queues) SetSQTail(tail uint32) { *q.sqTail = tail }
 
 func (q *Queues) sqe(i uint32) *SQE {
 	return (*SQE)(unsafe.Add(q.sqes, uintptr(i&q.sqMask)<<q.sqShift*unsafe.Sizeof(SQE{})))

@@ -50,8 +50,9 @@ type Ring struct {
 }
 
 // Open sets up a ring and fills in p.Features, p.Flags and p.CQEntries with
-// what the kernel gave. It returns nil and a negative errno on failure.
-func Open(entries uint32, p *Params) (*Ring, int) {
+// what the kernel gave. It returns nil and a negative errno on failure. With
+// memory, the queues lie in it and the number is how many bytes they take.
+func Open(entries uint32, p *Params, memory []byte) (*Ring, int) {
 	c := (*C.struct_io_uring)(C.calloc(1, C.sizeof_struct_io_uring))
 	cp := C.struct_io_uring_params{
 		cq_entries:     C.__u32(p.CQEntries),
@@ -60,12 +61,18 @@ func Open(entries uint32, p *Params) (*Ring, int) {
 		sq_thread_idle: C.__u32(p.SQThreadIdle),
 		wq_fd:          C.__u32(p.WQFD),
 	}
-	if rc := C.io_uring_queue_init_params(C.unsigned(entries), c, &cp); rc < 0 {
+	var rc C.int
+	if memory == nil {
+		rc = C.io_uring_queue_init_params(C.unsigned(entries), c, &cp)
+	} else {
+		rc = C.io_uring_queue_init_mem(C.unsigned(entries), c, &cp, unsafe.Pointer(&memory[0]), C.size_t(len(memory)))
+	}
+	if rc < 0 {
 		C.free(unsafe.Pointer(c))
 		return nil, int(rc)
 	}
 	p.Features, p.Flags, p.CQEntries = uint32(cp.features), uint32(c.flags), uint32(cp.cq_entries)
-	return &Ring{c: c, Queues: queues(c), enterState: newEnterState(c)}, 0
+	return &Ring{c: c, Queues: queues(c), enterState: newEnterState(c)}, int(rc)
 }
 
 func queues(c *C.struct_io_uring) Queues {
@@ -165,28 +172,10 @@ func (r *Ring) RegisterEventFD(fd int, async bool) int {
 // UnregisterEventFD is io_uring_unregister_eventfd.
 func (r *Ring) UnregisterEventFD() int { return int(C.io_uring_unregister_eventfd(r.c)) }
 
-// RegisterNAPI is io_uring_register_napi.
-func (r *Ring) RegisterNAPI(busyPollUsec uint32, prefer bool) int {
-	p := C.int(0)
-	if prefer {
-		p = 1
-	}
-	return int(C.uring_register_napi(r.c, C.unsigned(busyPollUsec), p))
-}
-
-// UnregisterNAPI is io_uring_unregister_napi.
-func (r *Ring) UnregisterNAPI() int { return int(C.uring_unregister_napi(r.c)) }
-
 // SyncCancelAll cancels every request of the ring and waits for at most nsec
 // nanoseconds until they are gone (io_uring_register_sync_cancel).
 func (r *Ring) SyncCancelAll(nsec int64) int {
 	return int(C.uring_sync_cancel_all(r.c, C.int64_t(nsec/1e9), C.int64_t(nsec%1e9)))
-}
-
-// Probe sets ops[i] to 1 for each opcode the kernel supports and returns the
-// number of opcodes the kernel knows, or a negative errno.
-func (r *Ring) Probe(ops []uint8) int {
-	return int(C.uring_probe(r.c, (*C.uint8_t)(unsafe.SliceData(ops)), C.int(len(ops))))
 }
 
 // Refill adds slots to the buffer ring at mem and publishes them.

@@ -40,6 +40,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "compat.h"
@@ -132,7 +133,8 @@ static inline int uring_register_buf_ring(struct io_uring *ring, void *mem,
 		.min_left = min_left,
 	};
 
-	io_uring_buf_ring_init(mem);
+	if (mem) /* else the kernel allocates it, see IOU_PBUF_RING_MMAP */
+		io_uring_buf_ring_init(mem);
 	/* liburing puts the flags into reg itself */
 	return io_uring_register_buf_ring(ring, (struct io_uring_buf_reg *)&reg, flags);
 }
@@ -181,23 +183,6 @@ static inline int uring_sync_cancel_all(struct io_uring *ring, int64_t sec, int6
 	return io_uring_register_sync_cancel(ring, &reg);
 }
 
-static inline int uring_register_napi(struct io_uring *ring, unsigned busy_poll_usec, int prefer)
-{
-	struct io_uring_napi napi = {
-		.busy_poll_to = busy_poll_usec,
-		.prefer_busy_poll = (uint8_t)prefer,
-	};
-
-	return io_uring_register_napi(ring, &napi);
-}
-
-static inline int uring_unregister_napi(struct io_uring *ring)
-{
-	struct io_uring_napi napi = { 0 };
-
-	return io_uring_unregister_napi(ring, &napi);
-}
-
 /* Puts one buffer (or none: addr and len zero) into a slot of the sparse table. */
 static inline int uring_buffers_update(struct io_uring *ring, unsigned index, uint64_t addr, uint64_t len)
 {
@@ -205,21 +190,6 @@ static inline int uring_buffers_update(struct io_uring *ring, unsigned index, ui
 	uint64_t tag = 0;
 
 	return io_uring_register_buffers_update_tag(ring, index, &iov, (void *)&tag, 1);
-}
-
-/* Fills ops[i] with 1 for each opcode the kernel supports; returns their number or -errno. */
-static inline int uring_probe(struct io_uring *ring, uint8_t *ops, int n)
-{
-	struct io_uring_probe *p = io_uring_get_probe_ring(ring);
-	int i;
-
-	if (!p)
-		return -EINVAL;
-	for (i = 0; i < n; i++)
-		ops[i] = (uint8_t)io_uring_opcode_supported(p, i);
-	i = p->last_op + 1;
-	io_uring_free_probe(p);
-	return i;
 }
 
 static inline int uring_dup(int fd)

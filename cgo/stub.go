@@ -23,7 +23,7 @@ func LinkedVersion() (major, minor int) { return 0, 0 }
 // A Ring cannot be opened without C.
 type Ring struct{ Queues }
 
-func Open(uint32, *Params) (*Ring, int) { return nil, nosys }
+func Open(uint32, *Params, []byte) (*Ring, int) { return nil, nosys }
 
 func (*Ring) Exit()                                                              {}
 func (*Ring) FD() int                                                            { return -1 }
@@ -47,10 +47,7 @@ func (*Ring) UnregisterFiles() int                                              
 func (*Ring) RegisterFileAllocRange(uint32, uint32) int                          { return nosys }
 func (*Ring) RegisterEventFD(int, bool) int                                      { return nosys }
 func (*Ring) UnregisterEventFD() int                                             { return nosys }
-func (*Ring) RegisterNAPI(uint32, bool) int                                      { return nosys }
-func (*Ring) UnregisterNAPI() int                                                { return nosys }
 func (*Ring) SyncCancelAll(int64) int                                            { return nosys }
-func (*Ring) Probe([]uint8) int                                                  { return nosys }
 
 func Refill(unsafe.Pointer, uint32, []Slot)                      {}
 func RefillIDs(unsafe.Pointer, uint32, uint64, uint32, []uint16) {}

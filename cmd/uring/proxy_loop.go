@@ -123,7 +123,7 @@ func (p *proxy) open() (err error) {
 		return err
 	}
 	if p.napi > 0 {
-		if err := p.ring.RegisterNAPI(p.napi, false); err != nil {
+		if _, err := p.ring.RegisterNAPI(uring.NAPI{BusyPoll: p.napi}); err != nil {
 			return err
 		}
 	}

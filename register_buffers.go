@@ -1,0 +1,234 @@
+package uring
+
+import (
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// maxBufferTable is the most slots that the kernel gives a table.
+const maxBufferTable = 1 << 14
+
+// RegisterBuffers gives the ring a table of n registered buffers, all empty,
+// for [Ring.RegisterArena]: n is 1 to 16384. Without it the first RegisterArena
+// makes a table of 128. Linux 5.19. See io_uring_register_buffers_sparse(3).
+func (r *Ring) RegisterBuffers(n int) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if err := r.noBuffers("RegisterBuffers", n); err != nil {
+		return err
+	}
+	if err := check(opRegisterBuffers, r.drv.RegisterBuffersSparse(uint32(n))); err != nil {
+		return err
+	}
+	r.buffers.arenas = make([]*Arena, n)
+	return nil
+}
+
+// RegisterArenas gives the ring a table of registered buffers made of arenas,
+// with no room for more. See [Ring.RegisterArena] for what holds for each, and
+// io_uring_register_buffers(3).
+func (r *Ring) RegisterArenas(arenas []*Arena) ([]RegBuf, error) {
+	return r.registerArenas("RegisterArenas", arenas, nil)
+}
+
+// RegisterArenasTagged is [Ring.RegisterArenas] with a tag for each arena. When
+// the kernel has let go of its memory, after it was unregistered or replaced
+// and the last request that used it is over, a completion comes whose user data
+// is the tag, unless that is 0. Linux 5.13. See
+// io_uring_register_buffers_tags(3).
+func (r *Ring) RegisterArenasTagged(arenas []*Arena, tags []uint64) ([]RegBuf, error) {
+	if err := checkTags("RegisterArenasTagged", len(arenas), tags); err != nil {
+		return nil, err
+	}
+	return r.registerArenas("RegisterArenasTagged", arenas, tags)
+}
+
+func (r *Ring) registerArenas(method string, arenas []*Arena, tags []uint64) ([]RegBuf, error) {
+	if err := r.usable(); err != nil {
+		return nil, err
+	}
+	if err := r.noBuffers(method, len(arenas)); err != nil {
+		return nil, err
+	}
+	iovecs := make([]cgo.IovecAddr, len(arenas))
+	for i, a := range arenas {
+		if err := a.registrable(method); err != nil {
+			return nil, err
+		}
+		iovecs[i] = a.iovec()
+	}
+	if err := check(opRegisterBuffers, r.drv.RegisterBuffers(iovecs, tags)); err != nil {
+		return nil, err
+	}
+	r.buffers.arenas = make([]*Arena, len(arenas))
+	regs := make([]RegBuf, len(arenas))
+	for i, a := range arenas {
+		r.buffers.take(i, a)
+		regs[i] = RegBuf{uint16(i), a}
+	}
+	return regs, nil
+}
+
+func (r *Ring) noBuffers(method string, n int) error {
+	switch {
+	case r.buffers.arenas != nil:
+		return fmt.Errorf("uring: %s: the ring has a table of %d buffers; UnregisterBuffers drops it", method, len(r.buffers.arenas))
+	case n < 1 || n > maxBufferTable:
+		return fmt.Errorf("uring: %s: %d buffers, want 1 to %d", method, n, maxBufferTable)
+	}
+	return nil
+}
+
+func (a *Arena) registrable(method string) error {
+	switch {
+	case a == nil || a.Len() == 0:
+		return fmt.Errorf("uring: %s: arena: %w", method, ErrClosed)
+	case a.Len() > maxRegistered:
+		return fmt.Errorf("uring: %s: %d bytes, the kernel takes at most %d in one buffer", method, a.Len(), maxRegistered)
+	}
+	return nil
+}
+
+func (a *Arena) iovec() cgo.IovecAddr {
+	return cgo.IovecAddr{Addr: arena.Addr(a.Bytes()), Len: uint64(a.Len())}
+}
+
+// ReplaceArena puts a in the place of registered buffer b, with a tag that tells
+// when the kernel has let go of a; 0 is none. See [Ring.RegisterArenasTagged].
+// Requests that use b go on with its memory. Linux 5.13. See
+// io_uring_register_buffers_update_tag(3).
+func (r *Ring) ReplaceArena(b RegBuf, a *Arena, tag uint64) (RegBuf, error) {
+	if err := r.usable(); err != nil {
+		return RegBuf{}, err
+	}
+	if !r.buffers.holds(b) {
+		return RegBuf{}, fmt.Errorf("uring: ReplaceArena: buffer %d is not registered with this ring", b.index)
+	}
+	if err := r.ownBuffers("ReplaceArena", int(b.index), 1); err != nil {
+		return RegBuf{}, err
+	}
+	if err := a.registrable("ReplaceArena"); err != nil {
+		return RegBuf{}, err
+	}
+	rc := r.drv.UpdateBuffers(uint32(b.index), []cgo.IovecAddr{a.iovec()}, []uint64{tag})
+	if err := check(opRegisterBuffers, rc); err != nil {
+		return RegBuf{}, err
+	}
+	r.buffers.drop(int(b.index))
+	r.buffers.take(int(b.index), a)
+	return RegBuf{b.index, a}, nil
+}
+
+// CloneBuffers gives the ring all registered buffers of another ring of this
+// process, each at the same place, so that its RegBufs are good for this ring
+// too; pinning the memory anew costs much more. The ring must have no table of
+// its own. The other ring must not be in use meanwhile. Linux 6.12. See
+// io_uring_clone_buffers(3).
+func (r *Ring) CloneBuffers(from *Ring) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if r.buffers.arenas != nil {
+		return r.noBuffers("CloneBuffers", 1)
+	}
+	_, err := r.clone("CloneBuffers", from, 0, 0, len(from.buffers.arenas), 0)
+	return err
+}
+
+// CloneBuffersAt is [Ring.CloneBuffers] for n places of the other ring's table
+// from src on, which come to the places from dst on of this ring's; what is
+// there is replaced, and the table grows if need be. It returns the buffers as
+// this ring has them, without a value for empty places. Linux 6.13. See
+// io_uring_clone_buffers_offset(3).
+func (r *Ring) CloneBuffersAt(from *Ring, dst, src, n int) ([]RegBuf, error) {
+	if err := r.usable(); err != nil {
+		return nil, err
+	}
+	return r.clone("CloneBuffersAt", from, dst, src, n, cgo.RegisterDstReplace)
+}
+
+func (r *Ring) clone(method string, from *Ring, dst, src, n int, flags uint32) ([]RegBuf, error) {
+	theirs := from.buffers.arenas
+	switch {
+	case from == r:
+		return nil, fmt.Errorf("uring: %s: from the ring itself", method)
+	case from.closed:
+		return nil, fmt.Errorf("uring: %s: the other ring: %w", method, ErrClosed)
+	case len(theirs) == 0:
+		return nil, fmt.Errorf("uring: %s: the other ring has no registered buffers", method)
+	case n < 1 || src < 0 || src+n > len(theirs):
+		return nil, fmt.Errorf("uring: %s: places %d to %d, the other ring has %d", method, src, src+n-1, len(theirs))
+	case dst < 0 || dst+n > maxBufferTable:
+		return nil, fmt.Errorf("uring: %s: places %d to %d, a table has at most %d", method, dst, dst+n-1, maxBufferTable)
+	}
+	if err := r.ownBuffers(method, dst, n); err != nil {
+		return nil, err
+	}
+	rc := r.drv.CloneBuffers(from.drv.Raw(), uint32(dst), uint32(src), uint32(n), flags)
+	if err := answer("clone registered buffers", rc, kernel.V(6, 13), ""); err != nil {
+		return nil, err
+	}
+	return r.buffers.cloned(theirs[src:src+n], dst), nil
+}
+
+// cloned notes that arenas came to the places from dst on.
+func (t *bufferTable) cloned(arenas []*Arena, dst int) []RegBuf {
+	if short := dst + len(arenas) - len(t.arenas); short > 0 {
+		t.arenas = append(slices.Clip(t.arenas), make([]*Arena, short)...)
+	}
+	var regs []RegBuf
+	for i, a := range arenas {
+		if t.arenas[dst+i] != nil {
+			t.drop(dst + i)
+		}
+		if a != nil {
+			t.take(dst+i, a)
+			regs = append(regs, RegBuf{uint16(dst + i), a})
+		}
+	}
+	return regs
+}
+
+// UnregisterBuffers drops the whole table of registered buffers. It returns
+// [ErrBusy] while buffer rings or send queues have registered memory. Requests
+// that use a buffer go on with its memory. See io_uring_unregister_buffers(3).
+func (r *Ring) UnregisterBuffers() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if r.buffers.arenas == nil {
+		return &OpError{opUnregisterBuffers, syscall.ENXIO}
+	}
+	if err := r.ownBuffers("UnregisterBuffers", 0, len(r.buffers.arenas)); err != nil {
+		return err
+	}
+	if err := check(opUnregisterBuffers, r.drv.UnregisterBuffers()); err != nil {
+		return err
+	}
+	r.buffers.forget()
+	return nil
+}
+
+// ownBuffers says who needs one of n places from first on.
+func (r *Ring) ownBuffers(method string, first, n int) error {
+	within := func(b RegBuf) bool {
+		return r.buffers.holds(b) && int(b.index) >= first && int(b.index) < first+n
+	}
+	for _, b := range r.bufRings {
+		if within(b.reg) {
+			return fmt.Errorf("uring: %s: %w: place %d belongs to buffer ring %d", method, ErrBusy, b.reg.index, b.group)
+		}
+	}
+	for _, q := range r.queues {
+		if within(q.own.reg) {
+			return fmt.Errorf("uring: %s: %w: place %d belongs to a send queue", method, ErrBusy, q.own.reg.index)
+		}
+	}
+	return nil
+}

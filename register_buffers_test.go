@@ -1,0 +1,208 @@
+package uring
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// reads says what a fixed read of a pipe into a registered buffer gives.
+func fixedRead(t *testing.T, r *Ring, b RegBuf, text string) syscall.Errno {
+	t.Helper()
+	var fds [2]int
+	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fds[0])
+	defer syscall.Close(fds[1])
+	if _, err := syscall.Write(fds[1], []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	p := b.Bytes()[:len(text)]
+	clear(p)
+	c := one(t, r, func(s SQE) {
+		if err := s.PrepReadFixed(FD(fds[0]), b, p, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	if c.Res < 0 {
+		return syscall.Errno(-c.Res)
+	}
+	equal(t, "bytes", string(p), text)
+	return 0
+}
+
+// arenasOf makes arenas that are closed after everything that the test opens
+// from now on.
+func arenasOf(t *testing.T, n int) []*Arena {
+	t.Helper()
+	list := make([]*Arena, n)
+	for i := range list {
+		list[i] = newTestArena(t, 1<<14)
+	}
+	return list
+}
+
+func TestTableOfGivenArenas(t *testing.T) {
+	a := arenasOf(t, 3)
+	r := ringOf(t, Config{Entries: 4})
+	regs, err := r.RegisterArenas(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range regs {
+		equal(t, "index", int(b.Index()), i)
+		equal(t, "errno", fixedRead(t, r, b, "table"), 0)
+		equal(t, "closing the arena is ErrBusy", errors.Is(a[i].Close(), ErrBusy), true)
+	}
+	_, err = r.RegisterArena(a[0])
+	wantError(t, err, "all 3 places are taken")
+	wantError(t, r.RegisterBuffers(1), "table of 3 buffers")
+
+	equal(t, "error of UnregisterArena", r.UnregisterArena(regs[1]), nil)
+	again, err := r.RegisterArena(a[1])
+	equal(t, "error", err, nil)
+	equal(t, "freed place is taken again", again.Index(), 1)
+	equal(t, "errno", fixedRead(t, r, again, "again"), 0)
+
+	equal(t, "error of UnregisterBuffers", r.UnregisterBuffers(), nil)
+	equal(t, "users", []int{a[0].users, a[1].users, a[2].users}, []int{0, 0, 0})
+	equal(t, "a second time is ENXIO", errors.Is(r.UnregisterBuffers(), syscall.ENXIO), true)
+	if err := r.RegisterBuffers(2); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := r.RegisterArena(a[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = r.RegisterArena(a[0])
+	wantError(t, err, "all 2 places are taken")
+}
+
+// A tag comes as a completion when the kernel has let go of a buffer.
+func TestTaggedBuffers(t *testing.T) {
+	a := arenasOf(t, 3)
+	r := ringOf(t, Config{Entries: 4})
+	regs, err := r.RegisterArenasTagged(a[:2], []uint64{0, 71})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := r.ReplaceArena(regs[1], a[2], 72)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "tag of the replaced buffer", next(t, r), CQE{UserData: 71})
+	equal(t, "users of the replaced arena", a[1].users, 0)
+	equal(t, "errno", fixedRead(t, r, b, "replaced"), 0)
+	s, err := r.NextSQE()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, s.PrepReadFixed(0, regs[1], regs[1].Bytes()[:1], 0), "not registered")
+	_, err = r.Submit()
+	equal(t, "error", err, nil)
+	none(t, r)
+
+	equal(t, "error of UnregisterBuffers", r.UnregisterBuffers(), nil)
+	equal(t, "tag after the table", next(t, r), CQE{UserData: 72})
+	none(t, r)
+}
+
+func TestClonedBuffers(t *testing.T) {
+	sinceLinux(t, kernel.V(6, 13))
+	a := arenasOf(t, 4)
+	from := ringOf(t, Config{Entries: 4})
+	if err := from.RegisterBuffers(8); err != nil {
+		t.Fatal(err)
+	}
+	var regs []RegBuf
+	for _, arena := range a[:3] {
+		b, err := from.RegisterArena(arena)
+		if err != nil {
+			t.Fatal(err)
+		}
+		regs = append(regs, b)
+	}
+	if err := from.UnregisterArena(regs[1]); err != nil {
+		t.Fatal(err)
+	}
+
+	r := ringOf(t, Config{Entries: 4})
+	equal(t, "error of CloneBuffers", r.CloneBuffers(from), nil)
+	equal(t, "first", fixedRead(t, r, regs[0], "first"), 0)
+	equal(t, "third", fixedRead(t, r, regs[2], "third"), 0)
+	equal(t, "users", []int{a[0].users, a[1].users, a[2].users}, []int{2, 0, 2})
+	wantError(t, r.CloneBuffers(from), "table of 8 buffers")
+	b, err := r.RegisterArena(a[3])
+	equal(t, "error of RegisterArena", err, nil)
+	equal(t, "index of the next one", b.Index(), 1)
+
+	// A part, at another place, growing the table.
+	got, err := r.CloneBuffersAt(from, 7, 1, 2)
+	equal(t, "error of CloneBuffersAt", err, nil)
+	equal(t, "number", len(got), 1)
+	equal(t, "index", got[0].Index(), 8)
+	equal(t, "cloned to another place", fixedRead(t, r, got[0], "eight"), 0)
+	equal(t, "what was there", fixedRead(t, r, regs[0], "first"), 0)
+	got, err = r.CloneBuffersAt(from, 1, 0, 1)
+	equal(t, "error of CloneBuffersAt", err, nil)
+	equal(t, "index", got[0].Index(), 1)
+	equal(t, "users of the replaced arena", a[3].users, 0)
+	equal(t, "instead of another", fixedRead(t, r, got[0], "one"), 0)
+
+	// The buffers outlive the ring that they come from.
+	equal(t, "error of Close", from.Close(), nil)
+	equal(t, "after Close", fixedRead(t, r, regs[2], "still"), 0)
+	equal(t, "users", []int{a[0].users, a[1].users, a[2].users, a[3].users}, []int{2, 0, 2, 0})
+}
+
+func TestWrongBuffersAreRefused(t *testing.T) {
+	a := arenasOf(t, 1)
+	r, other := ringOf(t, Config{Entries: 4}), ringOf(t, Config{Entries: 4})
+	wantError(t, r.RegisterBuffers(0), "0 buffers, want 1 to 16384")
+	wantError(t, r.RegisterBuffers(1<<15), "want 1 to 16384")
+	_, err := r.RegisterArenas(nil)
+	wantError(t, err, "0 buffers")
+	_, err = r.RegisterArenasTagged(a, nil)
+	wantError(t, err, "0 tags for 1")
+	gone := newTestArena(t, 1)
+	equal(t, "error of Close", gone.Close(), nil)
+	_, err = r.RegisterArenas([]*Arena{a[0], gone})
+	equal(t, "is ErrClosed", errors.Is(err, ErrClosed), true)
+	equal(t, "users after it", a[0].users, 0)
+
+	wantError(t, r.CloneBuffers(other), "no registered buffers")
+	reg, err := other.RegisterArena(a[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.ReplaceArena(reg, a[0], 0)
+	wantError(t, err, "not registered with this ring")
+	_, err = r.CloneBuffersAt(r, 0, 0, 1)
+	wantError(t, err, "from the ring itself")
+	_, err = r.CloneBuffersAt(other, 0, 127, 2)
+	wantError(t, err, "places 127 to 128, the other ring has 128")
+	_, err = r.CloneBuffersAt(other, maxBufferTable, 0, 1)
+	wantError(t, err, "a table has at most 16384")
+}
+
+// Memory that the package itself registered stays registered.
+func TestBuffersInUseStay(t *testing.T) {
+	a := arenasOf(t, 1)
+	r := ringOf(t, Config{Entries: 4})
+	br, err := r.NewBufRing(BufRingConfig{Group: 3, Entries: 2, BufSize: 1 << 12, Registered: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.UnregisterBuffers()
+	equal(t, "is ErrBusy", errors.Is(err, ErrBusy), true)
+	wantError(t, err, "buffer ring 3")
+	reg, _ := br.Registered()
+	_, err = r.ReplaceArena(reg, a[0], 0)
+	equal(t, "is ErrBusy", errors.Is(err, ErrBusy), true)
+	equal(t, "error of Close", br.Close(), nil)
+	equal(t, "error of UnregisterBuffers", r.UnregisterBuffers(), nil)
+}

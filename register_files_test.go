@@ -1,0 +1,126 @@
+package uring
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+// sendsTo submits a send of one byte on a direct descriptor and says whether
+// it came out at peer, or the errno.
+func sendsTo(t *testing.T, r *Ring, slot, peer int, b byte) syscall.Errno {
+	t.Helper()
+	c := one(t, r, func(s SQE) { s.PrepSend(DirectSlot(slot).FD(), []byte{b}, 0) })
+	if c.Res < 0 {
+		return syscall.Errno(-c.Res)
+	}
+	var got [2]byte
+	n, err := syscall.Read(peer, got[:])
+	if n != 1 || err != nil || got[0] != b {
+		t.Errorf("slot %d: read %d bytes, %v, %v, want %d", slot, n, got, err, b)
+	}
+	return 0
+}
+
+func TestTableOfGivenFiles(t *testing.T) {
+	r := ringOf(t, Config{Entries: 4})
+	a, peerA := streamPair(t)
+	b, peerB := streamPair(t)
+	if err := r.RegisterFDs([]int{a, -1, b}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "slot 0", sendsTo(t, r, 0, peerA, 1), 0)
+	equal(t, "empty slot 1", sendsTo(t, r, 1, -1, 2), syscall.EBADF)
+	equal(t, "slot 2", sendsTo(t, r, 2, peerB, 3), 0)
+	wantError(t, r.RegisterFDs([]int{a}), "table of 3 slots")
+
+	n, err := r.UpdateFiles(DirectSlot(0), []int{-1, b, KeepFile})
+	equal(t, "slots dealt with", n, 3)
+	equal(t, "error", err, nil)
+	equal(t, "emptied slot 0", sendsTo(t, r, 0, -1, 4), syscall.EBADF)
+	equal(t, "filled slot 1", sendsTo(t, r, 1, peerB, 5), 0)
+	equal(t, "kept slot 2", sendsTo(t, r, 2, peerB, 6), 0)
+
+	n, err = r.UpdateFiles(DirectSlot(0), []int{a, 1 << 20, b})
+	equal(t, "slots dealt with before the bad one", n, 1)
+	wantError(t, err, "stopped at slot 1: is 1048576 an open descriptor?")
+	equal(t, "slot 0 all the same", sendsTo(t, r, 0, peerA, 7), 0)
+
+	equal(t, "error of UnregisterFiles", r.UnregisterFiles(), nil)
+	equal(t, "slot 0 without a table", sendsTo(t, r, 0, -1, 8), syscall.EBADF)
+}
+
+// A tag comes as a completion when the ring has let go of its file.
+func TestTaggedFiles(t *testing.T) {
+	r := ringOf(t, Config{Entries: 4})
+	a, peerA := streamPair(t)
+	b, peerB := streamPair(t)
+	if err := r.RegisterFDsTagged([]int{a, b}, []uint64{101, 0}); err != nil {
+		t.Fatal(err)
+	}
+	n, err := r.UpdateFilesTagged(DirectSlot(0), []int{b, a}, []uint64{201, 202})
+	equal(t, "slots dealt with", n, 2)
+	equal(t, "error", err, nil)
+	c := next(t, r)
+	equal(t, "tag of the replaced file", c, CQE{UserData: 101})
+	none(t, r)
+	equal(t, "slot 0", sendsTo(t, r, 0, peerB, 1), 0)
+	equal(t, "slot 1", sendsTo(t, r, 1, peerA, 2), 0)
+
+	equal(t, "error of UnregisterFiles", r.UnregisterFiles(), nil)
+	tags := map[uint64]bool{next(t, r).UserData: true, next(t, r).UserData: true}
+	equal(t, "tags after the table", tags, map[uint64]bool{201: true, 202: true})
+}
+
+// The file stays with the request that uses it, and so does its tag.
+func TestTagWaitsForTheRequest(t *testing.T) {
+	r := ringOf(t, Config{Entries: 4})
+	in, out := streamPair(t)
+	if err := r.RegisterFDsTagged([]int{in}, []uint64{7}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.NextSQE()
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4)
+	s.PrepRecv(DirectSlot(0).FD(), buf, 0)
+	s.UserData = 1
+	if _, err := r.Submit(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.UpdateFiles(DirectSlot(0), []int{-1}); err != nil {
+		t.Fatal(err)
+	}
+	none(t, r)
+	if _, err := syscall.Write(out, []byte("abcd")); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the request's completion", next(t, r), CQE{UserData: 1, Res: 4})
+	equal(t, "and then the tag", next(t, r), CQE{UserData: 7})
+	equal(t, "bytes", string(buf), "abcd")
+}
+
+func TestWrongFilesAreRefused(t *testing.T) {
+	r := ringOf(t, Config{Entries: 4})
+	wantError(t, r.RegisterFDs(nil), "no descriptors")
+	wantError(t, r.RegisterFDs([]int{-2}), "-2 is no descriptor")
+	wantError(t, r.RegisterFDs([]int{1 << 40}), "is no descriptor")
+	wantError(t, r.RegisterFDsTagged([]int{0, 0}, []uint64{1}), "1 tags for 2 slots")
+	equal(t, "one that is not open", errors.Is(r.RegisterFDs([]int{1 << 20}), syscall.EBADF), true)
+	_, err := r.UpdateFiles(DirectSlot(0), []int{0})
+	wantError(t, err, "the table has 0")
+
+	a, _ := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	if err := r.RegisterFDs([]int{a}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.UpdateFiles(DirectSlot(0), []int{a, a})
+	wantError(t, err, "slots 0 to 1, the table has 1")
+	_, err = r.UpdateFiles(DirectSlot(0), nil)
+	wantError(t, err, "slots 0 to -1")
+	_, err = r.UpdateFilesTagged(DirectSlot(0), []int{-1}, []uint64{5})
+	equal(t, "a tag for an empty slot", errors.Is(err, syscall.EINVAL), true)
+}

@@ -1,0 +1,200 @@
+package uring
+
+import (
+	"errors"
+	"math"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/uring-go/uring/cgo"
+)
+
+// GetEvents lets the kernel do what it has put off: completion work of
+// [SetupDeferTaskrun] and [SetupCoopTaskrun], and completions that had
+// overflowed. It waits for nothing and submits nothing. [Ring.Completions] does
+// it when there is something. See io_uring_get_events(3).
+func (r *Ring) GetEvents() error {
+	if err := r.beforeEnter(); err != nil {
+		return err
+	}
+	for {
+		if rc := r.drv.GetEvents(); rc != -int(syscall.EINTR) {
+			return check(opWait, rc)
+		}
+	}
+}
+
+// SubmitAndGetEvents is [Ring.Submit] and [Ring.GetEvents] in one system call.
+// See io_uring_submit_and_get_events(3).
+func (r *Ring) SubmitAndGetEvents() (int, error) {
+	if err := r.beforeEnter(); err != nil {
+		return 0, err
+	}
+	queued := r.q.SQUnsubmitted()
+	for {
+		before := r.q.SQReady()
+		rc := r.drv.SubmitAndGetEvents()
+		r.keepUnsubmitted(before, rc)
+		if rc != -int(syscall.EINTR) {
+			return r.submitted(queued), check(opSubmit, rc)
+		}
+	}
+}
+
+// WaitSQ waits until the kernel's thread has made room in the submission queue.
+// On a ring without [SetupSQPoll] it returns at once: Submit makes room. See
+// io_uring_sqring_wait(3).
+func (r *Ring) WaitSQ() error {
+	if r.flags&SetupSQPoll == 0 {
+		return r.usable()
+	}
+	for {
+		if err := r.beforeEnter(); err != nil {
+			return err
+		}
+		if rc := r.drv.WaitSQ(); rc < 0 && rc != -int(syscall.EINTR) {
+			return check("wait for room in the submission queue", rc)
+		}
+		if r.SQSpace() > 0 {
+			return nil
+		}
+		if r.q.SQSubmitted() == 0 {
+			return errors.New("uring: WaitSQ: no entry has been submitted: call Submit first")
+		}
+	}
+}
+
+// WaitReady waits until n completions are ready, for at most the time limit,
+// and submits nothing. When the time is up first, the error is
+// [os.ErrDeadlineExceeded]; a negative limit is none. See
+// io_uring_wait_cqes(3), io_uring_wait_cqe_timeout(3) and
+// io_uring_wait_cqe_nr(3).
+func (r *Ring) WaitReady(n int, limit time.Duration) error {
+	return r.waitReady(n, 0, limit)
+}
+
+// WaitReadyMin is [Ring.SubmitAndWaitMin] without submitting. See
+// io_uring_wait_cqes_min_timeout(3).
+func (r *Ring) WaitReadyMin(n int, least, most time.Duration) error {
+	if err := r.minTimeout(); err != nil {
+		return err
+	}
+	return r.waitReady(n, max(min(least, most), 0), most)
+}
+
+func (r *Ring) waitReady(n int, least, limit time.Duration) error {
+	w := wait{least: least, most: limit}
+	_, err := r.wait(n, w, func(want uint32, left time.Duration) int {
+		return r.drv.Wait(w.raw(want, left))
+	})
+	return err
+}
+
+// A SignalSet is a set of signals.
+type SignalSet uint64
+
+// Signals returns a set of signals.
+func Signals(list ...syscall.Signal) SignalSet {
+	var set SignalSet
+	for _, s := range list {
+		if s < 1 || s > 64 {
+			panic("uring: there is no signal " + s.String())
+		}
+		set |= 1 << (s - 1)
+	}
+	return set
+}
+
+// SubmitAndWaitSignals is [Ring.SubmitAndWaitTimeout] for programs that wait
+// for signals too. A signal that reaches the thread ends the wait with EINTR,
+// save those of the set block, which stay pending until the wait is over. A
+// negative limit is none.
+//
+// Which thread a signal reaches is up to the kernel and to Go, which has its
+// own use for SIGURG: block at least that one, or the scheduler ends waits. See
+// io_uring_submit_and_wait_timeout(3).
+func (r *Ring) SubmitAndWaitSignals(n int, limit time.Duration, block SignalSet) (int, error) {
+	w := wait{most: limit, block: block, interruptible: true, submit: true}
+	return r.wait(n, w, func(want uint32, left time.Duration) int {
+		return r.drv.Wait(w.raw(want, left))
+	})
+}
+
+// wait says how to wait.
+type wait struct {
+	least, most   time.Duration // for ever if most is negative
+	block         SignalSet
+	interruptible bool // a signal ends the wait
+	submit        bool
+}
+
+// forever stands for a time that is not limited.
+const forever = time.Duration(-1)
+
+func (w wait) raw(want uint32, left time.Duration) cgo.Wait {
+	c := cgo.Wait{
+		Sec: int64(left / time.Second), Nsec: int64(left % time.Second),
+		Block: uint64(w.block), N: want, MinUsec: units(w.least, time.Microsecond),
+	}
+	if left == forever {
+		c.Sec, c.Nsec = -1, 0
+	}
+	if w.submit {
+		c.Submit = 1
+	}
+	return c
+}
+
+// wait calls enter until n completions are ready, with the time that is left.
+// It returns how many entries the kernel took.
+func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) int) (int, error) {
+	if err := r.beforeEnter(); err != nil {
+		return 0, err
+	}
+	want, queued := r.wanted(n), r.q.SQUnsubmitted()
+	// On such a ring liburing would submit the first entries again when the
+	// kernel took some only, so it must find none.
+	for w.submit && r.flags&SetupSQRewind != 0 && r.q.SQReady() > 0 {
+		if _, err := r.Submit(); err != nil {
+			return r.submitted(queued), err
+		}
+	}
+	left, deadline := forever, time.Time{}
+	if w.most >= 0 {
+		left, deadline = w.most, time.Now().Add(w.most)
+	}
+	for {
+		rc := enter(want, left)
+		r.skipFillers()
+		switch ready := r.ready(); {
+		case rc < 0 && rc != -int(syscall.EINTR) && rc != -int(syscall.ETIME):
+			return r.submitted(queued), check(opWait, rc)
+		case ready >= want, w.least > 0 && ready > 0:
+			return r.submitted(queued), nil
+		case rc == -int(syscall.EINTR) && w.interruptible:
+			return r.submitted(queued), check(opWait, rc)
+		}
+		if w.most >= 0 {
+			if left = time.Until(deadline); left <= 0 {
+				return r.submitted(queued), os.ErrDeadlineExceeded
+			}
+		}
+	}
+}
+
+// minTimeout returns the error of a ring that knows no minimum time.
+func (r *Ring) minTimeout() error {
+	if r.closed {
+		return ErrClosed
+	}
+	if r.features&cgo.FeatMinTimeout == 0 {
+		return HaveMinTimeout()
+	}
+	return nil
+}
+
+// units returns how many units d has, rounded up, as far as a C field can say.
+func units(d, unit time.Duration) uint32 {
+	return uint32(min((d+unit-1)/unit, math.MaxUint32))
+}
