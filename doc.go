@@ -25,8 +25,9 @@
 //     [SQE.PrepTee], [SQE.PrepReadMultishot].
 //   - Paths: [SQE.PrepOpenat], [SQE.PrepStatx], [SQE.PrepMkdirat],
 //     [SQE.PrepRenameat], [SQE.PrepUnlinkat], [SQE.PrepGetxattr].
-//   - Sockets: [SQE.PrepSocket], [SQE.PrepConnect], [SQE.PrepAccept],
-//     [SQE.PrepAcceptMultishot], [SQE.PrepShutdown], [SQE.PrepSetsockopt].
+//   - Sockets: [SQE.PrepSocket], [SQE.PrepBind], [SQE.PrepListen],
+//     [SQE.PrepConnect], [SQE.PrepAccept], [SQE.PrepAcceptMultishot],
+//     [SQE.PrepShutdown], [SQE.PrepSetsockopt], [SQE.PrepGetsockopt].
 //   - Receiving: [SQE.PrepRecv], [SQE.PrepRecvMultishot], [SQE.PrepRecvProvided];
 //     messages: [SQE.PrepRecvMsg], [SQE.PrepRecvMsgMultishot].
 //   - Sending: [SQE.PrepSend], [SQE.PrepSendMsg]; without a copy:
@@ -34,8 +35,9 @@
 //     [SendQueue].
 //   - Time, readiness, cancelling: [SQE.PrepTimeout], [SQE.PrepLinkTimeout],
 //     [SQE.PrepPollAdd], [SQE.PrepCancel], [SQE.PrepCancelFD].
-//   - Futexes, children, commands of a driver: [SQE.PrepFutexWait],
-//     [SQE.PrepFutexWaitv], [SQE.PrepWaitid], [SQE.PrepUringCmd].
+//   - Futexes, children, epoll, commands of a driver: [SQE.PrepFutexWait],
+//     [SQE.PrepFutexWaitv], [SQE.PrepWaitid], [SQE.PrepEpollWait],
+//     [SQE.PrepUringCmd].
 //   - Order: [SQE.SetFlags] with [Link], [HardLink] or [Drain].
 //   - Other rings: [SQE.PrepMsgRing], [SQE.PrepMsgRingFD], [Config.AttachTo].
 //   - Direct descriptors: [Ring.RegisterFiles], [Direct], and the Prep methods
