@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,16 +14,6 @@ import (
 
 	"github.com/uring-go/uring"
 )
-
-// buildProgram builds the program and returns its path.
-func buildProgram(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "uring")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return path
-}
 
 type outcome struct {
 	status         int
@@ -44,8 +33,6 @@ func runProgram(t *testing.T, cmd *exec.Cmd) outcome {
 }
 
 func TestProgram(t *testing.T) {
-	program := buildProgram(t)
-
 	t.Run("misuse is one sentence and status 2", func(t *testing.T) {
 		for _, c := range []struct {
 			args []string
@@ -55,7 +42,7 @@ func TestProgram(t *testing.T) {
 			{[]string{"probe", "-fly"}, "uring probe: flag provided but not defined: -fly; uring probe -h lists the flags\n"},
 			{[]string{"probe", "fly"}, `uring probe: unexpected argument "fly"; uring probe -h lists the flags` + "\n"},
 		} {
-			got := runProgram(t, exec.Command(program, c.args...))
+			got := runProgram(t, program(c.args...))
 			if diff := cmp.Diff(outcome{2, "", c.want}, got, cmp.AllowUnexported(outcome{})); diff != "" {
 				t.Errorf("%v: %s", c.args, diff)
 			}
@@ -63,14 +50,14 @@ func TestProgram(t *testing.T) {
 	})
 
 	t.Run("no command prints usage and status 2", func(t *testing.T) {
-		got := runProgram(t, exec.Command(program))
+		got := runProgram(t, program())
 		if got.status != 2 || got.stdout != "" || !strings.HasPrefix(got.stderr, "usage: uring ") {
 			t.Errorf("got %+v", got)
 		}
 	})
 
 	t.Run("help lists every command and every command has help", func(t *testing.T) {
-		got := runProgram(t, exec.Command(program, "-h"))
+		got := runProgram(t, program("-h"))
 		if got.status != 0 || got.stderr != "" {
 			t.Errorf("got %+v", got)
 		}
@@ -78,7 +65,7 @@ func TestProgram(t *testing.T) {
 			if !strings.Contains(got.stdout, "  "+c.name+" ") || !strings.Contains(got.stdout, c.summary) {
 				t.Errorf("%s is not in\n%s", c.name, got.stdout)
 			}
-			help := runProgram(t, exec.Command(program, c.name, "-h"))
+			help := runProgram(t, program(c.name, "-h"))
 			if help.status != 0 || help.stderr != "" || !strings.HasPrefix(help.stdout, "usage: uring "+c.name) {
 				t.Errorf("%s -h: %+v", c.name, help)
 			}
@@ -86,7 +73,7 @@ func TestProgram(t *testing.T) {
 	})
 
 	t.Run("probe names every feature and bug", func(t *testing.T) {
-		got := runProgram(t, exec.Command(program, "probe"))
+		got := runProgram(t, program("probe"))
 		if got.status != 0 || got.stderr != "" {
 			t.Errorf("got %+v", got)
 		}
@@ -103,8 +90,8 @@ func TestProgram(t *testing.T) {
 	})
 
 	t.Run("probe says why and what to do", func(t *testing.T) {
-		cmd := exec.Command(program, "probe")
-		cmd.Env = append(cmd.Environ(), "URING_WITHOUT=zero-copy send")
+		cmd := program("probe")
+		cmd.Env = append(cmd.Env, "URING_WITHOUT=zero-copy send")
 		got := runProgram(t, cmd)
 		want := "\nzero-copy send\n" +
 			"    why not:    uring: zero-copy send not supported (needs Linux 6.0 or later): switched off: URING_WITHOUT names it\n" +
@@ -115,8 +102,8 @@ func TestProgram(t *testing.T) {
 	})
 
 	t.Run("probe without incremental buffers", func(t *testing.T) {
-		cmd := exec.Command(program, "probe", "-json")
-		cmd.Env = append(cmd.Environ(), "URING_WITHOUT=incremental buffers")
+		cmd := program("probe", "-json")
+		cmd.Env = append(cmd.Env, "URING_WITHOUT=incremental buffers")
 		have := map[string]string{}
 		for _, f := range decode(t, runProgram(t, cmd)).Features {
 			have[f.Name] = f.Have
