@@ -22,6 +22,7 @@ import (
 
 	"github.com/uring-go/uring"
 	"github.com/uring-go/uring/internal/live"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // A runningSink is a sink in the test's process.
@@ -220,11 +221,13 @@ func TestTransferAllocatesPerConnectionAndNotPerMessage(t *testing.T) {
 }
 
 func TestSinkReceivesTheSameInEveryMode(t *testing.T) {
-	best := bestReceiveMode()
 	for _, mode := range []receiveMode{{false, false}, {false, true}, {true, false}, {true, true}} {
 		t.Run(fmt.Sprintf("%+v", mode), func(t *testing.T) {
-			if mode.Incremental && !best.Incremental || mode.Bundle && !best.Bundle {
-				t.Skip("the kernel does not have it")
+			if mode.Incremental {
+				testutil.Need(t, uring.HaveIncremental)
+			}
+			if mode.Bundle {
+				testutil.Need(t, func() error { return haveBundles(mode.Incremental) })
 			}
 			s := startSink(t, sinkConfig{SHA256: true, Conns: 10, receive: &mode})
 			sent, _, err := send(context.Background(), sendConfig{
