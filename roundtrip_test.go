@@ -117,11 +117,17 @@ func (p *trip) needOp(op uint8, major, minor int) {
 // needKernel skips the test on a kernel older than this.
 func (p *trip) needKernel(major, minor int) {
 	p.Helper()
+	if p.older(major, minor) {
+		p.Skipf("needs Linux %v", kernel.V(major, minor))
+	}
+}
+
+// older says that the running kernel is older than this.
+func (p *trip) older(major, minor int) bool {
+	p.Helper()
 	running, err := kernel.Running()
 	p.must(err)
-	if want := kernel.V(major, minor); running.Less(want) {
-		p.Skipf("Linux %v, needs %v", running, want)
-	}
+	return running.Less(kernel.V(major, minor))
 }
 
 // file returns an empty file and its path, until the test ends.

@@ -200,14 +200,16 @@ func (s SQE) PrepGetxattr(path, name string, value []byte) error {
 	return nil
 }
 
-// PrepFsetxattr is [SQE.PrepSetxattr] for an open file. See
+// PrepFsetxattr is [SQE.PrepSetxattr] for an open file, which may be a direct
+// descriptor on Linux 6.13 and later. See
 // io_uring_prep_fsetxattr(3).
 func (s SQE) PrepFsetxattr(fd FD, name string, value []byte, flags int) error {
 	_, err := s.prepXattr(cgo.OpFsetxattr, fd, name, "", value, flags)
 	return err
 }
 
-// PrepFgetxattr is [SQE.PrepGetxattr] for an open file. See
+// PrepFgetxattr is [SQE.PrepGetxattr] for an open file, which may be a direct
+// descriptor on Linux 6.13 and later. See
 // io_uring_prep_fgetxattr(3).
 func (s SQE) PrepFgetxattr(fd FD, name string, value []byte) error {
 	_, err := s.prepXattr(cgo.OpFgetxattr, fd, name, "", value, 0)
