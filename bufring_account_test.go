@@ -22,11 +22,7 @@ func TestCompletionsMayBeHandledWhileAnotherIsLookedAt(t *testing.T) {
 		{"incremental", true, 40, []place{{2, 8, 8}, {3, 0, 2}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.incremental {
-				testutil.Need(t, HaveIncrementalBundles)
-			}
-			needBundles(t, c.incremental)
-			s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: c.incremental})
+			s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: c.incremental})
 			s.send(c.outer)
 			outer := s.recv(0, 0, Bundle)
 			equal(t, "result", int(outer.Res), c.outer)
@@ -150,8 +146,7 @@ func (s *stage) waitHead(want int) {
 }
 
 func TestRingMayCloseWhileACompletionIsLookedAt(t *testing.T) {
-	needBundles(t, false)
-	s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16})
+	s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16})
 	s.send(64)
 	c := s.recv(0, 0, Bundle)
 	s.is(c, 64, 0, "B")
