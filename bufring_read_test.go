@@ -145,6 +145,19 @@ func TestScenario11_EndOfAStreamInAWorker(t *testing.T) {
 	})
 }
 
+// keptAtOnce returns the flags of a completion for a buffer that the kernel has
+// taken a part of before it had data, and keeps: the kernels that leave out
+// IORING_CQE_F_BUF_MORE at the end of a stream leave it out here, too.
+func (s *stage) keptAtOnce() string {
+	s.Helper()
+	answer, err := bugEOFBufMore.check()
+	s.must(err)
+	if answer != "" {
+		return "B"
+	}
+	return "Bb"
+}
+
 // rawAsync starts a receive in a worker thread whatever the package says.
 func (s *stage) rawAsync(n int) {
 	s.Helper()
@@ -184,7 +197,7 @@ func TestScenario12_RegularFile(t *testing.T) {
 				q.selectBuffer(s.br, 0, 0)
 				return nil
 			})
-			s.is(s.next(), len(content), 0, "Bb")
+			s.is(s.next(), len(content), 0, s.keptAtOnce())
 			equal(t, "data", string(s.br.buffer(0)[16*i:][:len(content)]), content)
 		}
 	})
@@ -267,7 +280,7 @@ func TestScenario13_CancelledInAWorker(t *testing.T) {
 		s.waitEntry(0, place{0, 100, 924})
 		left := s.cancel(uint64(s.in))
 		equal(t, "completions", len(left), 1)
-		s.is(left[0], -int(syscall.ECANCELED), 0, "Bb")
+		s.is(left[0], -int(syscall.ECANCELED), 0, s.keptAtOnce())
 		s.head(0)
 		s.entry(0, place{0, 100, 924})
 	})
