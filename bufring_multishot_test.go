@@ -1,7 +1,9 @@
 package uring
 
 import (
+	"io"
 	"math/rand"
+	"os"
 	"os/exec"
 	"sync"
 	"sync/atomic"
@@ -282,32 +284,43 @@ func (s *stage) drainStream() {
 }
 
 func TestScenario39_ForkWhileArmed(t *testing.T) {
-	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
+	if os.Getenv("URING_TEST_FORK") != "" {
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the parent closes it
+		return
+	}
+	s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16})
 	s.arm(0)
+	bid := 0
 	fill := func() {
 		t.Helper()
-		for bid := range 2 {
+		for range 3 {
 			s.send(16)
 			c := s.next()
 			s.is(c, 16, bid, "MB")
 			s.take(c, place{bid, 0, 16})
+			bid = (bid + 1) % 4
 		}
 		s.settled()
 		s.submit() // refill
 	}
 	fill()
-	if err := exec.Command("true").Run(); err != nil {
+	child := func() *exec.Cmd {
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), "URING_TEST_FORK=1")
+		return cmd
+	}
+	if err := child().Run(); err != nil {
 		t.Fatal(err)
 	}
 	fill() // from what was given back since
 
 	// The same while the child lives.
-	child := exec.Command("cat")
-	stdin, err := child.StdinPipe()
+	living := child()
+	stdin, err := living.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := child.Start(); err != nil {
+	if err := living.Start(); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -316,7 +329,7 @@ func TestScenario39_ForkWhileArmed(t *testing.T) {
 	if err := stdin.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := child.Wait(); err != nil {
+	if err := living.Wait(); err != nil {
 		t.Error(err)
 	}
 	fill()
