@@ -3,6 +3,7 @@ package uring
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -19,7 +20,7 @@ func TestScenario38_ClosedUnderRequests(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
 		s.arm(0)
 		s.closeBuffers()
-		equal(t, "memory kept", len(s.ring.unfreed), 0)
+		equal(t, "memory kept", s.memoryKept(), false)
 		s.send(10)
 		c := s.next()
 		s.is(c, -int(syscall.ENOBUFS), -1, "")
@@ -30,7 +31,7 @@ func TestScenario38_ClosedUnderRequests(t *testing.T) {
 		s.async(s.in)
 		s.waitHead(1)
 		s.closeBuffers()
-		equal(t, "memory kept", len(s.ring.unfreed), 1)
+		equal(t, "memory kept", s.memoryKept(), true)
 		s.send(10)
 		c := s.next()
 		s.is(c, 10, 0, "B")
@@ -43,7 +44,7 @@ func TestScenario38_ClosedUnderRequests(t *testing.T) {
 		s.send(6)
 		s.none()
 		s.closeBuffers()
-		equal(t, "memory kept", len(s.ring.unfreed), 1)
+		equal(t, "memory kept", s.memoryKept(), true)
 		s.send(10)
 		c := s.next()
 		s.is(c, 16, 0, "B")
@@ -57,12 +58,16 @@ func TestScenario38_ClosedUnderRequests(t *testing.T) {
 		s.submit()
 		s.waitHead(1)
 		s.closeBuffers()
-		equal(t, "memory kept", len(s.ring.unfreed), 1)
+		equal(t, "memory kept", s.memoryKept(), true)
 		c := s.next()
 		s.is(c, 10, 0, "MB")
 		s.consume(c)
 	})
 }
+
+// memoryKept says whether the closed buffer ring's memory waits for the Ring's
+// Close.
+func (s *stage) memoryKept() bool { return slices.Contains(s.ring.unfreed, s.br) }
 
 // closeBuffers closes the buffer ring and checks that it is.
 func (s *stage) closeBuffers() {
@@ -180,6 +185,14 @@ func TestUseAfterClose(t *testing.T) {
 			if err := c.close(s); err != nil {
 				t.Fatal(err)
 			}
+			if s.memoryKept() {
+				// A kernel that cannot be asked may still use the buffers, and
+				// completions bring their bytes until the ring is closed.
+				equal(t, "error", errors.Is(HaveBufRingStatus(), ErrNotSupported), true)
+				if err := s.ring.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
 			s.fails(cqe, ErrClosed)
 			for seg, err := range s.br.Segments(cqe) {
 				if !errors.Is(err, ErrClosed) || seg.Bytes != nil {
@@ -232,14 +245,14 @@ func TestBufferRingsOfEverySize(t *testing.T) {
 				if ok && len(reg.Bytes()) < c.Entries*c.BufSize {
 					t.Errorf("%d bytes are registered", len(reg.Bytes()))
 				}
-				// Each buffer in full, and the first one again.
-				s.arm(0)
+				// Each buffer in full, and the first one again. One receive each: a
+				// multishot of a used-up group ends on some kernels, and waits on others.
 				for i := range min(c.Entries, 40) + 1 {
 					bid := i % c.Entries
 					n := min(c.BufSize, 64<<10)
 					s.send(n)
 					for at := 0; at < n; {
-						cqe := s.next()
+						cqe := s.recv(0, 0, 0)
 						part := place{bid, at, int(cqe.Res)}
 						if !incremental {
 							part.Off = 0
@@ -247,13 +260,11 @@ func TestBufferRingsOfEverySize(t *testing.T) {
 						}
 						s.take(cqe, part)
 						at += int(cqe.Res)
-						s.submit()
 					}
 					if incremental && n < c.BufSize {
 						break // the buffer is not full
 					}
 				}
-				s.cancel(uint64(s.in))
 				s.settled()
 				s.available(c.Entries)
 				s.closeBuffers()
