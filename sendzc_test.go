@@ -57,7 +57,7 @@ func (s *sender) roomy() {
 }
 
 // beyond is more than the peer's socket holds, and less than a roomy one.
-const beyond = 512 << 10
+const beyond = 256 << 10
 
 // part returns n bytes of the memory, from off on.
 func (s *zcStage) part(off, n int) []byte { return s.mem.Bytes()[off : off+n : off+n] }
