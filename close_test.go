@@ -204,7 +204,7 @@ func mappings(t *testing.T) int {
 
 func TestOpeningAndClosingLeavesNothing(t *testing.T) {
 	flags := []SetupFlags{0, SetupCoopTaskrun, SetupSQE128 | SetupCQE32}
-	if smallNoMMap() {
+	if smallNoMMap() && have(SetupNoMMap)() == nil {
 		flags = append(flags, SetupNoMMap)
 	}
 	use := func(i int) {

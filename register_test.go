@@ -119,7 +119,7 @@ func TestRegisterNAPI(t *testing.T) {
 	g.must(after(g.UnregisterNAPI()))
 }
 
-func newEventFD(t *testing.T) int {
+func newEventFD(t testing.TB) int {
 	t.Helper()
 	fd := cgo.EventFD()
 	if fd < 0 {
