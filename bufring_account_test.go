@@ -15,19 +15,25 @@ func TestCompletionsMayBeHandledWhileAnotherIsLookedAt(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		incremental bool
-		outer       int     // bytes, in buffers of 16
-		inner       []place // of the 10 bytes behind them
+		bytes       int // in buffers of 16
 	}{
-		{"classic", false, 48, []place{{3, 0, 10}}},
-		{"incremental", true, 40, []place{{2, 8, 8}, {3, 0, 2}}},
+		{"classic", false, 48},
+		{"incremental", true, 40},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: c.incremental})
-			s.send(c.outer)
+			s.send(c.bytes)
 			outer := s.recv(0, 0, Bundle)
-			equal(t, "result", int(outer.Res), c.outer)
+			n := int(outer.Res)
+			if n != c.bytes { // an older kernel, which leaves a buffer that it would not fill
+				equal(t, "result", n, c.bytes&^15)
+			}
 			s.send(10)
-			inner := s.recv(0, 0, Bundle)
+			var inner []CQE
+			for left := s.sent - n; left > 0; {
+				inner = append(inner, s.recv(0, 0, Bundle))
+				left -= int(inner[len(inner)-1].Res)
+			}
 
 			at := 0
 			for seg, err := range s.br.Segments(outer) {
@@ -37,17 +43,36 @@ func TestCompletionsMayBeHandledWhileAnotherIsLookedAt(t *testing.T) {
 				equal(t, "bytes", string(seg.Bytes), string(stream(at, len(seg.Bytes))))
 				s.release(seg)
 				if at == 0 {
-					s.got = c.outer
-					s.take(inner, c.inner...)
+					s.got = n
+					for _, cqe := range inner {
+						s.take(cqe, s.places(s.got, int(cqe.Res))...)
+					}
 					s.submit() // gives back what is free, and nothing else
 				}
 				at += len(seg.Bytes)
 			}
-			equal(t, "bytes", at, c.outer)
+			equal(t, "bytes", at, n)
+			equal(t, "bytes in all", s.got, s.sent)
 			s.settled()
-			equal(t, "mismatches", s.br.Stats().Mismatches, 0)
+			if wrong, err := bugBundleBufMore.check(); wrong == "" {
+				s.must(err)
+				equal(t, "mismatches", s.br.Stats().Mismatches, 0)
+			}
 		})
 	}
+}
+
+// places are where n bytes at an offset of the stream lie if nothing was wasted
+// and buffers were used in the order of their numbers.
+func (s *stage) places(off, n int) []place {
+	var list []place
+	for size := s.br.BufSize(); n > 0; {
+		part := min(n, size-off%size)
+		list = append(list, place{off / size, off % size, part})
+		off += part
+		n -= part
+	}
+	return list
 }
 
 // The order in which a bundle's buffers were in the ring holds for as long as
