@@ -298,8 +298,8 @@ func TestKeptSlicesArePoisoned(t *testing.T) {
 // return allocate nothing.
 func TestReceivingAllocatesNothing(t *testing.T) {
 	for _, c := range []BufRingConfig{
-		{Entries: 8, BufSize: 64},
-		{Entries: 8, BufSize: 64, Incremental: true},
+		{Entries: 16, BufSize: 64},
+		{Entries: 16, BufSize: 64, Incremental: true},
 	} {
 		for _, how := range []string{"Segments", "Consume"} {
 			t.Run(name(c)+", "+how, func(t *testing.T) {
