@@ -53,7 +53,10 @@ func (s *stage) register(size int) (*Arena, RegBuf) {
 // that stays where it is until the peer reads.
 func (s *sender) roomy() {
 	s.Helper()
-	s.must(syscall.SetsockoptInt(s.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1<<20))
+	const size = 1 << 20
+	if err := syscall.SetsockoptInt(s.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUFFORCE, size); err == syscall.EPERM {
+		s.must(syscall.SetsockoptInt(s.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, size)) // or what net.core.wmem_max allows
+	}
 }
 
 // beyond is more than the peer's socket holds, and less than a roomy one.
