@@ -34,7 +34,8 @@
 //     [SQE.PrepSendZC], [SQE.PrepSendZCFixed], [SQE.PrepSendMsgZC]; streams:
 //     [SendQueue].
 //   - Time, readiness, cancelling: [SQE.PrepTimeout], [SQE.PrepLinkTimeout],
-//     [SQE.PrepPollAdd], [SQE.PrepCancel], [SQE.PrepCancelFD].
+//     [SQE.PrepPollAdd], [SQE.PrepCancel], [SQE.PrepCancelFD],
+//     [Ring.SyncCancel].
 //   - Futexes, children, epoll, commands of a driver: [SQE.PrepFutexWait],
 //     [SQE.PrepFutexWaitv], [SQE.PrepWaitid], [SQE.PrepEpollWait],
 //     [SQE.PrepUringCmd].
@@ -42,10 +43,12 @@
 //   - Other rings: [SQE.PrepMsgRing], [SQE.PrepMsgRingFD], [Config.AttachTo].
 //   - Direct descriptors: [Ring.RegisterFiles], [Direct], and the Prep methods
 //     that end in Direct.
+//   - Limits and rights: [Ring.RegisterRestrictions], [Ring.RegisterPersonality],
+//     [Ring.RegisterIOWQMaxWorkers].
 //   - Registered memory: [Arena], [Ring.RegisterArena], [RegBuf], and the Prep
 //     methods that end in Fixed.
-//   - What the kernel can do: [Features], [KernelBugs], [Ring.Features], and the
-//     Have functions.
+//   - What the kernel can do: [Features], [KernelBugs], [ProbeOps],
+//     [Ring.Features], and the Have functions.
 //
 // # Memory
 //
