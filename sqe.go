@@ -28,7 +28,9 @@ type SQEFlags uint8
 // The flags of a request. Those for buffer selection and direct descriptors
 // are set by the Prep methods.
 const (
-	// Drain starts the request when all before it have completed.
+	// Drain starts the request when all before it have completed. It fails with
+	// EOPNOTSUPP once the ring has had a request with SkipSuccess, or one that
+	// was refused: the kernel cannot count those.
 	Drain SQEFlags = cgo.SQEIODrain
 	// Link starts the next request when this one has succeeded.
 	Link SQEFlags = cgo.SQEIOLink
@@ -45,7 +47,8 @@ const (
 // makes the kernel lose track of the receive point, and a zero-copy send with
 // Link, HardLink or SkipSuccess, whose notifications then come unannounced. It
 // also refuses to make a socket option's request start later than it must.
-// A refused request becomes one that does nothing and posts no completion.
+// A refused request becomes one that does nothing and posts no completion; its
+// entry may be filled with another Prep method.
 func (s SQE) SetFlags(f SQEFlags) error {
 	if err := s.checkFlags(f); err != nil {
 		return s.refuse(err)
@@ -69,6 +72,9 @@ func (s SQE) refuse(err error) error {
 
 // prep fills the fields that every request has.
 func (s SQE) prep(op uint8, fd FD, addr uint64, n uint32, off uint64) {
+	if s.Flags == cgo.SQECQESkipSuccess && s.Opcode == cgo.OpNop && s.SQE.FD == -1 {
+		s.Flags = 0 // refused before; this request wants its completion
+	}
 	s.Opcode = op
 	if fd.IsDirect() {
 		s.SQE.FD = int32(fd &^ directBit)

@@ -373,6 +373,33 @@ func TestSetFlagsRefusals(t *testing.T) {
 	equal(t, "data is still there", g.read(a), "data")
 }
 
+// A refused entry may be filled with another request, which completes.
+func TestPrepAfterARefusal(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		s := g.take()
+		if err := s.PrepSendZC(FD(a), []byte("data"), 0, Bundle); err == nil {
+			t.Fatal("a zero-copy send takes provided buffers")
+		}
+		s.PrepSend(FD(a), []byte("data"), 0)
+		s.UserData = 5
+		equal(t, "completions", g.await(1), []CQE{{UserData: 5, Res: 4}})
+		equal(t, "received", g.read(b), "data")
+	})
+}
+
+// The kernel cannot count requests that post no completion.
+func TestDrainAfterSkipSuccess(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		s := g.queue(1, func(s SQE) { s.PrepNop() })
+		g.must(s.SetFlags(SkipSuccess))
+		g.none()
+		s = g.queue(2, func(s SQE) { s.PrepNop() })
+		g.must(s.SetFlags(Drain))
+		equal(t, "completions", g.await(1), []CQE{{UserData: 2, Res: errno(syscall.EOPNOTSUPP)}})
+	})
+}
+
 // Some requests must not be held back by one that links to them.
 func TestPrepRefusesToBeLinked(t *testing.T) {
 	testutil.Need(t, HaveSendMsgZC)
