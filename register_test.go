@@ -162,9 +162,15 @@ func TestRegisterEventFD(t *testing.T) {
 	s := g.queue(1, func(s SQE) { s.PrepNop() })
 	g.must(s.SetFlags(Async))
 	g.await(1)
-	for deadline := time.Now().Add(patience); signals(t, fd) == 0; { // comes just after the completion
+	waitSignal(t, fd) // comes just after the completion
+}
+
+// waitSignal waits until the eventfd is signalled.
+func waitSignal(t *testing.T, fd int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); signals(t, fd) == 0; {
 		if time.Now().After(deadline) {
-			t.Fatal("no signal for one that took a worker")
+			t.Fatal("no signal")
 		}
 	}
 }
@@ -187,7 +193,7 @@ func TestScenario53_EventFDWithDeferredWorkLosesNoWakeUp(t *testing.T) {
 	g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 8), 0) })
 	g.submit()
 	g.write(b, "x")
-	equal(t, "signalled before the completion", signals(t, fd) > 0, true)
+	waitSignal(t, fd) // Linux 7.1 and 7.2 take their time
 	equal(t, "ready", g.Ready(), 0)
 	equal(t, "completions", userData(g.Ring), []uint64{1})
 	signals(t, fd)

@@ -3,8 +3,7 @@
 package uring
 
 import (
-	"os/exec"
-	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/uring-go/uring/cgo"
@@ -32,9 +31,16 @@ func TestLiburingVersions(t *testing.T) {
 }
 
 func TestKernelVersionIsThatOfUname(t *testing.T) {
-	out, err := exec.Command("uname", "-r").Output()
-	if err != nil {
+	var name syscall.Utsname
+	if err := syscall.Uname(&name); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "release", KernelVersion(), strings.TrimSpace(string(out)))
+	var release []byte
+	for _, c := range name.Release {
+		if c == 0 {
+			break
+		}
+		release = append(release, byte(c))
+	}
+	equal(t, "release", KernelVersion(), string(release))
 }
