@@ -45,6 +45,7 @@ type proxy struct {
 	live     int
 	dirty    []*flow // have bytes to send
 	starved  []*flow // wait for buffers
+	feeding  []*flow // waited for them, and try again; its memory is used in turn
 	accepts  bool    // an accept request is armed
 	draining bool
 	waker    *waker
@@ -350,7 +351,7 @@ func (p *proxy) feedStarved() {
 		return
 	}
 	waiting := p.starved
-	p.starved = nil
+	p.starved, p.feeding = p.feeding[:0], waiting
 	for _, f := range waiting {
 		f.starving = false
 		p.receive(f)
