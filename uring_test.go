@@ -108,7 +108,7 @@ func TestSubmitAndWaitTimeout(t *testing.T) {
 // at once, and none ends it with an error after the most.
 func TestSubmitAndWaitMin(t *testing.T) {
 	testutil.Need(t, HaveMinTimeout)
-	const least, long = 40 * time.Millisecond, 2 * time.Second
+	const least, long = 150 * time.Millisecond, 5 * time.Second
 	for name, c := range map[string]struct {
 		queued   int
 		most     time.Duration
