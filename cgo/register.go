@@ -112,6 +112,10 @@ func (r *Ring) RegisterRestrictions(rs []Restriction) int {
 
 // RegisterIOWQAff is io_uring_register_iowq_aff for a set of CPUs.
 func (r *Ring) RegisterIOWQAff(mask []byte) int {
+	if len(mask) < C.sizeof_cpu_set_t {
+		// The pointer's type promises a whole one.
+		mask = append(make([]byte, 0, C.sizeof_cpu_set_t), mask...)[:C.sizeof_cpu_set_t]
+	}
 	return int(C.io_uring_register_iowq_aff(r.c, C.size_t(len(mask)), (*C.cpu_set_t)(unsafe.Pointer(unsafe.SliceData(mask)))))
 }
 
