@@ -15,7 +15,8 @@ import (
 // anything else.
 type Arena struct {
 	m     *arena.Mapping
-	users int // buffer rings, registrations and requests that hold it
+	users int     // buffer rings, registrations and requests that hold it
+	rings []*Ring // whose queues lie in it
 }
 
 // ArenaConfig says what memory an arena has.

@@ -37,6 +37,11 @@ type BufRingConfig struct {
 	// Registered registers the buffers with the ring as well, so that what was
 	// received can be sent on without a copy: see [SendQueue].
 	Registered bool
+	// KernelMemory makes the kernel allocate the ring of entries, though not the
+	// buffers; it is then part of the kernel's memory, not of the program's
+	// (IOU_PBUF_RING_MMAP). The Ring must have a descriptor, and Group must be
+	// below 2048. Linux 6.4.
+	KernelMemory bool
 }
 
 func (c BufRingConfig) check() error {
@@ -189,12 +194,12 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 
 // open maps the memory and registers it; on an error nothing is left.
 func (b *BufRing) open(c BufRingConfig) (err error) {
-	if b.entries, err = arena.Map(c.Entries*int(unsafe.Sizeof(cgo.Slot{})), false); err != nil {
-		return fmt.Errorf("uring: map %d entries of a buffer ring: %w", c.Entries, err)
+	if err = b.mapEntries(c); err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
-			_ = b.entries.Unmap()
+			b.dropEntries(c)
 		}
 	}()
 	if b.arena, err = NewArena(ArenaConfig{Size: c.Entries * c.BufSize, HugePages: c.HugePages}); err != nil {
@@ -208,24 +213,16 @@ func (b *BufRing) open(c BufRingConfig) (err error) {
 			return err
 		}
 	}
-	if err = check(opRegisterBufRing, b.ring.registerGroup(b.entries, c)); err != nil {
+	if c.KernelMemory {
+		return nil // registered by mapEntries
+	}
+	if err = check(opRegisterBufRing, b.ring.registerGroup(b.entries.Pointer(), 0, c)); err != nil {
 		if c.Registered {
 			_ = b.ring.UnregisterArena(b.reg)
 		}
 		_ = b.arena.Close()
 	}
 	return err
-}
-
-func (r *Ring) registerGroup(entries *arena.Mapping, c BufRingConfig) int {
-	flags, minLeft := uint32(0), uint32(0)
-	if c.Incremental {
-		flags = cgo.PbufRingInc
-	}
-	if c.MinLeft > 1 {
-		minLeft = uint32(c.MinLeft)
-	}
-	return r.drv.RegisterBufRing(entries.Pointer(), uint32(c.Entries), uint32(c.Group), flags, minLeft)
 }
 
 // Group returns the buffer group.

@@ -49,6 +49,10 @@ func (r *Ring) Close() error {
 	}
 	r.closed = true
 	r.drv.Exit()
+	r.leaveMemory()
+	for _, g := range r.regions {
+		err = errors.Join(err, g.release())
+	}
 	if r.scratch != nil {
 		err = errors.Join(err, r.scratch.Unmap())
 	}

@@ -31,6 +31,11 @@ func TestUseOfAClosedRing(t *testing.T) {
 	r := g.Ring
 	ctx := context.Background()
 	failing := map[string]error{
+		"DontFork":               r.DontFork(),
+		"NextSQE128":             after(r.NextSQE128()),
+		"RegisterRegion":         after(r.RegisterRegion(RegionConfig{})),
+		"ResizeRings":            r.ResizeRings(8, 8),
+		"SubmitAndWaitReg":       after(r.SubmitAndWaitReg(1, 0)),
 		"AddNAPI":                r.AddNAPI(1),
 		"CloneBuffers":           r.CloneBuffers(r),
 		"CloneBuffersAt":         after(r.CloneBuffersAt(r, 0, 0, 1)),
@@ -96,6 +101,8 @@ func TestUseOfAClosedRing(t *testing.T) {
 	empty := map[string]bool{
 		"Advance":        true,
 		"Close":          r.Close() == nil,
+		"CompletionsBig": bigOnes(r) == nil,
+		"MemoryUsed":     r.MemoryUsed() == 0,
 		"Completions":    userData(r) == nil,
 		"Entries":        sq == 4 && cq == 8,
 		"EventFDEnabled": !r.EventFDEnabled(),

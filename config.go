@@ -133,6 +133,13 @@ type Config struct {
 	// AttachTo shares the io-wq workers, and with SetupSQPoll the thread, of
 	// another ring.
 	AttachTo *Ring
+	// Memory is where the queues lie, from MemoryOffset on, a multiple of the
+	// page size: see [MemorySize] and [Ring.MemoryUsed]. Several rings may
+	// share an arena, which cannot be closed before them. It sets SetupNoMMap.
+	// Before Linux 6.14 queues larger than a page need an arena of reserved huge
+	// pages. Linux 6.5. See io_uring_queue_init_mem(3).
+	Memory       *Arena
+	MemoryOffset int
 }
 
 const (
@@ -164,6 +171,9 @@ func (c Config) normalize() (Config, error) {
 	if c.Flags == 0 {
 		c.Flags = SetupSubmitAll
 	}
+	if c.Memory != nil {
+		c.Flags |= SetupNoMMap
+	}
 	return c, c.check()
 }
 
@@ -178,6 +188,9 @@ func (c Config) check() error {
 		if clash := c.Flags & rule.excludes; c.Flags&rule.when == rule.when && clash != 0 {
 			return fmt.Errorf("uring: %v does not go with %v", rule.when, clash)
 		}
+	}
+	if err := c.checkMemory(); err != nil {
+		return err
 	}
 	switch {
 	case c.SQThreadCPU != 0 && c.Flags&SetupSQAff == 0:

@@ -81,7 +81,7 @@ func TestSetupRulesAreTheKernels(t *testing.T) {
 			broken = append(broken, rule.when|rule.excludes|lowest(rule.needs))
 		}
 		for _, flags := range broken {
-			raw, _, rc := open(Config{Entries: 1, Flags: flags})
+			raw, _, rc := open(Config{Entries: 1, Flags: flags}, nil)
 			if rc >= 0 {
 				raw.Exit()
 			}

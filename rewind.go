@@ -6,26 +6,26 @@ import (
 )
 
 // keepUnsubmitted deals with rings that have [SetupSQRewind], where each submit
-// takes entries from the start of the queue and liburing forgets those that the
-// kernel did not take, rc of queued. They move to the start.
+// takes entries from the start of the queue and liburing forgets those of the
+// queued ones that the kernel did not take: it took rc. They move to the start.
 func (r *Ring) keepUnsubmitted(queued uint32, rc int) {
-	if r.flags&SetupSQRewind == 0 {
-		return
-	}
 	taken := uint32(max(rc, 0))
-	if taken >= queued {
+	if r.flags&SetupSQRewind == 0 || taken >= queued {
 		return
 	}
 	for i := taken; i < queued && taken > 0; i++ {
 		s := r.q.MoveSQE(i, i-taken)
-		r.moveSlotMemory(s, int(i), int(i-taken))
+		r.moveMemory(s, int(i), int(i-taken))
 	}
 	r.q.SetSQTail(queued - taken)
 }
 
-// moveSlotMemory gives an entry that moved the memory of its new place, and
-// what was in that of its old place.
-func (r *Ring) moveSlotMemory(s *cgo.SQE, from, to int) {
+// moveMemory takes along what belongs to an entry that moved from one place to
+// another: see SQE.slotMemory and SQE.kept.
+func (r *Ring) moveMemory(s *cgo.SQE, from, to int) {
+	if from < len(r.kept) {
+		r.kept[to], r.kept[from] = r.kept[from], r.kept[to]
+	}
 	if r.scratch == nil {
 		return
 	}

@@ -36,20 +36,24 @@ type Ring struct {
 	disabled bool
 	owner    int // thread, known with uring_debug only
 
-	scratch  *arena.Mapping // one slot per submission entry, see slotMemory
-	kept     [][]byte       // per submission entry, see SQE.kept
-	bufRings map[uint16]*BufRing
-	queues   map[uint64]*SendQueue // by user data, with generation 0
-	groups   map[uint16]struct{}   // buffer groups in use
-	freeTop  uint16                // where to look for a group that is not
-	slots    []cgo.Slot            // for filling buffer rings
-	unfreed  []*BufRing            // closed, but requests may still use their memory
-	unsent   []*BufRing            // have returned buffers that the kernel does not know of yet
-	buffers  bufferTable
-	files    int  // slots in the table of direct descriptors
-	eventFD  bool // RegisterEventFD was called
-	ringFD   bool // RegisterRingFD was called
-	parked   *parker
+	scratch      *arena.Mapping // one slot per submission entry, see slotMemory
+	kept         [][]byte       // per submission entry, see SQE.kept
+	bufRings     map[uint16]*BufRing
+	queues       map[uint64]*SendQueue // by user data, with generation 0
+	groups       map[uint16]struct{}   // buffer groups in use
+	freeTop      uint16                // where to look for a group that is not
+	slots        []cgo.Slot            // for filling buffer rings
+	unfreed      []*BufRing            // closed, but requests may still use their memory
+	unsent       []*BufRing            // have returned buffers that the kernel does not know of yet
+	buffers      bufferTable
+	files        int  // slots in the table of direct descriptors
+	eventFD      bool // RegisterEventFD was called
+	ringFD       bool // RegisterRingFD was called
+	parked       *parker
+	memory       *Arena // where the queues lie, if not in liburing's memory
+	memoryOffset int
+	memoryUsed   int
+	regions      []*Region
 }
 
 // New opens a ring. Close it when done.
@@ -63,12 +67,17 @@ func New(c Config) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, p, rc := open(c)
+	memory, err := c.memory()
+	if err != nil {
+		return nil, err
+	}
+	raw, p, rc := open(c, memory)
 	if err := check(opOpen, rc); err != nil {
 		return nil, explain(c, err)
 	}
 	const fields = cgo.SetupCQSize | cgo.SetupAttachWQ // fields of Config, not flags
 	r := newRing(&raw.Queues, raw, SetupFlags(p.Flags&^fields), p.Features)
+	r.tookMemory(c, rc)
 	live.Opened("ring", r)
 	return r, nil
 }
@@ -88,7 +97,13 @@ func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring
 	return r
 }
 
-func open(c Config) (*cgo.Ring, cgo.Params, int) {
+func open(c Config, memory []byte) (*cgo.Ring, cgo.Params, int) {
+	p := c.params()
+	raw, rc := cgo.Open(uint32(c.Entries), &p, memory)
+	return raw, p, rc
+}
+
+func (c Config) params() cgo.Params {
 	p := cgo.Params{
 		Flags:        uint32(c.Flags),
 		CQEntries:    uint32(c.CQEntries),
@@ -102,8 +117,7 @@ func open(c Config) (*cgo.Ring, cgo.Params, int) {
 		p.Flags |= cgo.SetupAttachWQ
 		p.WQFD = uint32(c.AttachTo.FD())
 	}
-	raw, rc := cgo.Open(uint32(c.Entries), &p, nil)
-	return raw, p, rc
+	return p
 }
 
 // explain says what in the configuration made the kernel refuse a ring.
@@ -116,6 +130,8 @@ func explain(c Config, err error) error {
 		if c.Flags&SetupSQAff != 0 {
 			return fmt.Errorf("%w: is CPU %d, Config.SQThreadCPU, there and allowed?", err, c.SQThreadCPU)
 		}
+	case errors.Is(err, syscall.ENOMEM) && c.Memory != nil:
+		return fmt.Errorf("%w: Config.Memory has %d bytes from MemoryOffset on; MemorySize tells how many are needed", err, c.Memory.Len()-c.MemoryOffset)
 	case errors.Is(err, syscall.ENOMEM) && c.Flags&SetupNoMMap != 0:
 		return fmt.Errorf("%w: with SetupNoMMap a queue larger than a page needs a huge page: reserve some (vm.nr_hugepages), or use fewer entries", err)
 	}
@@ -132,7 +148,7 @@ func missingFlag(c Config) error {
 		if c.check() != nil {
 			continue // not a valid set without it; go on to what needs it
 		}
-		if raw, _, rc := open(c); rc >= 0 {
+		if raw, _, rc := open(c, nil); rc >= 0 {
 			raw.Exit()
 			return &feature.MissingError{Feature: s.name, Since: s.since, Cause: syscall.EINVAL}
 		}

@@ -153,9 +153,9 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 		return 0, err
 	}
 	want, queued := r.wanted(n), r.q.SQUnsubmitted()
-	// On such a ring liburing would submit the first entries again when the
-	// kernel took some only, so it must find none.
-	for w.submit && r.flags&SetupSQRewind != 0 && r.q.SQReady() > 0 {
+	// A call that submits hides a signal. And with SetupSQRewind liburing would
+	// submit the first entries again when the kernel took some only.
+	for w.submit && (w.interruptible || r.flags&SetupSQRewind != 0) && r.q.SQUnsubmitted() > 0 {
 		if _, err := r.Submit(); err != nil {
 			return r.submitted(queued), err
 		}
@@ -172,13 +172,15 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 			return r.submitted(queued), check(opWait, rc)
 		case ready >= want, w.least > 0 && ready > 0:
 			return r.submitted(queued), nil
-		case rc == -int(syscall.EINTR) && w.interruptible:
-			return r.submitted(queued), check(opWait, rc)
 		}
 		if w.most >= 0 {
 			if left = time.Until(deadline); left <= 0 {
 				return r.submitted(queued), os.ErrDeadlineExceeded
 			}
+		}
+		if w.interruptible {
+			// The kernel does not say so when completions are ready, if too few.
+			return r.submitted(queued), check(opWait, -int(syscall.EINTR))
 		}
 	}
 }

@@ -43,3 +43,13 @@ func (m *Mapping) Unmap() error {
 }
 
 func roundUp(n, page int) int { return (n + page - 1) / page * page }
+
+// MapFile maps n bytes of a file from off on, shared with the kernel.
+func MapFile(fd int, off int64, n int) (*Mapping, error) {
+	const prot = syscall.PROT_READ | syscall.PROT_WRITE
+	mem, err := syscall.Mmap(fd, off, n, prot, syscall.MAP_SHARED|syscall.MAP_POPULATE)
+	if err != nil {
+		return nil, err
+	}
+	return &Mapping{mem: mem}, nil
+}

@@ -39,10 +39,6 @@ var notNeeded = []struct{ names, because string }{
 		because: "The bare system calls. liburing makes them, under functions that are covered; behind their back, a Ring's account of its queues and memory would be wrong.",
 	},
 	{
-		names:   "io_uring_ring_dontfork",
-		because: "Keeps a ring from forked children. Go programs fork to execute another program at once, which drops all mappings.",
-	},
-	{
 		names:   "LIBURING_HAVE_DATA64",
 		because: "Tells C programs that the header is of 2.2 or later. The package needs 2.9.",
 	},

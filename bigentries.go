@@ -1,0 +1,58 @@
+package uring
+
+import (
+	"errors"
+	"iter"
+
+	"github.com/uring-go/uring/cgo"
+)
+
+// NextSQE128 is [Ring.NextSQE] for an entry of 128 bytes, which some commands
+// need. On a ring with [SetupSQE128] every entry is one. On a ring with
+// [SetupSQEMixed] it counts as two entries, and as three where the first would
+// be the last of the queue: that one is filled with a request that does
+// nothing. Linux 5.19. See io_uring_get_sqe128(3).
+func (r *Ring) NextSQE128() (SQE, error) {
+	switch {
+	case r.closed:
+		return SQE{}, ErrClosed
+	case r.flags&(SetupSQE128|SetupSQEMixed) == 0:
+		return SQE{}, errors.New("uring: NextSQE128: open the ring with SetupSQEMixed or SetupSQE128")
+	case r.flags&SetupSQE128 == 0 && r.q.SQEntries() < 2:
+		return SQE{}, errors.New("uring: NextSQE128: the submission queue holds one entry of 64 bytes only")
+	}
+	sqe := r.q.NextSQE128()
+	if sqe == nil {
+		return SQE{}, ErrSQFull
+	}
+	return SQE{SQE: sqe, ring: r, wide: true}, nil
+}
+
+// Big says that the completion has 32 bytes, on a ring with [SetupCQEMixed]. On
+// one with [SetupCQE32] all have.
+func (c CQE) Big() bool { return c.Flags&cgo.CQEF32 != 0 }
+
+// CompletionsBig is [Ring.Completions] for rings with [SetupCQE32] or
+// [SetupCQEMixed]: it also yields the second 16 bytes of each completion, all
+// zero for those that have none.
+func (r *Ring) CompletionsBig() iter.Seq2[CQE, [2]uint64] {
+	return func(yield func(CQE, [2]uint64) bool) {
+		for c := range r.Completions() {
+			if !yield(c, r.secondHalf(c)) {
+				return
+			}
+		}
+	}
+}
+
+// secondHalf returns the second half of the completion that was just taken. It
+// is still in the queue, as the head has moved on our side only.
+func (r *Ring) secondHalf(c CQE) [2]uint64 {
+	switch {
+	case r.flags&SetupCQE32 != 0:
+		return r.q.BigCQE(r.head - 1)
+	case c.Big():
+		return r.q.BigCQE(r.head - 2)
+	}
+	return [2]uint64{}
+}

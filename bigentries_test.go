@@ -1,0 +1,186 @@
+package uring
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+type bigCQE struct {
+	CQE
+	Extra [2]uint64
+}
+
+func bigOnes(r *Ring) (list []bigCQE) {
+	for c, extra := range r.CompletionsBig() {
+		list = append(list, bigCQE{c, extra})
+	}
+	return list
+}
+
+// nopBig takes an entry that does nothing and completes with 16 more bytes,
+// which the kernel makes of off and addr.
+func nopBig(t *testing.T, r *Ring, userData, a, b uint64) {
+	t.Helper()
+	s, err := r.NextSQE()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.PrepNop()
+	s.OpFlags = cgo.NopCQE32
+	s.Off, s.Addr = a, b
+	s.UserData = userData
+}
+
+func TestLargeCompletions(t *testing.T) {
+	for name, flags := range map[string]SetupFlags{"all": SetupCQE32, "mixed": SetupCQEMixed} {
+		t.Run(name, func(t *testing.T) {
+			if flags == SetupCQEMixed {
+				testutil.Need(t, HaveCQEMixed)
+			}
+			sinceLinux(t, kernel.V(6, 18)) // has the flag of the request
+			r := ringOf(t, Config{Entries: 8, CQEntries: 8, Flags: flags})
+			for i := range uint64(20) { // around the queue, at each of its places
+				nopBig(t, r, 10*i, 100+i, 200+i)
+				nops(t, r, 1)
+				if i%3 == 0 {
+					nops(t, r, 1)
+				}
+				if _, err := r.SubmitAndWait(2); err != nil {
+					t.Fatal(err)
+				}
+				big := CQE{UserData: 10 * i}
+				if flags == SetupCQEMixed {
+					big.Flags = cgo.CQEF32
+				}
+				want := []bigCQE{{big, bigOf(t, i)}, {}}
+				if i%3 == 0 {
+					want = append(want, bigCQE{})
+				}
+				got := bigOnes(r)
+				equal(t, "completions", got, want)
+				equal(t, "is big", got[0].Big(), flags == SetupCQEMixed)
+			}
+		})
+	}
+}
+
+// bigOf is what the kernel puts into the completion of request i.
+func bigOf(t *testing.T, i uint64) [2]uint64 { return [2]uint64{100 + i, 200 + i} }
+
+// A break leaves the rest, with all its bytes.
+func TestLargeCompletionsAfterABreak(t *testing.T) {
+	sinceLinux(t, kernel.V(6, 18))
+	r := ringOf(t, Config{Entries: 8, Flags: SetupCQE32})
+	for i := range uint64(3) {
+		nopBig(t, r, i, 100+i, 200+i)
+	}
+	if _, err := r.SubmitAndWait(3); err != nil {
+		t.Fatal(err)
+	}
+	for c, extra := range r.CompletionsBig() {
+		equal(t, "first", bigCQE{c, extra}, bigCQE{CQE{}, bigOf(t, 0)})
+		break
+	}
+	equal(t, "rest", bigOnes(r), []bigCQE{{CQE{UserData: 1}, bigOf(t, 1)}, {CQE{UserData: 2}, bigOf(t, 2)}})
+}
+
+func TestLargeEntries(t *testing.T) {
+	r := ringOf(t, Config{Entries: 4, Flags: SetupSQE128})
+	for i := range uint64(10) {
+		s, err := r.NextSQE128()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.PrepNop()
+		s.UserData = i
+		equal(t, "completion", next(t, r).UserData, i)
+	}
+	plain := ringOf(t, Config{Entries: 4})
+	_, err := plain.NextSQE128()
+	wantError(t, err, "SetupSQEMixed or SetupSQE128")
+}
+
+// mixedRing is a ring of 8 entries of both sizes, over memory of the test.
+func mixedRing(t *testing.T) (*Ring, *memory, *mockDriverMockRecorder) {
+	t.Helper()
+	return newMockRing(t, SetupSQEMixed)
+}
+
+func TestMixedEntriesTakeTwoPlaces(t *testing.T) {
+	r, m, drv := mixedRing(t)
+	n := len(m.sqes)
+	for i := range m.sqes {
+		m.sqes[i] = cgo.SQE{Opcode: 0xff, UserData: 0xdead, Pad2: 0xdead}
+	}
+	nops(t, r, 1)
+	s, err := r.NextSQE128()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "is all zero", [2]cgo.SQE{m.sqes[1], m.sqes[2]}, [2]cgo.SQE{})
+	equal(t, "place", unsafe.Pointer(s.SQE) == unsafe.Pointer(&m.sqes[1]), true)
+	equal(t, "error of PrepNop128", s.PrepNop128(), nil)
+	equal(t, "queued", r.Queued(), 3)
+	nops(t, r, n-4)
+	_, err = r.NextSQE128()
+	equal(t, "with one place left", err, ErrSQFull)
+	equal(t, "queued", r.Queued(), n-1)
+
+	// The last place is too short for it: the entry begins at the first one.
+	drv.Submit().DoAndReturn(func() int { return m.take(uint32(n - 1)) })
+	if _, err := r.Submit(); err != nil {
+		t.Fatal(err)
+	}
+	s, err = r.NextSQE128()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "place", unsafe.Pointer(s.SQE) == unsafe.Pointer(&m.sqes[0]), true)
+	equal(t, "filler", m.sqes[n-1], cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1})
+	equal(t, "queued", r.Queued(), 3)
+	for range (n - 3) / 2 {
+		if _, err := r.NextSQE128(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = r.NextSQE128()
+	equal(t, "full", err, ErrSQFull)
+}
+
+func TestMixedEntriesNeedRoomForTheFiller(t *testing.T) {
+	r, m, drv := mixedRing(t)
+	n := len(m.sqes)
+	nops(t, r, n-1)
+	drv.Submit().DoAndReturn(func() int { return m.take(2) }) // two places are free now, and one at the end
+	if _, err := r.Submit(); err != nil {
+		t.Fatal(err)
+	}
+	m.sqHead = 1 // only one of them
+	_, err := r.NextSQE128()
+	equal(t, "with the last place and one more", err, ErrSQFull)
+	equal(t, "nothing was taken", r.Queued(), n-2)
+	m.sqHead = 2
+	_, err = r.NextSQE128()
+	equal(t, "with the last place and two more", err, nil)
+}
+
+func TestMixedEntriesOnTheKernel(t *testing.T) {
+	testutil.Need(t, HaveSQEMixed)
+	r := ringOf(t, Config{Entries: 8, Flags: SetupSQEMixed})
+	for i := range uint64(20) {
+		s, err := r.NextSQE128()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.PrepNop128(); err != nil {
+			t.Fatal(err)
+		}
+		s.UserData = 2 * i
+		equal(t, "large", next(t, r), CQE{UserData: 2 * i})
+		equal(t, "small", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+	}
+}

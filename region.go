@@ -1,0 +1,172 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+	"unsafe"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// A RegionConfig says what memory a [Region] has.
+type RegionConfig struct {
+	// Size in bytes, rounded up to whole pages. 0 means one page.
+	Size int
+	// Memory is the program's memory for the region, all of it. Without it the
+	// kernel allocates some.
+	Memory *Arena
+	// Waits makes the region hold the arguments of waits: see [Region.SetWait].
+	// The ring must have been opened with [SetupRDisabled] and not be enabled
+	// yet.
+	Waits bool
+}
+
+// A Region is memory that a ring shares with the kernel for arguments, so that
+// calls need not copy them. A ring has at most one, until it is closed.
+type Region struct {
+	ring  *Ring
+	mem   []byte
+	own   *arena.Mapping // of the kernel's memory
+	arena *Arena
+	waits bool
+}
+
+// RegisterRegion shares memory with the kernel. Linux 6.13. See
+// io_uring_register_region(3).
+func (r *Ring) RegisterRegion(c RegionConfig) (*Region, error) {
+	if err := r.usable(); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(r.regions) > 0:
+		return nil, errors.New("uring: RegisterRegion: the ring has a region")
+	case c.Size < 0 || c.Size > math.MaxInt32:
+		return nil, fmt.Errorf("uring: RegionConfig.Size is %d", c.Size)
+	case c.Memory != nil && c.Memory.Len() == 0:
+		return nil, fmt.Errorf("uring: RegionConfig.Memory: %w", ErrClosed)
+	case c.Memory != nil && c.Size != 0:
+		return nil, errors.New("uring: RegionConfig.Size is for the kernel's memory, Memory has its own")
+	case c.Memory == nil && r.FD() < 0:
+		return nil, errors.New("uring: RegisterRegion needs the ring's descriptor, to map the kernel's memory; or set RegionConfig.Memory")
+	case c.Waits && !r.disabled:
+		return nil, errors.New("uring: RegisterRegion: RegionConfig.Waits needs a ring that was opened with SetupRDisabled and is not enabled yet")
+	}
+	g := &Region{ring: r, waits: c.Waits}
+	if err := g.register(c); err != nil {
+		return nil, err
+	}
+	r.regions = append(r.regions, g)
+	return g, nil
+}
+
+func (g *Region) register(c RegionConfig) error {
+	page := os.Getpagesize()
+	d := cgo.RegionDesc{Size: uint64((max(c.Size, 1) + page - 1) / page * page)}
+	if c.Memory != nil {
+		d.UserAddr, d.Size = arena.Addr(c.Memory.Bytes()), uint64(c.Memory.Len())
+		d.Flags = cgo.MemRegionTypeUser
+	}
+	var flags uint64
+	if c.Waits {
+		flags = cgo.MemRegionRegWaitArg
+	}
+	if err := answer("share memory with the kernel", g.ring.drv.RegisterRegion(&d, flags), kernel.V(6, 13), ""); err != nil {
+		return err
+	}
+	if c.Memory != nil {
+		g.arena, g.mem = c.Memory, c.Memory.Bytes()
+		g.arena.users++
+		return nil
+	}
+	m, err := arena.MapFile(g.ring.FD(), int64(d.MMapOffset), int(d.Size))
+	if err != nil {
+		return fmt.Errorf("uring: RegisterRegion: map the kernel's memory: %w", err)
+	}
+	g.own, g.mem = m, m.Bytes()
+	return nil
+}
+
+func (g *Region) release() error {
+	g.mem = nil
+	if g.arena != nil {
+		g.arena.users--
+		return nil
+	}
+	return g.own.Unmap()
+}
+
+// Bytes returns the memory, or nil when the ring is closed. It must not be
+// touched after that.
+func (g *Region) Bytes() []byte { return g.mem }
+
+const regWaitSize = int(unsafe.Sizeof(cgo.RegWait{}))
+
+// Waits returns how many waits the region has room for.
+func (g *Region) Waits() int { return len(g.mem) / regWaitSize }
+
+// A RegWait is what [Ring.SubmitAndWaitReg] waits by.
+type RegWait struct {
+	// Limit is how long to wait at most; a negative one is none.
+	Limit time.Duration
+	// Least is how long to wait for more than one completion, see
+	// [Ring.SubmitAndWaitMin].
+	Least time.Duration
+}
+
+// SetWait puts w at place i of a region with RegionConfig.Waits. It may be
+// changed between waits.
+func (g *Region) SetWait(i int, w RegWait) error {
+	switch {
+	case g.ring.closed:
+		return ErrClosed
+	case !g.waits:
+		return errors.New("uring: SetWait needs a region with RegionConfig.Waits")
+	case i < 0 || i >= g.Waits():
+		return fmt.Errorf("uring: SetWait: no place %d, the region has %d", i, g.Waits())
+	}
+	raw := cgo.RegWait{MinWaitUsec: units(max(w.Least, 0), time.Microsecond)}
+	if w.Limit >= 0 {
+		raw.Sec, raw.Nsec = int64(w.Limit/time.Second), int64(w.Limit%time.Second)
+		raw.Flags = cgo.RegWaitTS
+	}
+	*g.wait(i) = raw
+	return nil
+}
+
+func (g *Region) wait(i int) *cgo.RegWait {
+	return (*cgo.RegWait)(unsafe.Pointer(&g.mem[i*regWaitSize]))
+}
+
+// SubmitAndWaitReg is [Ring.SubmitAndWaitTimeout], or [Ring.SubmitAndWaitMin],
+// by the wait at place i of the ring's region: the kernel finds the times there
+// and need not copy them. Linux 6.13. See io_uring_submit_and_wait_reg(3).
+func (r *Ring) SubmitAndWaitReg(n, i int) (int, error) {
+	if err := r.usable(); err != nil {
+		return 0, err
+	}
+	if len(r.regions) == 0 || !r.regions[0].waits {
+		return 0, errors.New("uring: SubmitAndWaitReg needs a region with RegionConfig.Waits: see RegisterRegion")
+	}
+	g := r.regions[0]
+	if i < 0 || i >= g.Waits() {
+		return 0, fmt.Errorf("uring: SubmitAndWaitReg: no place %d, the region has %d", i, g.Waits())
+	}
+	raw := g.wait(i)
+	w := wait{most: forever, least: time.Duration(raw.MinWaitUsec) * time.Microsecond, submit: true}
+	if raw.Flags&cgo.RegWaitTS != 0 {
+		w.most = time.Duration(raw.Sec)*time.Second + time.Duration(raw.Nsec)
+	}
+	again := false
+	return r.wait(n, w, func(want uint32, left time.Duration) int {
+		if again {
+			return r.drv.Wait(w.raw(want, left)) // after a signal, for the rest of the time
+		}
+		again = true
+		return r.drv.SubmitAndWaitReg(want, i)
+	})
+}

@@ -1,0 +1,135 @@
+package uring
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/golang/mock/gomock"
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+func TestWaitReadySubmitsNothing(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		s := g.take()
+		s.PrepNop()
+		equal(t, "error", g.WaitReady(1, 5*time.Millisecond), os.ErrDeadlineExceeded)
+		equal(t, "still queued", g.Queued(), 1)
+		g.submit()
+		equal(t, "error", g.WaitReady(1, -1), nil)
+		equal(t, "completions", len(userData(g.Ring)), 1)
+	})
+}
+
+func TestWaitReadyMin(t *testing.T) {
+	testutil.Need(t, HaveMinTimeout)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		equal(t, "error of nothing", g.WaitReadyMin(2, time.Millisecond, 20*time.Millisecond), os.ErrDeadlineExceeded)
+		g.take().PrepNop()
+		g.submit()
+		start := time.Now()
+		equal(t, "error of one", g.WaitReadyMin(2, time.Millisecond, 20*time.Second), nil)
+		if d := time.Since(start); d > 10*time.Second {
+			t.Errorf("waited for %v", d)
+		}
+		equal(t, "completions", len(userData(g.Ring)), 1)
+	})
+}
+
+func TestSubmitAndGetEvents(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		g.take().PrepNop()
+		n, err := g.SubmitAndGetEvents()
+		equal(t, "entries taken", n, 1)
+		equal(t, "error", err, nil)
+		g.await(1)
+	})
+}
+
+// Overflowed completions come in, and work that was put off is done.
+func TestGetEventsLetsCompletionsIn(t *testing.T) {
+	g := newRig(t, Config{Entries: 4, CQEntries: 4, Flags: SetupSubmitAll})
+	for range 2 {
+		nops(t, g.Ring, 4)
+		g.submit()
+	}
+	equal(t, "overflowed", g.Overflowed(), true)
+	g.Advance(4)
+	equal(t, "ready", g.Ready(), 0)
+	g.must(g.GetEvents())
+	equal(t, "ready", g.Ready(), 4)
+	equal(t, "overflowed", g.Overflowed(), false)
+}
+
+func TestWaitSQ(t *testing.T) {
+	g := newRig(t, Config{Entries: 2, CQEntries: 1024, Flags: SetupSQPoll, SQThreadIdle: time.Second})
+	g.must(g.WaitSQ())
+	nops(t, g.Ring, 2)
+	wantError(t, g.WaitSQ(), "call Submit first")
+	for range 100 {
+		g.submit()
+		g.must(g.WaitSQ())
+		for g.SQSpace() > 0 {
+			g.take().PrepNop()
+		}
+	}
+	plain := newRig(t, Config{Entries: 2})
+	nops(t, plain.Ring, 2)
+	plain.must(plain.WaitSQ())
+	equal(t, "queued", plain.Queued(), 2)
+}
+
+func TestSignalsEndSomeWaits(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	got := make(chan os.Signal, 100)
+	signal.Notify(got, syscall.SIGUSR1)
+	defer signal.Stop(got)
+	r := ringOf(t, Config{Entries: 4})
+
+	stop := signalEvery(t, 10*time.Millisecond, syscall.SIGUSR1)
+	nops(t, r, 1)
+	n, err := r.SubmitAndWaitSignals(2, 10*time.Second, Signals(syscall.SIGURG))
+	stop()
+	equal(t, "entries taken", n, 1)
+	equal(t, "is EINTR", errors.Is(err, syscall.EINTR), true)
+	<-got
+	for len(got) > 0 {
+		<-got
+	}
+
+	// A blocked one comes when the wait is over.
+	stop = signalEvery(t, 10*time.Millisecond, syscall.SIGUSR1)
+	_, err = r.SubmitAndWaitSignals(2, 100*time.Millisecond, Signals(syscall.SIGUSR1, syscall.SIGURG))
+	stop()
+	equal(t, "error", err, os.ErrDeadlineExceeded)
+	select {
+	case <-got:
+	case <-time.After(5 * time.Second):
+		t.Error("the signal is lost")
+	}
+}
+
+func TestSignalSets(t *testing.T) {
+	equal(t, "none", Signals(), 0)
+	equal(t, "lowest and highest", Signals(1, 64), 1|1<<63)
+	defer func() {
+		if recover() == nil {
+			t.Error("signal 65 is taken")
+		}
+	}()
+	Signals(65)
+}
+
+func TestGetEventsFails(t *testing.T) {
+	r, _, drv := newMockRing(t, 0)
+	gomock.InOrder(
+		drv.GetEvents().Return(-int(syscall.EINTR)),
+		drv.GetEvents().Return(-int(syscall.EBADF)),
+	)
+	equal(t, "is EBADF", errors.Is(r.GetEvents(), syscall.EBADF), true)
+}
