@@ -309,6 +309,12 @@ func TestCompletionsEnterTheKernelOnlyForWhatIsThere(t *testing.T) {
 		)
 		equal(t, "completions", userData(r), []uint64{1})
 	})
+	t.Run("deferred work that was run already", func(t *testing.T) {
+		r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
+		m.sqFlags = cgo.SQTaskrun // and it stays
+		drv.GetEvents().Return(0).Times(maxEnters)
+		equal(t, "completions", userData(r), nil)
+	})
 	t.Run("deferred work of another thread", func(t *testing.T) {
 		r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
 		m.sqFlags = cgo.SQTaskrun

@@ -467,18 +467,14 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 
 // pull lets completions into an empty queue that wait in the kernel. It
 // returns false if there are none.
-func (r *Ring) pull() bool {
-	for r.ready() == 0 {
-		if !r.fetch() {
-			return false
-		}
-	}
-	return true
-}
+func (r *Ring) pull() bool { return r.ready() > 0 || r.fetch() }
+
+// maxEnters is how often fetch asks for deferred work that leads to nothing.
+const maxEnters = 64
 
 // fetch enters the kernel for completions that are ready there only, and says
-// whether there may be more now. An error shows again, and is reported, at the
-// next submit or wait.
+// whether some came. An error shows again, and is reported, at the next submit
+// or wait.
 func (r *Ring) fetch() bool {
 	const waiting = cgo.SQTaskrun | cgo.SQCQOverflow
 	if r.q.SQFlags()&waiting == 0 && r.flags&SetupIOPoll == 0 {
@@ -486,13 +482,19 @@ func (r *Ring) fetch() bool {
 	}
 	r.syncHead()
 	before := r.ready()
-	rc := r.drv.GetEvents()
-	if r.ready() > before {
-		return true
+	for range maxEnters {
+		rc := r.drv.GetEvents()
+		if r.ready() > before {
+			return true
+		}
+		// The kernel runs part of the deferred work at a time, and not all of it
+		// leads to completions. It may also say that there is work where there
+		// is none: it sets the flag late, when the work has been run already.
+		if rc < 0 || r.flags&SetupDeferTaskrun == 0 || r.q.SQFlags()&cgo.SQTaskrun == 0 {
+			return false
+		}
 	}
-	// The kernel runs part of the deferred work at a time, and not all of it
-	// leads to completions.
-	return rc >= 0 && r.flags&SetupDeferTaskrun != 0 && r.q.SQFlags()&cgo.SQTaskrun != 0
+	return false
 }
 
 // Peek copies ready completions to dst and returns their number. They stay in
