@@ -1,0 +1,78 @@
+package uring
+
+import (
+	"fmt"
+
+	"github.com/uring-go/uring/internal/live"
+)
+
+// Close takes the buffers from the kernel. It returns [ErrBusy], and does
+// nothing, while slices are lent. Cancel requests that still use the group, and
+// wait for their last completions, first: they end with ENOBUFS, or take the
+// buffers of the group's next user. Memory that one of them may still write to
+// is kept until the Ring is closed. A second Close does nothing. See
+// io_uring_free_buf_ring(3) and io_uring_unregister_buf_ring(3).
+func (b *BufRing) Close() error {
+	if b.closed {
+		return nil
+	}
+	if b.stats.Lent > 0 {
+		return fmt.Errorf("buffer ring %d: %w: %d slices are lent; release them first", b.group, ErrBusy, b.stats.Lent)
+	}
+	if err := b.ring.usable(); err != nil {
+		return err
+	}
+	b.settleDoubts()
+	quiet := b.quiet()
+	if err := check("unregister the buffer ring", b.ring.drv.UnregisterBufRing(uint32(b.group))); err != nil {
+		return err
+	}
+	delete(b.ring.bufRings, b.group)
+	delete(b.ring.groups, b.group)
+	b.closed = true
+	if !quiet {
+		// A buffer is with a request that has not completed yet, or there is no
+		// way to tell: the memory must outlive the request.
+		b.ring.unfreed = append(b.ring.unfreed, b)
+		return nil
+	}
+	b.detach()
+	return nil
+}
+
+// quiet says that no request uses a buffer: none may be in the middle of one,
+// and the kernel can pick all that it has by this account.
+func (b *BufRing) quiet() bool {
+	n, err := b.Available()
+	return err == nil && n == len(b.bufs)-b.out-len(b.returned) && !b.async
+}
+
+// abandon is Close when the ring goes: no request runs any more.
+func (b *BufRing) abandon() {
+	b.closed = true
+	b.detach()
+}
+
+// detach frees the memory, or leaves that to the last release.
+func (b *BufRing) detach() {
+	b.detached = true
+	if b.stats.Lent == 0 {
+		b.free()
+	}
+}
+
+func (b *BufRing) free() {
+	if b.ring.buffers.holds(b.reg) {
+		_ = b.ring.UnregisterArena(b.reg)
+	}
+	_ = b.entries.Unmap()
+	_ = b.arena.Close()
+	live.Closed(b)
+}
+
+// keepForever takes the memory out of the count of what must be closed: a
+// zero-copy send may use it after the ring is gone.
+func (b *BufRing) keepForever() {
+	live.Closed(b)
+	live.Closed(b.arena)
+}

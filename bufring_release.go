@@ -1,0 +1,210 @@
+package uring
+
+import (
+	"fmt"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/invariant"
+)
+
+// retire takes a buffer from the kernel's side of the account.
+func (b *BufRing) retire(bid uint16) {
+	buf := &b.bufs[bid]
+	buf.state = retired
+	b.out++
+	b.stats.Buffers++
+	b.stats.Wasted += uint64(b.size - buf.off)
+	if buf.pos == b.head && !b.disorder {
+		b.head++
+		return
+	}
+	b.disorder = true
+	for b.head != b.tail {
+		first := &b.bufs[b.order[b.head&b.mask]]
+		if first.state == inRing && first.pos == b.head {
+			break
+		}
+		b.head++
+	}
+	b.disorder = b.head != b.tail
+}
+
+// release ends the loan of one slice of a buffer.
+func (b *BufRing) release(bid uint16) {
+	buf := &b.bufs[bid]
+	buf.refs--
+	b.stats.Lent--
+	if b.detached {
+		if b.stats.Lent == 0 {
+			b.free()
+		}
+		return
+	}
+	if buf.refs == 0 && buf.state == retired {
+		b.giveBack(bid)
+	}
+}
+
+// releaseRun releases one slice of each of n buffers from bid on.
+func (b *BufRing) releaseRun(bid, n uint16) {
+	if b.closed || n == 1 {
+		for i := range n {
+			b.release(bid + i)
+		}
+		return
+	}
+	before := len(b.returned)
+	for end := bid + n; bid != end; bid++ {
+		buf := &b.bufs[bid]
+		if buf.refs--; buf.refs == 0 && buf.state == retired {
+			buf.state, buf.off = returned, 0
+			b.returned = append(b.returned, bid)
+		}
+	}
+	b.stats.Lent -= int(n)
+	b.gaveBack(before)
+}
+
+// gaveBack sees to it that the buffers returned since there were n get to the
+// kernel.
+func (b *BufRing) gaveBack(n int) {
+	if invariant.On {
+		for _, bid := range b.returned[n:] {
+			poison(b.buffer(bid))
+		}
+	}
+	b.out -= len(b.returned) - n
+	b.queue()
+}
+
+// giveBack puts a buffer on its way to the kernel.
+func (b *BufRing) giveBack(bid uint16) {
+	if b.closed {
+		return
+	}
+	buf := &b.bufs[bid]
+	buf.state, buf.off = returned, 0
+	b.returned = append(b.returned, bid)
+	b.gaveBack(len(b.returned) - 1)
+}
+
+// queue asks the ring to call publish at the next submit.
+func (b *BufRing) queue() {
+	if !b.queued {
+		b.queued = true
+		b.ring.unsent = append(b.ring.unsent, b)
+	}
+}
+
+// publish gives the returned buffers to the kernel. It says whether it must be
+// called again.
+func (b *BufRing) publish() (again bool) {
+	if b.closed {
+		return false
+	}
+	b.settleDoubts()
+	b.refill()
+	b.queued = len(b.doubts) > 0
+	return b.queued
+}
+
+func (b *BufRing) refill() {
+	if len(b.returned) == 0 {
+		return
+	}
+	for _, bid := range b.returned {
+		if invariant.On {
+			invariant.Check(b.bufs[bid].refs == 0, "buffer %d given to the kernel with %d slices lent", bid, b.bufs[bid].refs)
+		}
+		b.order[b.tail&b.mask] = bid
+		b.bufs[bid].pos, b.bufs[bid].state = b.tail, inRing
+		b.tail++
+	}
+	cgo.RefillIDs(b.entries.Pointer(), b.mask, b.base, b.size, b.returned)
+	b.returned = b.returned[:0]
+}
+
+func (b *BufRing) buffer(bid uint16) []byte {
+	lo := int(bid) * int(b.size)
+	return b.arena.Bytes()[lo : lo+int(b.size)]
+}
+
+// poison overwrites memory whose loan has ended: whoever kept it will notice.
+func poison(p []byte) {
+	for i := range p {
+		p[i] = 0xDB
+	}
+}
+
+// A leaseTable remembers which segments are out, so that releasing one twice
+// cannot take a buffer from under another.
+type leaseTable struct {
+	leases []lease
+	free   int32 // index+1 of the first free one
+}
+
+type lease struct {
+	gen  uint32 // odd while out
+	bid  uint16
+	next int32
+}
+
+func (t *leaseTable) open(bid uint16) (index, gen uint32) {
+	if t.free == 0 {
+		t.leases = append(t.leases, lease{})
+		t.free = int32(len(t.leases))
+	}
+	index = uint32(t.free - 1)
+	l := &t.leases[index]
+	t.free = l.next
+	l.gen++
+	l.bid = bid
+	return index, l.gen
+}
+
+func (t *leaseTable) close(index, gen uint32) (bid uint16, ok bool) {
+	if int(index) >= len(t.leases) || t.leases[index].gen != gen {
+		return 0, false
+	}
+	l := &t.leases[index]
+	l.gen++
+	l.next = t.free
+	t.free = int32(index + 1)
+	return l.bid, true
+}
+
+// A Segment is a slice of a buffer that the program holds.
+type Segment struct {
+	// Bytes is memory shared with the kernel, as it was received. It must not
+	// be used after Release.
+	Bytes []byte
+
+	br    *BufRing
+	lease uint32
+	gen   uint32
+}
+
+// Release ends the use of the segment. When all segments of a buffer that the
+// kernel has let go of are released, the buffer goes back to it at the next
+// submit. A second Release, of this value or a copy, gives [ErrReleased] and
+// does nothing. It belongs to the ring's goroutine, like everything else.
+func (s Segment) Release() error {
+	bid, err := s.take()
+	if err != nil {
+		return err
+	}
+	s.br.release(bid)
+	return nil
+}
+
+// take ends the lease, and leaves its hold on the buffer to the caller.
+func (s Segment) take() (bid uint16, err error) {
+	if s.br == nil {
+		return 0, fmt.Errorf("uring: empty segment: %w", ErrReleased)
+	}
+	bid, ok := s.br.leases.close(s.lease, s.gen)
+	if !ok {
+		return 0, ErrReleased
+	}
+	return bid, nil
+}
