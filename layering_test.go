@@ -33,8 +33,10 @@ var mayBeUnsafe = []string{
 	"cgo", "internal/arena",
 	"driver.go",          // hands the memory of a buffer ring on
 	"bufring_entries.go", // hands the memory of a buffer ring on
-	"bufring.go",         // makes slices of buffers without a check for each
-	"bundle.go",          // builds messages in memory outside the heap
+	"bufring.go",         // keeps where its buffers start
+	"bufring_walk.go",    // makes slices of buffers without a check for each
+	"bundle.go",          // sizes the memory of its entries
+	"bundle_flush.go",    // builds messages in memory outside the heap
 	"msg.go",             // fills a struct msghdr
 	"sqe.go",             // writes a timeout into memory outside the heap
 	"sqe_net.go",         // takes the address of a message
