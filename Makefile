@@ -33,6 +33,7 @@ test: liburing ## run all tests: plain, with the race detector, with internal ch
 	$(GO_TEST) -race ./...
 	$(GO_TEST) -tags uring_debug ./...
 	$(GO_TEST) -tags uring_c_enter . ./cgo
+	$(GO_TEST) -tags uring_sysctl -run TestRingsDisabled .
 
 test-liburing-2.9: deps ## run the tests with the oldest supported liburing, built here
 	@scripts/test-liburing.sh pinned 2.9

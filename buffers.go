@@ -88,7 +88,10 @@ func (r *Ring) registerMapping(a *Arena) (RegBuf, error) {
 	if index < 0 {
 		return RegBuf{}, fmt.Errorf("uring: RegisterArena: all %d places are taken; unregister an arena, use fewer and larger ones, or make room with RegisterBuffers first", len(t.arenas))
 	}
-	if err := check(opRegisterBuffers, r.drv.UpdateBuffer(uint32(index), arena.Addr(a.Bytes()), uint64(a.Len()))); err != nil {
+	rc := settled(func() int {
+		return r.drv.UpdateBuffer(uint32(index), arena.Addr(a.Bytes()), uint64(a.Len()))
+	})
+	if err := check(opRegisterBuffers, rc); err != nil {
 		return RegBuf{}, err
 	}
 	t.take(index, a)

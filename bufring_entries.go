@@ -59,5 +59,7 @@ func (r *Ring) registerGroup(mem unsafe.Pointer, flags uint32, c BufRingConfig) 
 	if c.MinLeft > 1 {
 		minLeft = uint32(c.MinLeft)
 	}
-	return r.drv.RegisterBufRing(mem, uint32(c.Entries), uint32(c.Group), flags, minLeft)
+	return settled(func() int {
+		return r.drv.RegisterBufRing(mem, uint32(c.Entries), uint32(c.Group), flags, minLeft)
+	})
 }

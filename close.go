@@ -49,6 +49,7 @@ func (r *Ring) Close() error {
 	}
 	r.closed = true
 	r.drv.Exit()
+	noteClosed()
 	r.leaveMemory()
 	for _, g := range r.regions {
 		err = errors.Join(err, g.release())

@@ -135,6 +135,8 @@ func hint(op string, errno syscall.Errno) string {
 		return permissionHint(os.ReadFile("/proc/sys/kernel/io_uring_disabled"))
 	case errno == syscall.ENOMEM:
 		return "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK"
+	case errno == syscall.EMFILE:
+		return "RLIMIT_NOFILE is too small: raise it with ulimit -n or LimitNOFILE="
 	case errno == syscall.ENOSYS:
 		return "this system, or this build without cgo, has no io_uring"
 	case errno == syscall.EEXIST:

@@ -45,8 +45,16 @@ func (m *memory) take(n uint32) int {
 // newMockRing returns a ring over Go memory whose calls into C are a mock's: a
 // call that the test does not expect fails it.
 func newMockRing(t *testing.T, flags SetupFlags) (*Ring, *memory, *mockDriverMockRecorder) {
+	atOnce(t)
 	m, drv := &memory{}, NewmockDriver(gomock.NewController(t))
 	return newRing(m.queues(flags), drv, flags, cgo.FeatMinTimeout), m, drv.EXPECT()
+}
+
+// atOnce makes calls for which the kernel has no memory fail at the first try.
+func atOnce(tb testing.TB) {
+	old := settleTime
+	settleTime = 0
+	tb.Cleanup(func() { settleTime = old })
 }
 
 // nops takes n entries.

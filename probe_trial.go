@@ -41,11 +41,11 @@ func onTrial(flags uint32, f func(*trial) error) error {
 	// Some setup flags bind the ring to the thread that opens it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	t := &trial{setup: cgo.Params{Flags: flags}, deadline: time.Now().Add(trialTime)}
-	var rc int
-	if t.ring, rc = cgo.Open(8, &t.setup, nil); rc < 0 {
+	ring, setup, rc := openRaw(8, cgo.Params{Flags: flags}, nil)
+	if rc < 0 {
 		return check(opOpen, rc)
 	}
+	t := &trial{ring: ring, setup: setup, deadline: time.Now().Add(trialTime)}
 	defer t.close()
 	var err error
 	if t.mem, err = arena.Map(trialMemory, false); err != nil {
@@ -70,6 +70,7 @@ func (t *trial) close() {
 		}
 	}
 	t.ring.Exit()
+	noteClosed()
 	if t.running == 0 && t.mem != nil {
 		_ = t.mem.Unmap()
 	}

@@ -63,7 +63,7 @@ func (r *Ring) registerArenas(method string, arenas []*Arena, tags []uint64) ([]
 		}
 		iovecs[i] = a.iovec()
 	}
-	if err := check(opRegisterBuffers, r.drv.RegisterBuffers(iovecs, tags)); err != nil {
+	if err := check(opRegisterBuffers, settled(func() int { return r.drv.RegisterBuffers(iovecs, tags) })); err != nil {
 		return nil, err
 	}
 	r.buffers.arenas = make([]*Arena, len(arenas))
@@ -116,7 +116,9 @@ func (r *Ring) ReplaceArena(b RegBuf, a *Arena, tag uint64) (RegBuf, error) {
 	if err := a.registrable("ReplaceArena"); err != nil {
 		return RegBuf{}, err
 	}
-	rc := r.drv.UpdateBuffers(uint32(b.index), []cgo.IovecAddr{a.iovec()}, []uint64{tag})
+	rc := settled(func() int {
+		return r.drv.UpdateBuffers(uint32(b.index), []cgo.IovecAddr{a.iovec()}, []uint64{tag})
+	})
 	if err := check(opRegisterBuffers, rc); err != nil {
 		return RegBuf{}, err
 	}

@@ -59,7 +59,9 @@ type Ring struct {
 // New opens a ring. Close it when done.
 //
 // An error that matches [ErrNotSupported] names the flag that the kernel
-// lacks; EPERM and ENOMEM say what to change. Linux 6.1 is the oldest kernel
+// lacks; EPERM, EMFILE and ENOMEM say what to change. Since Linux 6.14 the queues
+// count towards RLIMIT_MEMLOCK, those of a closed ring too for a moment, which
+// New sits out. Linux 6.1 is the oldest kernel
 // that the package is tested with. See io_uring_queue_init(3) and
 // io_uring_queue_init_params(3).
 func New(c Config) (*Ring, error) {
@@ -98,9 +100,7 @@ func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring
 }
 
 func open(c Config, memory []byte) (*cgo.Ring, cgo.Params, int) {
-	p := c.params()
-	raw, rc := cgo.Open(uint32(c.Entries), &p, memory)
-	return raw, p, rc
+	return openRaw(uint32(c.Entries), c.params(), memory)
 }
 
 func (c Config) params() cgo.Params {
@@ -150,6 +150,7 @@ func missingFlag(c Config) error {
 		}
 		if raw, _, rc := open(c, nil); rc >= 0 {
 			raw.Exit()
+			noteClosed()
 			return &feature.MissingError{Feature: s.name, Since: s.since, Cause: syscall.EINVAL}
 		}
 	}
