@@ -64,7 +64,7 @@ func openModel() *model {
 	k := &model{}
 	m := &k.mem
 	q := cgo.NewQueues(cgo.QueueMemory{
-		SQHead: &m.sqTail, SQTail: &m.sqTail, SQFlags: &m.sqFlags,
+		SQHead: &m.sqHead, SQTail: &m.sqTail, SQFlags: &m.sqFlags,
 		SQEs: unsafe.Pointer(&m.sqes), SQEntries: uint32(len(m.sqes)),
 		CQHead: &m.cqHead, CQTail: &m.cqTail, CQEs: unsafe.Pointer(&m.cqes), CQEntries: uint32(len(m.cqes)),
 	})
@@ -79,6 +79,9 @@ func (k *model) RegisterBufRing(mem unsafe.Pointer, entries, _, _, _ uint32) int
 
 func (k *model) UnregisterBufRing(uint32) int     { return -int(k.fails) }
 func (k *model) RegisterBuffersSparse(uint32) int { return -int(k.fails) }
+func (k *model) UnregisterBuffers() int           { return -int(k.fails) }
+
+func (k *model) UpdateBuffer(_ uint32, _, _ uint64) int { return -int(k.fails) }
 
 func (k *model) BufRingHead(uint32) int {
 	if k.mute {
@@ -87,7 +90,7 @@ func (k *model) BufRingHead(uint32) int {
 	return int(k.head)
 }
 
-func (k *model) Submit() int             { return 0 }
+func (k *model) Submit() int             { return k.mem.take(k.mem.sqTail - k.mem.sqHead) }
 func (k *model) SyncCancelAll(int64) int { return -int(syscall.ENOENT) }
 func (k *model) Exit()                   {}
 

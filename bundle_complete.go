@@ -18,8 +18,8 @@ func (q *SendQueue) Owns(c CQE) bool {
 //
 // An error after which the stream cannot go on, such as EPIPE, is also
 // [SendQueue.Err] from then on, and everything that waited is released. After
-// others, such as ECANCELED for a cancelled send, all that was not sent still
-// waits: Flush tries again.
+// EINTR, EAGAIN, ECANCELED, ENOBUFS and ENOMEM all that was not sent still waits:
+// Flush tries again.
 func (q *SendQueue) Complete(c CQE) (int, error) {
 	switch {
 	case !q.Owns(c):
@@ -86,14 +86,13 @@ func (q *SendQueue) findPicked(n int) error {
 
 // failed decides what the error of a request means for the stream.
 func (q *SendQueue) failed(errno syscall.Errno, zeroCopy bool) error {
+	if zeroCopy && (errno == syscall.ENOMEM || errno == syscall.EOPNOTSUPP) {
+		// Locked memory is used up, or the socket cannot do it: copy.
+		q.mode = SendVectored
+		return nil
+	}
 	switch errno {
-	case syscall.ENOMEM, syscall.EOPNOTSUPP:
-		if zeroCopy {
-			// Locked memory is used up, or the socket cannot do it: copy.
-			q.mode = SendVectored
-			return nil
-		}
-	case syscall.EINTR, syscall.EAGAIN, syscall.ECANCELED, syscall.ENOBUFS:
+	case syscall.EINTR, syscall.EAGAIN, syscall.ECANCELED, syscall.ENOBUFS, syscall.ENOMEM:
 		return &OpError{opSend, errno}
 	}
 	q.err = &OpError{opSend, errno}
