@@ -284,11 +284,9 @@ func (p *proxy) starve(f *flow) {
 func (p *proxy) sent(f *flow, c uring.CQE) {
 	n, err := f.q.Complete(c)
 	p.stats.sent += uint64(n)
-	switch {
-	case err == nil:
-	case errors.Is(err, syscall.ECANCELED), errors.Is(err, syscall.EAGAIN):
-		// The rest goes out with the next flush, unless the pair is closing.
-	default:
+	// After other errors the rest goes out with the next flush, unless the pair is
+	// closing.
+	if f.q.Err() != nil || errors.Is(err, uring.ErrBadCompletion) {
 		p.abort(f.pair, fmt.Errorf("send: %w", err))
 	}
 	if f.pair.state == forwarding {
