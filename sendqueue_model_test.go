@@ -26,6 +26,7 @@ type sendModel struct {
 	q        *SendQueue
 	slots    []byte // the queue's ring of buffers
 	sendHead uint16
+	noGather bool // like a kernel before 6.15
 
 	flight *sendRequest
 	owed   []notification
@@ -50,9 +51,9 @@ type notification struct {
 
 // newSendModel opens a ring with buffers and a send queue on a model. The
 // positions of pieces begin at start.
-func newSendModel(tb testing.TB, b BufRingConfig, c SendQueueConfig, start uint32) *sendModel {
+func newSendModel(tb testing.TB, b BufRingConfig, c SendQueueConfig, noGather bool, start uint32) *sendModel {
 	tb.Helper()
-	k := &sendModel{TB: tb, model: newModel(tb, b, 0)}
+	k := &sendModel{TB: tb, model: newModel(tb, b, 0), noGather: noGather}
 	k.ring.drv = k
 	k.open(c, start)
 	return k
@@ -71,6 +72,7 @@ func (k *sendModel) open(c SendQueueConfig, start uint32) {
 		binary.NativeEndian.PutUint16(k.slots[14:], uint16(start))
 	}
 	k.want, k.sent = nil, 0
+	k.q.zc.gather = k.q.zc.gather && !k.noGather
 }
 
 func (k *sendModel) RegisterBufRing(mem unsafe.Pointer, entries, _, _, _ uint32) int {
@@ -684,9 +686,7 @@ func newSendPlay(tb testing.TB, kind int, d dice) *sendPlay {
 	tb.Helper()
 	s := sendKinds[kind]
 	testutil.Need(tb, s.config.Mode.have)
-	if s.noGather {
-		replaceProbe(tb, &probeSendMsgZCFixed, lacking("sendmsg with registered buffers", 6, 15))
-	} else if s.config.Mode == SendZCGather {
+	if s.config.Mode == SendZCGather && !s.noGather {
 		testutil.Need(tb, HaveSendMsgZCFixed)
 	}
 	if d.Intn(2) == 0 {
@@ -698,7 +698,7 @@ func newSendPlay(tb testing.TB, kind int, d dice) *sendPlay {
 	s.config.Memory = 20 + d.Intn(200)
 	bufs := BufRingConfig{Entries: 16, BufSize: 24, Incremental: d.Intn(2) == 0, Registered: d.Intn(2) == 0}
 	starts := []uint32{0, 1<<16 - uint32(s.config.Entries), -uint32(s.config.Entries)}
-	k := newSendModel(tb, bufs, s.config, starts[d.Intn(len(starts))])
+	k := newSendModel(tb, bufs, s.config, s.noGather, starts[d.Intn(len(starts))])
 	return &sendPlay{sendModel: k, dice: d, config: s.config, faults: true}
 }
 
