@@ -51,7 +51,7 @@ func (r *Ring) secondHalf(c CQE) [2]uint64 {
 	switch {
 	case r.flags&SetupCQE32 != 0:
 		return r.q.BigCQE(r.head - 1)
-	case c.Big():
+	case r.flags&SetupCQEMixed != 0 && c.Big():
 		return r.q.BigCQE(r.head - 2)
 	}
 	return [2]uint64{}

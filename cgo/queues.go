@@ -184,7 +184,8 @@ func (q *Queues) CQ() (head, tail uint32) {
 }
 
 // CQE returns a copy of completion i and the position of the next one. ok is
-// false for an entry that only fills a gap.
+// false for an entry that only fills a gap. No kernel posts half a completion of
+// 32 bytes; one that is, is taken for one of 16.
 func (q *Queues) CQE(i uint32) (e CQE, next uint32, ok bool) {
 	e = *(*CQE)(unsafe.Add(q.cqes, uintptr(i&q.cqMask)<<q.cqShift*unsafe.Sizeof(CQE{})))
 	if !q.mixed {
@@ -193,10 +194,14 @@ func (q *Queues) CQE(i uint32) (e CQE, next uint32, ok bool) {
 	if e.Flags&CQEFSkip != 0 {
 		return e, i + 1, false
 	}
-	if e.Flags&CQEF32 != 0 {
-		return e, i + 2, true
+	if e.Flags&CQEF32 == 0 {
+		return e, i + 1, true
 	}
-	return e, i + 1, true
+	if i&q.cqMask == q.cqMask || atomic.LoadUint32(q.cqTail)-i < 2 {
+		e.Flags &^= CQEF32 // its second half would lie outside of what is ready
+		return e, i + 1, true
+	}
+	return e, i + 2, true
 }
 
 // BigCQE returns the second half of the 32-byte completion i.
