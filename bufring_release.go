@@ -162,15 +162,23 @@ func (t *leaseTable) open(bid uint16) (index, gen uint32) {
 	return index, l.gen
 }
 
-func (t *leaseTable) close(index, gen uint32) (bid uint16, ok bool) {
+// look returns the buffer of a lease that is out.
+func (t *leaseTable) look(index, gen uint32) (bid uint16, ok bool) {
 	if int(index) >= len(t.leases) || t.leases[index].gen != gen {
+		return 0, false
+	}
+	return t.leases[index].bid, true
+}
+
+func (t *leaseTable) close(index, gen uint32) (bid uint16, ok bool) {
+	if bid, ok = t.look(index, gen); !ok {
 		return 0, false
 	}
 	l := &t.leases[index]
 	l.gen++
 	l.next = t.free
 	t.free = int32(index + 1)
-	return l.bid, true
+	return bid, true
 }
 
 // A Segment is a slice of a buffer that the program holds.
@@ -195,6 +203,23 @@ func (s Segment) Release() error {
 	}
 	s.br.release(bid)
 	return nil
+}
+
+// Share returns another segment of the same bytes, which is released by itself:
+// for bytes that several holders need, such as the send queues of a broadcast.
+// The error is [ErrReleased] if the segment was released.
+func (s Segment) Share() (Segment, error) {
+	if s.br == nil {
+		return Segment{}, fmt.Errorf("uring: empty segment: %w", ErrReleased)
+	}
+	bid, ok := s.br.leases.look(s.lease, s.gen)
+	if !ok {
+		return Segment{}, ErrReleased
+	}
+	s.br.bufs[bid].refs++
+	s.br.stats.Lent++
+	s.lease, s.gen = s.br.leases.open(bid)
+	return s, nil
 }
 
 // take ends the lease, and leaves its hold on the buffer to the caller.

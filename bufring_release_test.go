@@ -167,7 +167,45 @@ func TestSecondReleaseInASharedBuffer(t *testing.T) {
 }
 
 func TestEmptySegmentSaysSo(t *testing.T) {
-	equal(t, "error", text(Segment{}.Release()), "uring: empty segment: uring: segment was released before")
+	const want = "uring: empty segment: uring: segment was released before"
+	equal(t, "error", text(Segment{}.Release()), want)
+	_, err := Segment{}.Share()
+	equal(t, "error", text(err), want)
+}
+
+// A shared segment keeps the buffer until each holder has released it, in
+// whichever order.
+func TestSharedSegmentHasSeveralHolders(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 1, BufSize: 16})
+	s.send(4)
+	first := s.hold(s.recv(0, 0, 0), place{0, 0, 4})[0]
+	var held []Segment
+	for range 3 {
+		seg, err := first.Share()
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, seg)
+	}
+	equal(t, "lent", s.br.Stats().Lent, 4)
+	s.release(held[1], first)
+	if _, err := first.Share(); err != ErrReleased {
+		t.Errorf("Share after Release: %v", err)
+	}
+	if err := first.Release(); err != ErrReleased {
+		t.Errorf("second Release: %v", err)
+	}
+	equal(t, "lent", s.br.Stats().Lent, 2)
+	again, err := held[2].Share()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.release(held[0], held[2])
+	s.available(0)
+	equal(t, "bytes", string(again.Bytes), string(stream(0, 4)))
+	s.release(again)
+	s.settled()
+	s.available(1)
 }
 
 var errStop = errors.New("stop")

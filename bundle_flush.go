@@ -60,7 +60,7 @@ func (q *SendQueue) nextSQE() (SQE, error) {
 	if err != ErrSQFull {
 		return s, err
 	}
-	if _, err := q.ring.Submit(); err != nil {
+	if err := q.ring.MakeRoom(1); err != nil {
 		return SQE{}, err
 	}
 	return q.ring.NextSQE()

@@ -67,6 +67,7 @@ func TestUseOfAClosedRing(t *testing.T) {
 		"WaitReady":              r.WaitReady(1, 1),
 		"WaitReadyMin":           r.WaitReadyMin(1, 1, 1),
 		"WaitSQ":                 r.WaitSQ(),
+		"MakeRoom":               r.MakeRoom(1),
 		"Await":                  after(r.Await(ctx, 1)),
 		"Enable":                 r.Enable(),
 		"NewBufRing":             after(r.NewBufRing(BufRingConfig{Entries: 1, BufSize: 1})),

@@ -39,7 +39,8 @@
 //   - Futexes, children, epoll, commands of a driver: [SQE.PrepFutexWait],
 //     [SQE.PrepFutexWaitv], [SQE.PrepWaitid], [SQE.PrepEpollWait],
 //     [SQE.PrepUringCmd].
-//   - Order: [SQE.SetFlags] with [Link], [HardLink] or [Drain].
+//   - Order: [SQE.SetFlags] with [Link], [HardLink] or [Drain], after
+//     [Ring.MakeRoom] for all of a chain.
 //   - Other rings: [SQE.PrepMsgRing], [SQE.PrepMsgRingFD], [Config.AttachTo].
 //   - Direct descriptors: [Ring.RegisterFiles], [Direct], and the Prep methods
 //     that end in Direct.
@@ -64,7 +65,8 @@
 // # Receiving
 //
 // A [BufRing] holds buffers from which the kernel picks when data arrives.
-// [BufRing.Consume] and [BufRing.Segments] turn completions into bytes.
+// [BufRing.Consume] and [BufRing.Segments] turn completions into bytes, and
+// [Segment.Share] lets several holders keep the same ones.
 //
 // # Sending
 //

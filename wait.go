@@ -2,6 +2,7 @@ package uring
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"syscall"
@@ -63,6 +64,34 @@ func (r *Ring) WaitSQ() error {
 			return errors.New("uring: WaitSQ: no entry has been submitted: call Submit first")
 		}
 	}
+}
+
+// MakeRoom sees to it that n entries are free: when there are fewer it submits
+// what is queued, and with [SetupSQPoll] waits for the kernel's thread. Call it
+// before the first entry of a chain of linked requests, which must reach the
+// kernel together, or whenever [Ring.NextSQE] must not fail with [ErrSQFull].
+// See io_uring_sq_space_left(3).
+func (r *Ring) MakeRoom(n int) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if most := int(r.q.SQEntries()); n > most {
+		return fmt.Errorf("uring: MakeRoom for %d entries in a submission queue of %d: set Config.Entries", n, most)
+	}
+	for r.SQSpace() < n {
+		took, err := r.Submit()
+		switch {
+		case err != nil:
+			return err
+		case r.flags&SetupSQPoll != 0:
+			if err := r.WaitSQ(); err != nil {
+				return err
+			}
+		case took == 0:
+			return ErrSQFull
+		}
+	}
+	return nil
 }
 
 // WaitReady waits until n completions are ready, for at most the time limit,

@@ -65,6 +65,27 @@ func TestGetEventsLetsCompletionsIn(t *testing.T) {
 	equal(t, "overflowed", g.Overflowed(), false)
 }
 
+func TestMakeRoom(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		g.must(g.MakeRoom(16))
+		equal(t, "queued", g.Queued(), 0)
+		for range 50 {
+			nops(t, g.Ring, 7)
+			g.must(g.MakeRoom(9))
+			if n := g.Queued(); n != 7 && g.Flags()&SetupSQPoll == 0 {
+				t.Fatalf("%d entries are queued, want 7: there was room", n)
+			}
+			g.must(g.MakeRoom(12))
+			if n := g.SQSpace(); n < 12 {
+				t.Fatalf("%d entries are free, want 12", n)
+			}
+			equal(t, "queued", g.Queued(), 0)
+			g.await(7)
+		}
+		wantError(t, g.MakeRoom(17), "17 entries in a submission queue of 16")
+	})
+}
+
 func TestWaitSQ(t *testing.T) {
 	g := newRig(t, Config{Entries: 2, CQEntries: 1024, Flags: SetupSQPoll, SQThreadIdle: time.Second})
 	g.must(g.WaitSQ())
