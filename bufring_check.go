@@ -76,11 +76,11 @@ func (b *BufRing) checkRecvMsg(s SQE, m *Msg, msgFlags int) error {
 	if err := b.checkUse(s, msgFlags&^cgo.MsgTrunc); err != nil {
 		return err
 	}
-	if b.incremental && int(b.minLeft) < m.overhead() {
-		return fmt.Errorf("uring: an incremental buffer ring for messages needs BufRingConfig.MinLeft of at least the header, %d, and the largest payload: it is %d", m.overhead(), b.minLeft)
+	if b.incremental && int(b.minLeft) < m.Overhead() {
+		return fmt.Errorf("uring: an incremental buffer ring for messages needs BufRingConfig.MinLeft of at least the header, %d, and the largest payload: it is %d", m.Overhead(), b.minLeft)
 	}
-	if int(b.size) < m.overhead() {
-		return fmt.Errorf("uring: buffers of %d bytes have no room for a message's header of %d", b.size, m.overhead())
+	if int(b.size) < m.Overhead() {
+		return fmt.Errorf("uring: buffers of %d bytes have no room for a message's header of %d", b.size, m.Overhead())
 	}
 	return nil
 }

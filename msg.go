@@ -200,16 +200,18 @@ type RecvMsg struct {
 // recvMsgHeader is the size of struct io_uring_recvmsg_out.
 const recvMsgHeader = 16
 
-// overhead is how many bytes of a buffer come before the payload.
-func (m *Msg) overhead() int {
+// Overhead returns how many bytes of a buffer come before the payload of a
+// message that [SQE.PrepRecvMsgMultishot] receives: with the largest payload it
+// is what BufRingConfig.BufSize, or MinLeft, must be.
+func (m *Msg) Overhead() int {
 	return recvMsgHeader + int(m.hdr.NameLen) + int(m.hdr.ControlLen)
 }
 
 // Parse takes a received buffer p apart. m is the message given to
 // [SQE.PrepRecvMsgMultishot]. See io_uring_recvmsg_validate(3).
 func (m *Msg) Parse(p []byte) (RecvMsg, error) {
-	if len(p) < m.overhead() {
-		return RecvMsg{}, fmt.Errorf("uring: message of %d bytes, its header alone has %d: %w", len(p), m.overhead(), ErrBadCompletion)
+	if len(p) < m.Overhead() {
+		return RecvMsg{}, fmt.Errorf("uring: message of %d bytes, its header alone has %d: %w", len(p), m.Overhead(), ErrBadCompletion)
 	}
 	nameLen := int(binary.NativeEndian.Uint32(p[0:]))
 	controlLen := int(binary.NativeEndian.Uint32(p[4:]))
@@ -218,10 +220,16 @@ func (m *Msg) Parse(p []byte) (RecvMsg, error) {
 	return RecvMsg{
 		Name:       name[:min(nameLen, len(name))],
 		Control:    control[:min(controlLen, len(control))],
-		Payload:    p[m.overhead():],
+		Payload:    p[m.Overhead():],
 		PayloadLen: int(binary.NativeEndian.Uint32(p[8:])),
 		Flags:      int(binary.NativeEndian.Uint32(p[12:])),
 	}, nil
+}
+
+// Addr returns where the message came from, to send an answer there.
+func (m RecvMsg) Addr() (a Sockaddr) {
+	a.n = uint32(copy(a.raw[:], m.Name))
+	return a
 }
 
 // AddrPort returns where the message came from; ok is false if Name is not an

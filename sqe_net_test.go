@@ -482,7 +482,7 @@ func TestRecvMsgMultishot(t *testing.T) {
 		m.WantAddr()
 		m.SetControl(make([]byte, 64))
 		const room = 32 // of payload
-		br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 4, BufSize: m.overhead() + room})
+		br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 4, BufSize: m.Overhead() + room})
 		g.must(err)
 		arm := func() {
 			g.queue(1, func(s SQE) { err = s.PrepRecvMsgMultishot(FD(to), br, m, 0) })
@@ -506,6 +506,10 @@ func TestRecvMsgMultishot(t *testing.T) {
 				addr, ok := got.AddrPort()
 				equal(t, "has an address", ok, true)
 				equal(t, "source", addr, localAddr(t, from))
+				reply := got.Addr()
+				want, err := InetAddr(addr)
+				g.must(err)
+				equal(t, "address to reply to", string(reply.bytes()), string(want.bytes()))
 				control, err := syscall.ParseSocketControlMessage(got.Control)
 				g.must(err)
 				equal(t, "control messages", len(control), 1)
