@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/uring-go/uring"
 )
@@ -39,6 +40,7 @@ const (
 	accepting = iota + 1
 	receiving
 	sending
+	pausing
 )
 
 // The buffers hold what the slowest client has still to get. A client that is
@@ -139,6 +141,8 @@ func (s *server) handle(cqe uring.CQE) error {
 		return s.received(c, cqe)
 	case sending:
 		return s.sent(c, cqe)
+	case pausing:
+		return s.accept()
 	}
 	return fmt.Errorf("completion of an unknown request: %v", cqe)
 }
@@ -164,17 +168,30 @@ func (s *server) accept() error {
 }
 
 func (s *server) accepted(cqe uring.CQE) error {
-	if err := cqe.Err(); err == syscall.ECONNABORTED {
-		// It has left before it came.
-	} else if err != nil {
+	switch err := cqe.Err(); err {
+	case nil:
+		if err := s.open(uint32(cqe.Res)); err != nil {
+			return err
+		}
+	case syscall.ECONNABORTED: // the client has left
+	case syscall.EMFILE, syscall.ENFILE: // connections wait in the listener
+		return s.pause()
+	default:
 		return fmt.Errorf("accept: %w", err)
-	} else if err := s.open(uint32(cqe.Res)); err != nil {
-		return err
 	}
 	if cqe.More() {
 		return nil
 	}
 	return s.accept()
+}
+
+// pause accepts again in a while.
+func (s *server) pause() error {
+	sqe, err := s.next(pausing, 0)
+	if err == nil {
+		sqe.PrepTimeout(100*time.Millisecond, 0, 0)
+	}
+	return err
 }
 
 // open adds a client. It gets what is received from now on.
