@@ -260,8 +260,11 @@ func (s SQE) selectBuffer(br *BufRing, msgFlags int, flags IOFlags) {
 // see [CQE.Notif]. p must stay reachable, and unchanged, until then. Without
 // More on the first there is no second.
 //
-// UNIX sockets do not support it, and a zero-copy send must not be linked: see
-// [SQE.SetFlags]. Linux 6.0. See io_uring_prep_send_zc(3).
+// UNIX sockets do not support it, and neither do connections accepted from a
+// listener for multipath TCP, which is what net.Listen makes unless
+// [net.ListenConfig.SetMultipathTCP] turns it off: EOPNOTSUPP. A zero-copy send
+// must not be linked: see [SQE.SetFlags]. Linux 6.0. See
+// io_uring_prep_send_zc(3).
 func (s SQE) PrepSendZC(fd FD, p []byte, msgFlags int, flags IOFlags) error {
 	if err := s.checkZC(p, flags); err != nil {
 		return s.refuse(err)

@@ -110,8 +110,11 @@ func runSink(ctx context.Context, cfg sinkConfig) (transferResult, error) {
 	return s.total, errors.Join(err, s.total.err())
 }
 
+// listen leaves out multipath TCP: connections from such a listener cannot send
+// without a copy.
 func listen(ctx context.Context, address string) (*os.File, netip.AddrPort, error) {
 	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, netip.AddrPort{}, err
