@@ -1,0 +1,100 @@
+package uring
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// needsLinux says whether a call must have worked: where the kernel, or the
+// library, is older, the error must say so.
+func needsLinux(t *testing.T, err error, v kernel.Version, minor int) bool {
+	t.Helper()
+	running, kerr := kernel.Running()
+	if kerr != nil {
+		t.Fatal(kerr)
+	}
+	if running.Less(v) || cgo.HeaderMajor == 2 && cgo.HeaderMinor < minor {
+		equal(t, "the error is ErrNotSupported", errors.Is(err, ErrNotSupported), true)
+		if cgo.HeaderMinor >= minor {
+			wantError(t, err, "needs Linux "+v.String())
+		}
+		return false
+	}
+	return true
+}
+
+// What the kernel says it knows is what it shows elsewhere.
+func TestQueryKernel(t *testing.T) {
+	k, err := QueryKernel()
+	if !needsLinux(t, err, kernel.V(6, 18), 15) {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", k)
+	p, err := ProbeOps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "opcodes", k.Ops, p.Known())
+	if k.Registers <= cgo.RegisterQuery {
+		t.Errorf("%d registrations, and one of them is number %d", k.Registers, cgo.RegisterQuery)
+	}
+	r := ringOf(t, Config{Entries: 4})
+	equal(t, "features of a ring that are not known", r.Features()&^k.Features, 0)
+	const always = SetupIOPoll | SetupSQPoll | SetupCQE32 | SetupDeferTaskrun | SetupCQEMixed
+	equal(t, "setup flags", k.Setup&always, always)
+	equal(t, "SetupSQEMixed", k.Setup&SetupSQEMixed != 0, HaveSQEMixed() == nil)
+	equal(t, "SetupSQRewind", k.Setup&SetupSQRewind != 0, HaveSQRewind() == nil)
+	equal(t, "enter flags", k.Enter&(cgo.EnterGetEvents|cgo.EnterExtArg), cgo.EnterGetEvents|cgo.EnterExtArg)
+	const sqe = Drain | Link | HardLink | Async | SkipSuccess
+	equal(t, "flags of requests", k.SQE&sqe, sqe)
+	if k.Queries < 1 {
+		t.Errorf("%d queries, and this is one", k.Queries)
+	}
+}
+
+// The numbers are those of the machine's cache lines.
+func TestQueryZCRXAndQueues(t *testing.T) {
+	z, err := QueryZCRX()
+	if needsLinux(t, err, kernel.V(6, 19), 15) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%+v", z)
+		if z.Controls < 2 || z.RefillHeader < 8 || z.RefillAlign&(z.RefillAlign-1) != 0 {
+			t.Errorf("%+v", z)
+		}
+	}
+	q, err := QueryQueues()
+	if needsLinux(t, err, kernel.V(6, 19), 15) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.Header < 64 || q.Align&(q.Align-1) != 0 {
+			t.Errorf("%+v", q)
+		}
+	}
+}
+
+func TestUnknownQuestion(t *testing.T) {
+	newer := kernel.V(2, 6)
+	for rc, want := range map[int]bool{
+		0:                        false,
+		-int(syscall.EOPNOTSUPP): true,
+		-int(syscall.ENOSYS):     true,
+		-int(syscall.EFAULT):     false,
+	} {
+		got := errors.Is(query("ask", rc, newer), ErrNotSupported)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d: %s", rc, diff)
+		}
+	}
+	equal(t, "no error", query("ask", 0, newer), nil)
+}
