@@ -54,6 +54,9 @@ func (r *Ring) Close() error {
 	for _, g := range r.regions {
 		err = errors.Join(err, g.release())
 	}
+	for _, z := range r.zcrx {
+		err = errors.Join(err, z.release())
+	}
 	if r.scratch != nil {
 		err = errors.Join(err, r.scratch.Unmap())
 	}

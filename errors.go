@@ -38,9 +38,10 @@ var (
 	// ErrReleased: a segment was released twice, or used after its release.
 	ErrReleased = errors.New("uring: segment was released before")
 
-	// ErrBadCompletion: a completion does not fit the state of the buffer ring
-	// it is said to come from. Nothing was taken from the ring.
-	ErrBadCompletion = errors.New("uring: completion does not fit the buffer ring")
+	// ErrBadCompletion: a completion does not fit the state of what it is said
+	// to come from: a buffer ring, a send queue, a [Msg] or a [ZCRX]. Nothing was
+	// taken from that.
+	ErrBadCompletion = errors.New("uring: completion does not fit")
 )
 
 // An OpError is a call into the kernel that failed.
@@ -61,18 +62,23 @@ func (e *OpError) Error() string {
 // Unwrap returns the errno.
 func (e *OpError) Unwrap() error { return e.Err }
 
-// Is makes an answer that only a system without io_uring gives match
-// [ErrNotSupported], and the wrong thread's match [ErrWrongThread]: the other
+// Is makes an answer that only a system without io_uring gives, or a network
+// device that cannot do it, match [ErrNotSupported], and the wrong thread's match [ErrWrongThread]: the other
 // reason for EEXIST, a buffer group that is in use, is found before the kernel
 // is asked.
 func (e *OpError) Is(target error) bool {
 	switch target {
 	case ErrNotSupported:
-		return e.Err == syscall.ENOSYS
+		return e.Err == syscall.ENOSYS || e.lacksDevice()
 	case ErrWrongThread:
 		return e.Err == syscall.EEXIST
 	}
 	return false
+}
+
+// lacksDevice says that no kernel could do it with the given network device.
+func (e *OpError) lacksDevice() bool {
+	return e.Op == opRegisterZCRX && e.Err == syscall.EOPNOTSUPP
 }
 
 // check turns what a C call returned into an error. It is the only place in
@@ -126,6 +132,7 @@ const (
 	opRegisterFiles     = "register files"
 	opUpdateFiles       = "update files"
 	opRegisterEventFD   = "register an eventfd"
+	opRegisterZCRX      = "register a zero-copy receive"
 )
 
 // hint explains an errno that has a usual reason outside the program.
@@ -133,6 +140,10 @@ func hint(op string, errno syscall.Errno) string {
 	switch {
 	case errno == syscall.EPERM && op == opOpen:
 		return permissionHint(os.ReadFile("/proc/sys/kernel/io_uring_disabled"))
+	case errno == syscall.EOPNOTSUPP && op == opRegisterZCRX:
+		return "the network device, or its driver, does not support it"
+	case errno == syscall.EPERM && op == opRegisterZCRX:
+		return "it needs CAP_NET_ADMIN"
 	case errno == syscall.ENOMEM:
 		return "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK"
 	case errno == syscall.EMFILE:

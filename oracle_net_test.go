@@ -188,7 +188,7 @@ var netPreps = []prepCase{
 		// No helper exists: the fields are those of the kernel's header.
 		name: "PrepRecvZCMultishot",
 		ours: func(b *bench, s SQE, a prepArgs) error {
-			return b.big(s).PrepRecvZCMultishot(a.fd, uint32(a.off), uint32(a.n))
+			return b.big(s).PrepRecvZCMultishot(a.fd, ZCRXID(a.off), uint32(a.n))
 		},
 		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
 			on(s, a.fd, func(fd int32) { cgo.OracleRecvMultishot(s, fd, 0) })

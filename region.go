@@ -29,11 +29,56 @@ type RegionConfig struct {
 // A Region is memory that a ring shares with the kernel for arguments, so that
 // calls need not copy them. A ring has at most one, until it is closed.
 type Region struct {
-	ring  *Ring
+	ring *Ring
+	sharedMemory
+	waits bool
+}
+
+// sharedMemory is memory that the program and the kernel both write: an arena,
+// or what the kernel allocates and the program maps.
+type sharedMemory struct {
 	mem   []byte
 	own   *arena.Mapping // of the kernel's memory
 	arena *Arena
-	waits bool
+}
+
+// describe tells the kernel of the memory: the arena, or at least size bytes
+// without one.
+func describe(a *Arena, size int) cgo.RegionDesc {
+	if a == nil {
+		page := os.Getpagesize()
+		return cgo.RegionDesc{Size: uint64((size + page - 1) / page * page)}
+	}
+	return cgo.RegionDesc{
+		UserAddr: arena.Addr(a.Bytes()), Size: uint64(a.Len()), Flags: cgo.MemRegionTypeUser,
+	}
+}
+
+// take gets hold of memory that the kernel has accepted.
+func (m *sharedMemory) take(r *Ring, a *Arena, d *cgo.RegionDesc) error {
+	if a != nil {
+		m.arena, m.mem = a, a.Bytes()
+		a.users++
+		return nil
+	}
+	own, err := arena.MapFile(r.FD(), int64(d.MMapOffset), int(d.Size))
+	if err != nil {
+		return fmt.Errorf("map the kernel's memory: %w", err)
+	}
+	m.own, m.mem = own, own.Bytes()
+	return nil
+}
+
+// release lets go of it. The kernel must have done so before.
+func (m *sharedMemory) release() error {
+	m.mem = nil
+	switch {
+	case m.arena != nil:
+		m.arena.users--
+	case m.own != nil:
+		return m.own.Unmap()
+	}
+	return nil
 }
 
 // RegisterRegion shares memory with the kernel. Linux 6.13. See
@@ -65,12 +110,7 @@ func (r *Ring) RegisterRegion(c RegionConfig) (*Region, error) {
 }
 
 func (g *Region) register(c RegionConfig) error {
-	page := os.Getpagesize()
-	d := cgo.RegionDesc{Size: uint64((max(c.Size, 1) + page - 1) / page * page)}
-	if c.Memory != nil {
-		d.UserAddr, d.Size = arena.Addr(c.Memory.Bytes()), uint64(c.Memory.Len())
-		d.Flags = cgo.MemRegionTypeUser
-	}
+	d := describe(c.Memory, max(c.Size, 1))
 	var flags uint64
 	if c.Waits {
 		flags = cgo.MemRegionRegWaitArg
@@ -78,26 +118,10 @@ func (g *Region) register(c RegionConfig) error {
 	if err := answer("share memory with the kernel", g.ring.drv.RegisterRegion(&d, flags), kernel.V(6, 13), ""); err != nil {
 		return err
 	}
-	if c.Memory != nil {
-		g.arena, g.mem = c.Memory, c.Memory.Bytes()
-		g.arena.users++
-		return nil
+	if err := g.take(g.ring, c.Memory, &d); err != nil {
+		return fmt.Errorf("uring: RegisterRegion: %w", err)
 	}
-	m, err := arena.MapFile(g.ring.FD(), int64(d.MMapOffset), int(d.Size))
-	if err != nil {
-		return fmt.Errorf("uring: RegisterRegion: map the kernel's memory: %w", err)
-	}
-	g.own, g.mem = m, m.Bytes()
 	return nil
-}
-
-func (g *Region) release() error {
-	g.mem = nil
-	if g.arena != nil {
-		g.arena.users--
-		return nil
-	}
-	return g.own.Unmap()
 }
 
 // Bytes returns the memory, or nil when the ring is closed. It must not be

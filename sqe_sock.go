@@ -180,18 +180,18 @@ func (s SQE) PrepSendBundle(fd FD, group uint16, n uint32, msgFlags int) error {
 	return s.SetBufGroup(group)
 }
 
-// PrepRecvZCMultishot receives again and again into the area of the zero-copy
-// receive instance zcrx, at most n bytes or without a limit if n is 0, until a
-// completion comes without [CQE.More]. The second half of each completion says
-// where in the area the bytes are. It needs a network device that supports it,
-// and Linux 6.15. liburing has no helper for it: see IORING_OP_RECV_ZC in
-// io_uring_enter(2).
-func (s SQE) PrepRecvZCMultishot(fd FD, zcrx, n uint32) error {
+// PrepRecvZCMultishot receives again and again into the memory of a [ZCRX], at
+// most n bytes or without a limit if n is 0, until a completion comes without
+// [CQE.More]. Hand every completion to [ZCRX.Segment]. The connection must be
+// one whose data the device steers to the queue of the ZCRX; other data is
+// copied there. It needs Linux 6.15. liburing has no helper for it: see
+// IORING_OP_RECV_ZC in io_uring_enter(2).
+func (s SQE) PrepRecvZCMultishot(fd FD, zcrx ZCRXID, n uint32) error {
 	if s.ring.flags&(SetupCQE32|SetupCQEMixed) == 0 {
 		return s.refuse(errors.New("uring: a zero-copy receive needs completions of 32 bytes: open the ring with SetupCQE32 or SetupCQEMixed"))
 	}
 	s.prep(cgo.OpRecvZC, fd, 0, n, 0)
 	s.IOPrio = cgo.RecvMultishot
-	s.FileIndex = zcrx
+	s.FileIndex = uint32(zcrx)
 	return nil
 }

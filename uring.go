@@ -54,6 +54,7 @@ type Ring struct {
 	memoryOffset int
 	memoryUsed   int
 	regions      []*Region
+	zcrx         []*ZCRX
 }
 
 // New opens a ring. Close it when done.

@@ -1,0 +1,241 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"os"
+	"syscall"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// A ZCRXConfig says how a network device receives for a ring without copying.
+type ZCRXConfig struct {
+	// Interface is the device's index, see [net.Interface], and Queue the number
+	// of the one receive queue that the ring takes over. Steering the wanted
+	// flows to that queue, and splitting headers from data, are set up outside,
+	// with ethtool(8).
+	Interface, Queue int
+	// NoDevice receives from any connection, with copies, and without Interface
+	// and Queue: for tests of programs where there is no device. Buffers may
+	// have to be given back with [ZCRX.Flush]. Linux 7.1.
+	NoDevice bool
+	// Memory is what the device writes into: all of the arena, which cannot be
+	// closed before the ring.
+	Memory *Arena
+	// DMABuf is there instead of Memory if the device writes into memory of
+	// another device. Linux 6.16.
+	DMABuf *DMABuf
+	// BufSize is how large the device's buffers are, in bytes: a power of two of
+	// at least a page, which is also what 0 means. Each must lie in contiguous
+	// memory, as in huge pages. Linux 7.0.
+	BufSize int
+	// RefillEntries is the length of the [RefillRing], rounded up to a power of
+	// two; the most is 32768. 0 means 4096. There should be one for each piece
+	// that the program holds at a time, and some more.
+	RefillEntries int
+	// RefillMemory is the program's memory for the refill ring: a page, and 16
+	// bytes for each entry. Without it the kernel allocates some.
+	RefillMemory *Arena
+}
+
+// A DMABuf is memory of a device, such as a GPU's.
+type DMABuf struct {
+	FD   int // of the dma-buf; it may be closed afterwards
+	Size int // all of it, in bytes
+}
+
+// A ZCRXID is what requests and other rings know a [ZCRX] by.
+type ZCRXID uint32
+
+// A ZCRX is a receive queue of a network device that writes what it receives
+// into memory of the program. [SQE.PrepRecvZCMultishot] receives; each
+// completion says where a piece of data lies, [ZCRX.Segment] finds it, and
+// [ZCRXSegment.Release] gives its buffer back. It lasts until its ring closes.
+type ZCRX struct {
+	ring   *Ring
+	id     ZCRXID
+	memory *Arena // nil with a DMABuf
+	size   uint64 // of the area, in bytes
+	shift  int    // log2 of the size of a buffer
+	lent   []uint32
+	shared sharedMemory
+	refill RefillRing
+}
+
+const (
+	maxRefill     = 32768
+	defaultRefill = 4096
+)
+
+// RegisterZCRX makes a receive queue of a network device write into memory of
+// the program. The ring must have [SetupDeferTaskrun] and completions of 32
+// bytes, the process CAP_NET_ADMIN, and the device a driver that supports it;
+// where that is missing, the error matches [ErrNotSupported]. Linux 6.15. See
+// io_uring_register_ifq(3).
+func (r *Ring) RegisterZCRX(c ZCRXConfig) (*ZCRX, error) {
+	if err := r.usable(); err != nil {
+		return nil, err
+	}
+	if c.RefillEntries == 0 {
+		c.RefillEntries = defaultRefill
+	}
+	if err := c.check(r); err != nil {
+		return nil, err
+	}
+	reg, area := c.raw()
+	region := describe(c.RefillMemory, os.Getpagesize()+roundUpPow2(c.RefillEntries)*refillEntrySize)
+	if err := answer(opRegisterZCRX, r.drv.RegisterZCRX(&reg, &area, &region), c.since(), "2.10"); err != nil {
+		return nil, err
+	}
+	z := newZCRX(r, c, &reg, &area)
+	r.zcrx = append(r.zcrx, z) // the kernel has the memory now, whatever comes
+	if err := z.shared.take(r, c.RefillMemory, &region); err != nil {
+		return nil, fmt.Errorf("uring: RegisterZCRX: %w", err)
+	}
+	ring, ok := cgo.NewRefillRing(z.shared.mem, &reg)
+	if !ok {
+		return nil, fmt.Errorf("uring: RegisterZCRX: the refill ring, %d entries from byte %d on, does not lie in its %d bytes", reg.Entries, reg.RQEs, len(z.shared.mem))
+	}
+	z.refill = RefillRing{zcrx: z, ring: ring, token: area.Token}
+	return z, nil
+}
+
+func newZCRX(r *Ring, c ZCRXConfig, reg *cgo.ZCRXReg, area *cgo.ZCRXArea) *ZCRX {
+	size := int(reg.BufLen) // what the kernel chose; older ones do not say
+	if size == 0 {
+		size = os.Getpagesize()
+	}
+	z := &ZCRX{ring: r, id: ZCRXID(reg.ID), memory: c.Memory, size: area.Len, shift: bits.Len(uint(size)) - 1}
+	z.lent = make([]uint32, (z.size+uint64(size)-1)>>z.shift)
+	if z.memory != nil {
+		z.memory.users++
+	}
+	return z
+}
+
+// check says in words what the kernel answers with a bare EINVAL.
+func (c ZCRXConfig) check(r *Ring) error {
+	page := os.Getpagesize()
+	switch {
+	case r.flags&SetupDeferTaskrun == 0 || r.flags&(SetupCQE32|SetupCQEMixed) == 0:
+		return errors.New("uring: RegisterZCRX needs a ring with SetupDeferTaskrun, and SetupCQE32 or SetupCQEMixed")
+	case c.RefillMemory == nil && r.FD() < 0:
+		return errors.New("uring: RegisterZCRX needs the ring's descriptor, to map the kernel's memory; or set ZCRXConfig.RefillMemory")
+	case c.NoDevice && (c.Interface != 0 || c.Queue != 0):
+		return errors.New("uring: ZCRXConfig.NoDevice goes without Interface and Queue")
+	case !c.NoDevice && c.Interface < 1 || c.Queue < 0:
+		return fmt.Errorf("uring: ZCRXConfig names queue %d of interface %d", c.Queue, c.Interface)
+	case (c.Memory == nil) == (c.DMABuf == nil):
+		return errors.New("uring: ZCRXConfig needs one of Memory and DMABuf")
+	case c.Memory != nil && c.Memory.Len() == 0:
+		return fmt.Errorf("uring: ZCRXConfig.Memory: %w", ErrClosed)
+	case c.DMABuf != nil && (c.DMABuf.FD < 0 || c.DMABuf.Size <= 0 || c.DMABuf.Size%page != 0):
+		return fmt.Errorf("uring: ZCRXConfig.DMABuf has %d bytes, want whole pages, and descriptor %d", c.DMABuf.Size, c.DMABuf.FD)
+	case c.BufSize != 0 && (c.BufSize < page || c.BufSize&(c.BufSize-1) != 0 || c.BufSize > 1<<30):
+		return fmt.Errorf("uring: ZCRXConfig.BufSize is %d, want a power of two from %d on", c.BufSize, page)
+	case c.RefillEntries < 1 || c.RefillEntries > maxRefill:
+		return fmt.Errorf("uring: ZCRXConfig.RefillEntries is %d, want 1 to %d, or 0 for %d", c.RefillEntries, maxRefill, defaultRefill)
+	case c.RefillMemory != nil && c.RefillMemory.Len() < page+roundUpPow2(c.RefillEntries)*refillEntrySize:
+		return fmt.Errorf("uring: ZCRXConfig.RefillMemory has %d bytes, want %d for %d entries", c.RefillMemory.Len(), page+roundUpPow2(c.RefillEntries)*refillEntrySize, roundUpPow2(c.RefillEntries))
+	}
+	return nil
+}
+
+func (c ZCRXConfig) raw() (cgo.ZCRXReg, cgo.ZCRXArea) {
+	reg := cgo.ZCRXReg{
+		Interface: uint32(c.Interface), Queue: uint32(c.Queue),
+		Entries: uint32(roundUpPow2(c.RefillEntries)), BufLen: uint32(c.BufSize),
+	}
+	if c.NoDevice {
+		reg.Flags = cgo.ZCRXRegNoDev
+	}
+	if c.DMABuf != nil {
+		return reg, cgo.ZCRXArea{Len: uint64(c.DMABuf.Size), Flags: cgo.ZCRXAreaDMABuf, DMABufFD: uint32(c.DMABuf.FD)}
+	}
+	return reg, cgo.ZCRXArea{Addr: arena.Addr(c.Memory.Bytes()), Len: uint64(c.Memory.Len())}
+}
+
+// since is the first kernel that takes all of it.
+func (c ZCRXConfig) since() kernel.Version {
+	switch {
+	case c.NoDevice:
+		return kernel.V(7, 1)
+	case c.BufSize != 0:
+		return kernel.V(7, 0)
+	case c.DMABuf != nil:
+		return kernel.V(6, 16)
+	}
+	return kernel.V(6, 15)
+}
+
+// ID returns what [SQE.PrepRecvZCMultishot] knows it by.
+func (z *ZCRX) ID() ZCRXID { return z.id }
+
+// Refill returns the ring in which buffers go back to the kernel.
+func (z *ZCRX) Refill() *RefillRing { return &z.refill }
+
+// Flush makes the kernel take what is in the [RefillRing], which it otherwise
+// does when it needs buffers. That makes room. Linux 6.19. See
+// io_uring_register_zcrx_ctrl(3).
+func (z *ZCRX) Flush() error {
+	_, err := z.control("flush a refill ring", cgo.ZCRXCtrlFlushRQ)
+	return err
+}
+
+// Export returns a descriptor that stands for the instance, for another ring's
+// [Ring.ImportZCRX]; close it after that. Linux 6.19. See
+// io_uring_register_zcrx_ctrl(3).
+func (z *ZCRX) Export() (fd int, err error) {
+	return z.control("export a zero-copy receive", cgo.ZCRXCtrlExport)
+}
+
+func (z *ZCRX) control(op string, what uint32) (int, error) {
+	if err := z.ring.usable(); err != nil {
+		return -1, err
+	}
+	rc := z.ring.drv.ZCRXControl(uint32(z.id), what)
+	if err := answer(op, rc, kernel.V(6, 19), "2.15"); err != nil {
+		return -1, err
+	}
+	return rc, nil
+}
+
+// ImportZCRX lets requests of the ring receive by an instance of another ring,
+// given what [ZCRX.Export] returned. The completions come to this ring; the
+// other one's [ZCRX] makes segments of them and takes their buffers back. As
+// it does not lock, the two rings need one goroutine, or a lock around them.
+// The ring must be as [Ring.RegisterZCRX] wants it. Linux 6.19. See
+// io_uring_register_ifq(3).
+func (r *Ring) ImportZCRX(fd int) (ZCRXID, error) {
+	if err := r.usable(); err != nil {
+		return 0, err
+	}
+	if r.flags&SetupDeferTaskrun == 0 || r.flags&(SetupCQE32|SetupCQEMixed) == 0 {
+		return 0, errors.New("uring: ImportZCRX needs a ring with SetupDeferTaskrun, and SetupCQE32 or SetupCQEMixed")
+	}
+	if fd < 0 {
+		return 0, fmt.Errorf("uring: ImportZCRX: %d is no descriptor", fd)
+	}
+	reg := cgo.ZCRXReg{Interface: uint32(fd), Flags: cgo.ZCRXRegImport}
+	rc := r.drv.RegisterZCRX(&reg, nil, nil)
+	if rc == -int(syscall.EFAULT) { // an older kernel, which looks for memory first
+		rc = -int(syscall.EINVAL)
+	}
+	if err := answer("import a zero-copy receive", rc, kernel.V(6, 19), "2.10"); err != nil {
+		return 0, err
+	}
+	return ZCRXID(reg.ID), nil
+}
+
+// release lets go of the memory. The ring has been closed.
+func (z *ZCRX) release() error {
+	if z.memory != nil {
+		z.memory.users--
+	}
+	z.refill = RefillRing{zcrx: z}
+	return z.shared.release()
+}
