@@ -68,7 +68,7 @@ type registrar interface {
 	RegisterRegion(d *cgo.RegionDesc, flags uint64) int
 	RegisterZCRX(reg *cgo.ZCRXReg, area *cgo.ZCRXArea, region *cgo.RegionDesc) int
 	ZCRXControl(id, op uint32) int
-	RegisterBPFFilter(op uint8, flags, pduSize uint32, prog []cgo.BPFInsn) int
+	RegisterBPFFilter(op uint8, flags uint32, pduSize *uint8, prog []cgo.BPFInsn) int
 }
 
 var _ driver = (*cgo.Ring)(nil)

@@ -133,6 +133,7 @@ const (
 	opUpdateFiles       = "update files"
 	opRegisterEventFD   = "register an eventfd"
 	opRegisterZCRX      = "register a zero-copy receive"
+	opRegisterBPF       = "register a filter"
 )
 
 // hint explains an errno that has a usual reason outside the program.
@@ -144,6 +145,8 @@ func hint(op string, errno syscall.Errno) string {
 		return "the network device, or its driver, does not support it"
 	case errno == syscall.EPERM && op == opRegisterZCRX:
 		return "it needs CAP_NET_ADMIN"
+	case errno == syscall.EACCES && op == opRegisterBPF:
+		return "it needs CAP_SYS_ADMIN, or the attribute no_new_privs of the calling thread"
 	case errno == syscall.ENOMEM:
 		return "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK"
 	case errno == syscall.EMFILE:

@@ -188,7 +188,7 @@ func (mr *mockDriverMockRecorder) Raw() *gomock.Call {
 }
 
 // RegisterBPFFilter mocks base method.
-func (m *mockDriver) RegisterBPFFilter(op uint8, flags, pduSize uint32, prog []cgo.BPFInsn) int {
+func (m *mockDriver) RegisterBPFFilter(op uint8, flags uint32, pduSize *uint8, prog []cgo.BPFInsn) int {
 	m.ctrl.T.Helper()
 	ret := m.ctrl.Call(m, "RegisterBPFFilter", op, flags, pduSize, prog)
 	ret0, _ := ret[0].(int)
@@ -869,7 +869,7 @@ func (mr *mockRegistrarMockRecorder) Probe(ops interface{}) *gomock.Call {
 }
 
 // RegisterBPFFilter mocks base method.
-func (m *mockRegistrar) RegisterBPFFilter(op uint8, flags, pduSize uint32, prog []cgo.BPFInsn) int {
+func (m *mockRegistrar) RegisterBPFFilter(op uint8, flags uint32, pduSize *uint8, prog []cgo.BPFInsn) int {
 	m.ctrl.T.Helper()
 	ret := m.ctrl.Call(m, "RegisterBPFFilter", op, flags, pduSize, prog)
 	ret0, _ := ret[0].(int)

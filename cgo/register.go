@@ -174,15 +174,19 @@ func (r *Ring) ZCRXControl(id, op uint32) int {
 	return int(C.uring_zcrx_ctrl(r.c, C.unsigned(id), C.unsigned(op)))
 }
 
-// RegisterBPFFilter is io_uring_register_bpf_filter.
-func (r *Ring) RegisterBPFFilter(op uint8, flags, pduSize uint32, prog []BPFInsn) int {
-	return int(C.uring_register_bpf_filter(r.c, C.unsigned(op), C.unsigned(flags), C.unsigned(pduSize),
-		unsafe.Pointer(unsafe.SliceData(prog)), C.unsigned(len(prog))))
+// RegisterBPFFilter is io_uring_register_bpf_filter. The kernel's own size of
+// the payload comes back in *pduSize.
+func (r *Ring) RegisterBPFFilter(op uint8, flags uint32, pduSize *uint8, prog []BPFInsn) int {
+	return registerBPFFilter(r.c, op, flags, pduSize, prog)
 }
 
 // RegisterBPFFilterTask is io_uring_register_bpf_filter_task.
-func RegisterBPFFilterTask(op uint8, flags, pduSize uint32, prog []BPFInsn) int {
-	return int(C.uring_register_bpf_filter(nil, C.unsigned(op), C.unsigned(flags), C.unsigned(pduSize),
+func RegisterBPFFilterTask(op uint8, flags uint32, pduSize *uint8, prog []BPFInsn) int {
+	return registerBPFFilter(nil, op, flags, pduSize, prog)
+}
+
+func registerBPFFilter(c *C.struct_io_uring, op uint8, flags uint32, pduSize *uint8, prog []BPFInsn) int {
+	return int(C.uring_register_bpf_filter(c, C.unsigned(op), C.unsigned(flags), (*C.uint8_t)(pduSize),
 		unsafe.Pointer(unsafe.SliceData(prog)), C.unsigned(len(prog))))
 }
 
@@ -239,6 +243,7 @@ const (
 	_ = -(unsafe.Offsetof(RegWait{}.SigMask) ^ uintptr(C.offsetof_reg_wait_sigmask))
 	_ = -(unsafe.Sizeof(ZCRXReg{}) ^ uintptr(C.uring_sizeof_zcrx_ifq_reg))
 	_ = -(unsafe.Sizeof(ZCRXArea{}) ^ uintptr(C.uring_sizeof_zcrx_area_reg))
+	_ = -(unsafe.Sizeof(BPFInsn{}) ^ uintptr(C.sizeof_struct_sock_filter))
 	_ = -(unsafe.Sizeof(ZCRXRQE{}) ^ uintptr(C.uring_sizeof_zcrx_rqe))
 	_ = -(unsafe.Sizeof(QueryOpcodesAnswer{}) ^ uintptr(C.uring_sizeof_query_opcode))
 	_ = -(unsafe.Sizeof(QueryZCRXAnswer{}) ^ uintptr(C.uring_sizeof_query_zcrx))

@@ -5,6 +5,7 @@
 #ifndef URING_REGISTER_H
 #define URING_REGISTER_H
 
+#include <linux/filter.h>
 #include <sched.h>
 #include <signal.h>
 
@@ -188,21 +189,27 @@ static inline int uring_zcrx_ctrl(struct io_uring *ring, unsigned id, unsigned o
 #endif
 }
 
-/* Attaches a filter to the ring, or to the calling task if ring is NULL. */
+/*
+ * Attaches a filter to the ring, or to the calling task if ring is NULL. The
+ * kernel puts its own size of the payload into *pdu_size.
+ */
 static inline int uring_register_bpf_filter(struct io_uring *ring, unsigned op, unsigned flags,
-					    unsigned pdu_size, const void *prog, unsigned len)
+					    uint8_t *pdu_size, const void *prog, unsigned len)
 {
 #if !IO_URING_CHECK_VERSION(2, 15)
 	struct io_uring_bpf bpf;
+	int ret;
 
 	memset(&bpf, 0, sizeof(bpf));
 	bpf.cmd_type = IO_URING_BPF_CMD_FILTER;
 	bpf.filter.opcode = op;
 	bpf.filter.flags = flags;
 	bpf.filter.filter_len = len;
-	bpf.filter.pdu_size = (uint8_t)pdu_size;
+	bpf.filter.pdu_size = *pdu_size;
 	bpf.filter.filter_ptr = (uintptr_t)prog;
-	return ring ? io_uring_register_bpf_filter(ring, &bpf) : io_uring_register_bpf_filter_task(&bpf);
+	ret = ring ? io_uring_register_bpf_filter(ring, &bpf) : io_uring_register_bpf_filter_task(&bpf);
+	*pdu_size = bpf.filter.pdu_size;
+	return ret;
 #else
 	return -ENOSYS;
 #endif

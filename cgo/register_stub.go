@@ -31,9 +31,9 @@ func (*Ring) ResizeRings(uint32, uint32) int                         { return no
 func (*Ring) RegisterRegion(*RegionDesc, uint64) int                 { return nosys }
 func (*Ring) RegisterZCRX(*ZCRXReg, *ZCRXArea, *RegionDesc) int      { return nosys }
 func (*Ring) ZCRXControl(uint32, uint32) int                         { return nosys }
-func (*Ring) RegisterBPFFilter(uint8, uint32, uint32, []BPFInsn) int { return nosys }
+func (*Ring) RegisterBPFFilter(uint8, uint32, *uint8, []BPFInsn) int { return nosys }
 
-func RegisterBPFFilterTask(uint8, uint32, uint32, []BPFInsn) int { return nosys }
+func RegisterBPFFilterTask(uint8, uint32, *uint8, []BPFInsn) int { return nosys }
 func SyncMsg(int, CQE) int                                       { return nosys }
 func QueryOpcodesInto(*QueryOpcodesAnswer) int                   { return nosys }
 func QueryZCRXInto(*QueryZCRXAnswer) int                         { return nosys }

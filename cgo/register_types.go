@@ -108,8 +108,8 @@ type ZCRXRQE struct {
 
 // A BPFInsn is a struct sock_filter.
 type BPFInsn struct {
-	Code   uint16
-	JT, JF uint8
+	Op     uint16
+	Jt, Jf uint8
 	K      uint32
 }
 
