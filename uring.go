@@ -78,11 +78,17 @@ func New(c Config) (*Ring, error) {
 	if err := check(opOpen, rc); err != nil {
 		return nil, explain(c, err)
 	}
+	r := opened(raw, p)
+	r.tookMemory(c, rc)
+	return r, nil
+}
+
+// opened returns a ring of the kernel's.
+func opened(raw *cgo.Ring, p cgo.Params) *Ring {
 	const fields = cgo.SetupCQSize | cgo.SetupAttachWQ // fields of Config, not flags
 	r := newRing(&raw.Queues, raw, SetupFlags(p.Flags&^fields), p.Features)
-	r.tookMemory(c, rc)
 	live.Opened("ring", r)
-	return r, nil
+	return r
 }
 
 func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring {

@@ -54,13 +54,7 @@ type Ring struct {
 // memory, the queues lie in it and the number is how many bytes they take.
 func Open(entries uint32, p *Params, memory []byte) (*Ring, int) {
 	c := (*C.struct_io_uring)(C.calloc(1, C.sizeof_struct_io_uring))
-	cp := C.struct_io_uring_params{
-		cq_entries:     C.__u32(p.CQEntries),
-		flags:          C.__u32(p.Flags),
-		sq_thread_cpu:  C.__u32(p.SQThreadCPU),
-		sq_thread_idle: C.__u32(p.SQThreadIdle),
-		wq_fd:          C.__u32(p.WQFD),
-	}
+	cp := p.c()
 	var rc C.int
 	if memory == nil {
 		rc = C.io_uring_queue_init_params(C.unsigned(entries), c, &cp)
@@ -73,6 +67,16 @@ func Open(entries uint32, p *Params, memory []byte) (*Ring, int) {
 	}
 	p.Features, p.Flags, p.CQEntries = uint32(cp.features), uint32(c.flags), uint32(cp.cq_entries)
 	return &Ring{c: c, Queues: queues(c), enterState: newEnterState(c)}, int(rc)
+}
+
+func (p Params) c() C.struct_io_uring_params {
+	return C.struct_io_uring_params{
+		cq_entries:     C.__u32(p.CQEntries),
+		flags:          C.__u32(p.Flags),
+		sq_thread_cpu:  C.__u32(p.SQThreadCPU),
+		sq_thread_idle: C.__u32(p.SQThreadIdle),
+		wq_fd:          C.__u32(p.WQFD),
+	}
 }
 
 func queues(c *C.struct_io_uring) Queues {

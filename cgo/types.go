@@ -44,6 +44,9 @@ type Params struct {
 	Features     uint32 // out
 }
 
+// RawParams is a struct io_uring_params as the kernel filled it in.
+type RawParams [120]byte
+
 // A Slot is one buffer on its way into a buffer ring.
 type Slot struct {
 	Addr uint64
