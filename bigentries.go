@@ -28,8 +28,32 @@ func (r *Ring) NextSQE128() (SQE, error) {
 	return SQE{SQE: sqe, ring: r, wide: true}, nil
 }
 
-// Big says that the completion has 32 bytes, on a ring with [SetupCQEMixed]. On
-// one with [SetupCQE32] all have.
+// SQESize returns the bytes of a submission entry in the queue of a ring with
+// these flags, see [Ring.Flags]. Of [SetupSQEMixed] it is the size of a place,
+// of which an entry of [Ring.NextSQE128] takes two. In C there is the binary
+// logarithm of how many times 64 it is: io_uring_sqe_shift and
+// io_uring_sqe_shift_from_flags.
+func (f SetupFlags) SQESize() int {
+	if f&SetupSQE128 != 0 {
+		return 128
+	}
+	return 64
+}
+
+// CQESize returns the bytes of a completion in the queue of a ring with these
+// flags. Of [SetupCQEMixed] it is the size of a place, of which a completion
+// that is [CQE.Big] takes two. In C there is the binary logarithm of how many
+// times 16 it is: io_uring_cqe_shift and io_uring_cqe_shift_from_flags.
+func (f SetupFlags) CQESize() int {
+	if f&SetupCQE32 != 0 {
+		return 32
+	}
+	return 16
+}
+
+// Big says that the completion has 32 bytes, on a ring with [SetupCQEMixed],
+// and so takes two places of the queue: in C io_uring_cqe_nr tells how many. On a
+// ring with [SetupCQE32] all have.
 func (c CQE) Big() bool { return c.Flags&cgo.CQEF32 != 0 }
 
 // CompletionsBig is [Ring.Completions] for rings with [SetupCQE32] or
@@ -49,7 +73,7 @@ func (r *Ring) CompletionsBig() iter.Seq2[CQE, [2]uint64] {
 // is still in the queue, as the head has moved on our side only.
 func (r *Ring) secondHalf(c CQE) [2]uint64 {
 	switch {
-	case r.flags&SetupCQE32 != 0:
+	case r.flags.CQESize() == 32:
 		return r.q.BigCQE(r.head - 1)
 	case r.flags&SetupCQEMixed != 0 && c.Big():
 		return r.q.BigCQE(r.head - 2)

@@ -184,3 +184,24 @@ func TestMixedEntriesOnTheKernel(t *testing.T) {
 		equal(t, "small", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
 	}
 }
+
+// The sizes are those that make liburing say how much memory a ring takes.
+func TestEntrySizes(t *testing.T) {
+	for _, c := range []struct {
+		flags    SetupFlags
+		sqe, cqe int
+	}{{0, 64, 16}, {SetupSQE128, 128, 16}, {SetupCQE32, 64, 32}, {SetupSQE128 | SetupCQE32, 128, 32}, {SetupSQEMixed | SetupCQEMixed, 64, 16}} {
+		equal(t, "entry with "+c.flags.String(), c.flags.SQESize(), c.sqe)
+		equal(t, "completion with "+c.flags.String(), c.flags.CQESize(), c.cqe)
+	}
+	library(t, 11)
+	size := func(flags SetupFlags) int {
+		n, err := MemorySize(Config{Entries: 1024, CQEntries: 4096, Flags: flags})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	both := SetupSQE128 | SetupCQE32
+	equal(t, "more memory", size(both)-size(SetupClamp), 1024*(both.SQESize()-64)+4096*(both.CQESize()-16))
+}

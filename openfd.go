@@ -8,8 +8,9 @@ import (
 	"github.com/uring-go/uring/cgo"
 )
 
-// SetupParams is what the kernel says of a ring that [Setup] opened, a struct
-// io_uring_params: 120 bytes that go with the descriptor to where it is used.
+// SetupParams is what the kernel says of a ring that [Setup] opened: the 120
+// bytes of a struct io_uring_params. They go with the descriptor to where it is
+// used.
 type SetupParams cgo.RawParams
 
 // Setup opens a ring for [OpenFD] to map, in this process or in another of the

@@ -130,8 +130,11 @@ func (r *Ring) ReplaceArena(b RegBuf, a *Arena, tag uint64) (RegBuf, error) {
 // CloneBuffers gives the ring all registered buffers of another ring of this
 // process, each at the same place, so that its RegBufs are good for this ring
 // too; pinning the memory anew costs much more. The ring must have no table of
-// its own. The other ring must not be in use meanwhile. Linux 6.12. See
-// io_uring_clone_buffers(3).
+// its own. The other ring must not be in use meanwhile, and may be without its
+// descriptor: see [Ring.CloseRingFD]. Linux 6.12. See io_uring_clone_buffers(3),
+// and __io_uring_clone_buffers, which leaves flags to the caller: that which
+// names the other ring is set here as needed, and [Ring.CloneBuffersAt] is what
+// replaces.
 func (r *Ring) CloneBuffers(from *Ring) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -147,7 +150,8 @@ func (r *Ring) CloneBuffers(from *Ring) error {
 // from src on, which come to the places from dst on of this ring's; what is
 // there is replaced, and the table grows if need be. It returns the buffers as
 // this ring has them, without a value for empty places. Linux 6.13. See
-// io_uring_clone_buffers_offset(3).
+// io_uring_clone_buffers_offset(3), and __io_uring_clone_buffers_offset with
+// IORING_REGISTER_DST_REPLACE.
 func (r *Ring) CloneBuffersAt(from *Ring, dst, src, n int) ([]RegBuf, error) {
 	if err := r.usable(); err != nil {
 		return nil, err

@@ -206,3 +206,21 @@ func TestBuffersInUseStay(t *testing.T) {
 	equal(t, "error of Close", br.Close(), nil)
 	equal(t, "error of UnregisterBuffers", r.UnregisterBuffers(), nil)
 }
+
+// A ring is cloned from by its registered descriptor where it has no other.
+func TestClonedFromARingWithoutDescriptor(t *testing.T) {
+	sinceLinux(t, kernel.V(6, 12))
+	a := arenasOf(t, 1)
+	onOwner(t, Config{Entries: 4}, func(from *Ring) {
+		reg, err := from.RegisterArena(a[0])
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		equal(t, "error of RegisterRingFD", from.RegisterRingFD(), nil)
+		equal(t, "error of CloseRingFD", from.CloseRingFD(), nil)
+		r := ringOf(t, Config{Entries: 4})
+		equal(t, "error of CloneBuffers", r.CloneBuffers(from), nil)
+		equal(t, "errno", fixedRead(t, r, reg, "cloned"), 0)
+	})
+}

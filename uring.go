@@ -274,7 +274,8 @@ func (r *Ring) Queued() int {
 	return int(r.q.SQUnsubmitted())
 }
 
-// SQSpace returns how many entries are free. See io_uring_sq_space_left(3).
+// SQSpace returns how many entries are free. It reads the kernel's position as
+// io_uring_load_sq_head does. See io_uring_sq_space_left(3).
 func (r *Ring) SQSpace() int {
 	if r.closed {
 		return 0
@@ -297,7 +298,8 @@ func (r *Ring) ready() uint32 {
 }
 
 // Overflowed says that the kernel holds completions for which the completion
-// queue had no room. None is lost: handling completions lets them in. See
+// queue had no room. None is lost: handling completions lets them in. It reads
+// flags that the kernel sets, in C with IO_URING_READ_ONCE. See
 // io_uring_cq_has_overflow(3).
 func (r *Ring) Overflowed() bool {
 	return !r.closed && r.q.SQFlags()&cgo.SQCQOverflow != 0
@@ -305,7 +307,9 @@ func (r *Ring) Overflowed() bool {
 
 // Submit gives the queued entries to the kernel and returns how many it took.
 // Returned buffers go back to it on the way. When it takes fewer than were
-// queued, or fails, the rest stays queued. See io_uring_submit(3).
+// queued, or fails, the rest stays queued. With [SetupSQPoll] it publishes the
+// entries before it looks whether the kernel's thread sleeps; who does that by
+// hand in C needs io_uring_smp_mb between the two. See io_uring_submit(3).
 func (r *Ring) Submit() (int, error) {
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
@@ -425,7 +429,8 @@ func (r *Ring) syncHead() {
 
 // Wait takes the next completion, waiting for it if need be; before it waits
 // it submits what is queued. It is for simple programs: loops are better off
-// with [Ring.SubmitAndWait] and [Ring.Completions]. See io_uring_wait_cqe(3).
+// with [Ring.SubmitAndWait] and [Ring.Completions]. See io_uring_wait_cqe(3);
+// __io_uring_get_cqe is what also submits.
 func (r *Ring) Wait() (CQE, error) {
 	if err := r.usable(); err != nil {
 		return CQE{}, err
@@ -446,7 +451,8 @@ func (r *Ring) Wait() (CQE, error) {
 // kernel for what is ready there only: completion work put off by
 // [SetupDeferTaskrun] or [SetupCoopTaskrun], and completions that had
 // overflowed. Some of it may stay there, but a call that yields nothing found
-// none. See io_uring_for_each_cqe(3), io_uring_cqe_iter_init(3),
+// none. Entries that only fill a gap of a queue with [SetupCQEMixed] are left
+// out, as by io_uring_skip_cqe. See io_uring_for_each_cqe(3), io_uring_cqe_iter_init(3),
 // io_uring_cqe_iter_next(3), io_uring_cqe_seen(3) and io_uring_get_events(3).
 func (r *Ring) Completions() iter.Seq[CQE] {
 	return func(yield func(CQE) bool) {
@@ -506,8 +512,9 @@ func (r *Ring) fetch() bool {
 }
 
 // Peek copies ready completions to dst and returns their number. They stay in
-// the queue until [Ring.Advance]. See io_uring_peek_batch_cqe(3) and
-// io_uring_peek_cqe(3).
+// the queue until [Ring.Advance]. It enters the kernel only if there are none:
+// __io_uring_peek_cqe is the part that looks at the queue. See
+// io_uring_peek_batch_cqe(3) and io_uring_peek_cqe(3).
 func (r *Ring) Peek(dst []CQE) int {
 	if r.closed || !r.pull() {
 		return 0

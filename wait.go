@@ -45,7 +45,8 @@ func (r *Ring) SubmitAndGetEvents() (int, error) {
 
 // WaitSQ waits until the kernel's thread has made room in the submission queue.
 // On a ring without [SetupSQPoll] it returns at once: Submit makes room. See
-// io_uring_sqring_wait(3).
+// io_uring_sqring_wait(3); __io_uring_sqring_wait is it for rings that have the
+// thread.
 func (r *Ring) WaitSQ() error {
 	if r.flags&SetupSQPoll == 0 {
 		return r.usable()

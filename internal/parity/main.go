@@ -2,7 +2,6 @@
 // docs/parity.md. Run it in the root folder of the module:
 //
 //	go run ./internal/parity                      # fails if something is missing
-//	go run ./internal/parity -allow-missing       # only says so
 //	go run ./internal/parity -o docs/parity.md    # writes the page too
 //
 // Nothing about the package is listed here. An exported symbol covers the
@@ -23,7 +22,6 @@ import (
 
 func main() {
 	log.SetFlags(0)
-	allow := flag.Bool("allow-missing", false, "exit with 0 even if something is missing")
 	out := flag.String("o", "", "`file` to write the page to")
 	flag.Parse()
 
@@ -37,7 +35,7 @@ func main() {
 		}
 	}
 	r.summary(os.Stdout)
-	if len(r.wrong) > 0 || !*allow && *out == "" && !r.complete() {
+	if len(r.wrong) > 0 || !r.complete() {
 		os.Exit(1)
 	}
 }

@@ -4,9 +4,8 @@ package main
 // separated by spaces.
 var notNeeded = []struct{ names, because string }{
 	{
-		names: "io_uring_smp_store_release io_uring_smp_load_acquire io_uring_smp_mb " +
-			"IO_URING_READ_ONCE IO_URING_WRITE_ONCE",
-		because: "Go's sync/atomic orders the accesses to the queues.",
+		names:   "IO_URING_WRITE_ONCE",
+		because: "What is shared with the kernel is written with Go's sync/atomic, inside the package.",
 	},
 	{
 		names:   "uring_likely uring_unlikely",
@@ -17,10 +16,6 @@ var notNeeded = []struct{ names, because string }{
 		because: "A cast that C's prep functions share. No address is handed to or from Go code.",
 	},
 	{
-		names:   "io_uring_sqe_set_data io_uring_cqe_get_data io_uring_prep_cancel",
-		because: "The collector does not see a Go pointer in kernel memory. User data is a number, which Token makes an index of.",
-	},
-	{
 		names:   "__NR_io_uring_setup __NR_io_uring_enter __NR_io_uring_register",
 		because: "Numbers of the system calls, for C libraries older than io_uring. liburing makes the calls.",
 	},
@@ -29,13 +24,7 @@ var notNeeded = []struct{ names, because string }{
 		because: "Always fails in liburing 2.15, which replaced it by io_uring_register_region.",
 	},
 	{
-		names: "io_uring_cqe_shift io_uring_cqe_shift_from_flags io_uring_cqe_nr io_uring_skip_cqe " +
-			"__io_uring_peek_cqe __io_uring_get_cqe io_uring_load_sq_head io_uring_sqe_shift " +
-			"io_uring_sqe_shift_from_flags __io_uring_sqring_wait",
-		because: "Parts of other functions, public for C's sake. What stands for those does all of it: Ring.Completions, Ring.Wait, Ring.NextSQE, Ring.Queued.",
-	},
-	{
-		names:   "io_uring_setup io_uring_enter io_uring_enter2 io_uring_register",
+		names:   "io_uring_enter io_uring_enter2 io_uring_register",
 		because: "The bare system calls. liburing makes them, under functions that are covered; behind their back, a Ring's account of its queues and memory would be wrong.",
 	},
 	{
