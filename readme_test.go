@@ -2,6 +2,7 @@ package uring_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,5 +47,56 @@ func TestReadmeKernelTableIsWhatProbesSay(t *testing.T) {
 		if row[1] != "---" && since[row[1]] != row[2] {
 			t.Errorf("README.md has %q since %q, the probe has %q", row[1], row[2], since[row[1]])
 		}
+	}
+}
+
+// Every piece of Go in the pages of docs is part of a file that is compiled and
+// run by tests: the one that the comment before it names.
+func TestCodeInDocsIsSource(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	block := regexp.MustCompile("(?ms)^(?:<!-- from (\\S+) -->\n)?```go\n(.*?)^```$")
+	for _, page := range pages {
+		for _, m := range block.FindAllStringSubmatch(readFile(t, page), -1) {
+			found++
+			if m[1] == "" {
+				t.Errorf("%s: code without a comment that says which file it is from:\n%s", page, m[2])
+				continue
+			}
+			if !strings.Contains(readFile(t, m[1]), m[2]) {
+				t.Errorf("%s: %s does not contain this:\n%s", page, m[1], m[2])
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("looked at %d pieces of code only", found)
+	}
+}
+
+// The pages link files and folders that are there.
+func TestLinksInDocsLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	found := 0
+	for _, page := range append(pages, more...) {
+		for _, m := range link.FindAllStringSubmatch(readFile(t, page), -1) {
+			found++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("looked at %d links only", found)
 	}
 }
