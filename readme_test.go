@@ -1,6 +1,7 @@
 package uring_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -98,5 +99,32 @@ func TestLinksInDocsLeadSomewhere(t *testing.T) {
 	}
 	if found < 5 {
 		t.Errorf("looked at %d links only", found)
+	}
+}
+
+// Tests that the pages name are there.
+func TestNamedTestsExist(t *testing.T) {
+	var all strings.Builder
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(file, "_test.go") {
+			all.WriteString(readFile(t, file))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile("`((?:Test|Fuzz|Example)[A-Z]\\w+)`")
+	found := 0
+	for _, page := range []string{"SECURITY.md", "CONTRIBUTING.md"} {
+		for _, m := range name.FindAllStringSubmatch(readFile(t, page), -1) {
+			found++
+			if !strings.Contains(all.String(), "func "+m[1]+"(") {
+				t.Errorf("%s names %s, which is not there", page, m[1])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("looked at %d names only", found)
 	}
 }
