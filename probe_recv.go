@@ -62,7 +62,7 @@ func (t *trial) recvMultishot(more cgo.SQE) error {
 
 const (
 	trialGroup   = 0
-	trialEntries = 4 // in the group, whose entries are at the start of the trial's memory
+	trialEntries = 64 // in the group, whose entries are at the start of the trial's memory
 )
 
 // group registers a group without buffers.

@@ -41,7 +41,7 @@ func onTrial(flags uint32, f func(*trial) error) error {
 	// Some setup flags bind the ring to the thread that opens it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	ring, setup, rc := openRaw(8, cgo.Params{Flags: flags}, nil)
+	ring, setup, rc := openRaw(8, cgo.Params{Flags: flags | cgo.SetupCQSize, CQEntries: 64}, nil)
 	if rc < 0 {
 		return check(opOpen, rc)
 	}

@@ -195,8 +195,16 @@ func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOF
 // end of the stream, on an error, when br is used up, or when the completion
 // queue was full. In all but the first two cases prepare another. With [Bundle]
 // a completion covers several buffers. Hand every completion to
-// [BufRing.Consume] or [BufRing.Segments]. Linux 6.0, with Bundle 6.10. See
-// io_uring_prep_recv_multishot(3).
+// [BufRing.Consume] or [BufRing.Segments].
+//
+// Most kernels can miss the end: when data for more than 32 buffers, or than a
+// limit, is there and behind it a reset, or the end of a UNIX stream, the data
+// comes and then nothing. Where a peer may do that, keep a [SQE.PrepPollAdd] for
+// no events beside the receive. It completes when the peer is gone; if the
+// receive still runs then, cancel it and go on with [SQE.PrepRecvProvided],
+// which gets what is left. [KernelBugs] says whether the kernel is one of them.
+//
+// Linux 6.0, with Bundle 6.10. See io_uring_prep_recv_multishot(3).
 func (s SQE) PrepRecvMultishot(fd FD, br *BufRing, flags IOFlags) error {
 	if flags&PollFirst != 0 {
 		return s.refuse(errors.New("uring: PollFirst does not go with a multishot receive: the kernel could miss the end of the stream"))

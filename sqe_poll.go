@@ -11,7 +11,8 @@ import (
 type PollMask uint32
 
 // PrepPollAdd completes when fd is ready for one of the events; the result is
-// the mask of those that occurred. See io_uring_prep_poll_add(3).
+// the mask of those that occurred. Errors, hang-ups and the end of what a peer
+// sends count without being asked for, so that events may be 0. See io_uring_prep_poll_add(3).
 func (s SQE) PrepPollAdd(fd FD, events PollMask) {
 	s.prep(cgo.OpPollAdd, fd, 0, 0, 0)
 	s.OpFlags = pollWord(events)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -263,6 +264,43 @@ func TestProxyTargetResetsMidStream(t *testing.T) {
 			if s := p.stop(t); s.failed != 1 {
 				t.Errorf("%d failed, want 1: %q", s.failed, p.logged())
 			}
+		})
+	}
+}
+
+// The reset is there, behind much data, when the proxy goes on receiving: a
+// multishot receive alone can miss it.
+func TestProxyPassesOnAResetThatCameWhileItHeldTheSenderBack(t *testing.T) {
+	for _, m := range proxyModes {
+		t.Run(m.name, func(t *testing.T) {
+			const data = 3 << 20
+			reset := make(chan struct{})
+			p := startProxy(t, target(t, func(c *net.TCPConn) {
+				_ = c.SetWriteBuffer(4 << 20)
+				_, _ = c.Write(testBytes(1, data))
+				_ = c.SetLinger(0)
+				time.Sleep(20 * time.Millisecond)
+				c.Close()
+				reset <- struct{}{}
+			}), func(c *proxyConfig) {
+				m.change(c)
+				c.bidi, c.bufs, c.bufSize, c.queue = true, 256, 1<<10, 64<<10
+			})
+			for range 5 {
+				c, err := net.Dial("tcp4", p.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+				<-reset
+				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+				n, err := io.Copy(io.Discard, c)
+				if !errors.Is(err, syscall.ECONNRESET) {
+					t.Fatalf("after %d bytes: %v, want a reset", n, err)
+				}
+			}
+			p.stop(t)
 		})
 	}
 }

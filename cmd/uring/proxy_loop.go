@@ -27,6 +27,7 @@ const (
 	proxySend
 	proxyCancel
 	proxyShutdown
+	proxyHangup
 	proxyClose
 )
 

@@ -42,6 +42,7 @@ type flow struct {
 	q        *uring.SendQueue // nil if the flow only waits for src's end
 
 	armed    bool // a receive is in flight
+	single   bool // it is one without multishot
 	held     bool // receiving has stopped until the queue is shorter
 	starving bool // waits for buffers
 	dirty    bool
@@ -125,6 +126,9 @@ func (p *proxy) stepped(pr *pair, t uring.Token, c uring.CQE) {
 		p.abort(pr, fmt.Errorf("connect to %s: %w", p.to, err))
 	case kind == proxyConnect:
 		p.start(pr)
+	case kind == proxyHangup:
+		p.hungUp(&pr.flows[t.Slot()&1])
+		p.settle(pr)
 	case kind == proxyOption && err != nil:
 		p.logf("connection %d: set option: %v", pr.id, err)
 		p.settle(pr)
@@ -160,7 +164,26 @@ func (p *proxy) start(pr *pair) {
 				return
 			}
 		}
+		p.watch(f)
 		p.receive(f)
+	}
+}
+
+// watch asks to be told when src is gone: a multishot receive can miss that.
+func (p *proxy) watch(f *flow) {
+	if s, ok := p.ask(f.pair, proxyHangup, f.back); ok {
+		s.PrepPollAdd(f.src.fd, 0)
+	}
+}
+
+// hungUp receives what src has left without multishot.
+func (p *proxy) hungUp(f *flow) {
+	if f.eof || f.pair.state != forwarding {
+		return
+	}
+	f.single = true
+	if f.armed {
+		p.cancelReceive(f)
 	}
 }
 
@@ -192,7 +215,7 @@ func (p *proxy) receive(f *flow) {
 	}
 	var err error
 	switch {
-	case p.recvSingle:
+	case p.recvSingle || f.single:
 		err = s.PrepRecvProvided(f.src.fd, p.br, 0, 0, flags)
 	case p.limited:
 		// Ends by itself when the queue may be full, and leaves buffers to others.
@@ -266,6 +289,10 @@ func (p *proxy) hold(f *flow) {
 	if f.held || !f.armed || !p.full(f) {
 		return
 	}
+	p.cancelReceive(f)
+}
+
+func (p *proxy) cancelReceive(f *flow) {
 	if s, ok := p.ask(f.pair, proxyCancel, f.back); ok {
 		s.PrepCancel(uint64(uring.MakeToken(proxyRecv, 0, f.slot())), 0)
 	}
