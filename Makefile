@@ -4,6 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.6.1
 GO_TEST = go test -count=1 -timeout 5m
 DEMO_FLAGS =
 BENCH_FLAGS =
+SOAK_FLAGS =
 # Flags for docker build, for example --build-arg BASE=uring-base after make docker-base.
 DOCKER_FLAGS =
 # What the tests do and docker's defaults forbid: io_uring's system calls, pinned memory, network namespaces.
@@ -13,7 +14,7 @@ DOCKER_TEST_RIGHTS = --security-opt seccomp=unconfined --cap-add IPC_LOCK --cap-
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing lint parity demo bench \
+.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan lint parity demo bench soak \
 	docker docker-test docker-base clean
 
 help: ## list the targets
@@ -53,6 +54,12 @@ lint: liburing ## gofmt, go vet, staticcheck
 
 parity: liburing ## fail unless the package covers every function, macro and constant of liburing, see docs/parity.md
 	go run ./internal/parity
+
+test-asan: liburing ## run the tests with AddressSanitizer in the C parts
+	$(GO_TEST) -short -asan . ./cgo
+
+soak: build ## run the proxy under a load of a bad day (SOAK_FLAGS="-for 1h")
+	go run ./internal/soak $(SOAK_FLAGS)
 
 demo: build ## run the demonstration (DEMO_FLAGS="-size 64MiB")
 	bin/uring demo $(DEMO_FLAGS)

@@ -167,7 +167,7 @@ func traceEnters(t *testing.T, name string) []enterCall {
 	runtime.LockOSThread() // ptrace is bound to the thread
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestEnterProgram$", "-test.count=1")
-	cmd.Env = append(os.Environ(), callerVariable+"="+name)
+	cmd.Env = append(os.Environ(), callerVariable+"="+name, "ASAN_OPTIONS=detect_leaks=0") // looking for leaks is done by tracing too
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
 	if err := cmd.Start(); errors.Is(err, syscall.EPERM) {
 		t.Skipf("this system does not let a process trace its child: %v", err)
