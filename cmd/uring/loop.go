@@ -26,26 +26,26 @@ type loop struct {
 
 // request takes an entry for a request with the token t. The caller fills it.
 func (l *loop) request(t uring.Token) (uring.SQE, error) {
-	if err := l.room(1); err != nil {
-		return uring.SQE{}, err
+	sqe, err := takeSQE(l.ring, t)
+	if err == nil {
+		l.inFlight++
 	}
-	sqe, err := l.ring.NextSQE()
-	if err != nil {
-		return sqe, err
-	}
-	sqe.UserData = uint64(t)
-	l.inFlight++
-	return sqe, nil
+	return sqe, err
 }
 
-// room makes room for n entries: those of a chain must reach the kernel
-// together.
-func (l *loop) room(n int) error {
-	if l.ring.SQSpace() >= n {
-		return nil
+// takeSQE takes an entry for a request with the token t, making room for it if
+// need be.
+func takeSQE(r *uring.Ring, t uring.Token) (uring.SQE, error) {
+	sqe, err := r.NextSQE()
+	if err == uring.ErrSQFull {
+		if err = r.MakeRoom(1); err == nil {
+			sqe, err = r.NextSQE()
+		}
 	}
-	_, err := l.ring.Submit()
-	return err
+	if err == nil {
+		sqe.UserData = uint64(t)
+	}
+	return sqe, err
 }
 
 // run hands completions to handle, the loop's own ones excepted, until no
@@ -80,12 +80,10 @@ func (l *loop) run(w *waker, stop func() error, handle func(uring.CQE) error) er
 
 func (l *loop) watch(w *waker) error {
 	sqe, err := l.request(uring.MakeToken(kindWake, 0, 0))
-	if err != nil {
-		return err
+	if err == nil {
+		w.prepare(sqe)
 	}
-	const pollIn = 0x1
-	sqe.PrepPollAdd(uring.FD(w.read), pollIn)
-	return nil
+	return err
 }
 
 // cancelAll cancels every request of the ring, once.
@@ -117,6 +115,12 @@ func newWaker(ctx context.Context) (*waker, error) {
 	}
 	hangUp := sync.OnceFunc(func() { syscall.Close(p[1]) })
 	return &waker{p[0], hangUp, context.AfterFunc(ctx, hangUp)}, nil
+}
+
+// prepare makes sqe the request that completes when the context is done.
+func (w *waker) prepare(sqe uring.SQE) {
+	const pollIn = 0x1
+	sqe.PrepPollAdd(uring.FD(w.read), pollIn)
 }
 
 func (w *waker) close() {

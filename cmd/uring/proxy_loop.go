@@ -195,19 +195,9 @@ func (p *proxy) enter() (err error) {
 	return err
 }
 
-// next takes a submission entry, making room for it if need be.
+// next takes a submission entry.
 func (p *proxy) next(kind uint8, slot uint32) (uring.SQE, error) {
-	s, err := p.ring.NextSQE()
-	if errors.Is(err, uring.ErrSQFull) {
-		if _, err = p.ring.Submit(); err == nil {
-			s, err = p.ring.NextSQE()
-		}
-	}
-	if err != nil {
-		return s, err
-	}
-	s.UserData = uint64(uring.MakeToken(kind, 0, slot))
-	return s, nil
+	return takeSQE(p.ring, uring.MakeToken(kind, 0, slot))
 }
 
 // handle does what a completion asks for.
@@ -248,7 +238,7 @@ func (p *proxy) flow(t uring.Token) *flow {
 func (p *proxy) armWake() error {
 	s, err := p.next(proxyWake, 0)
 	if err == nil {
-		s.PrepPollAdd(uring.FD(p.waker.read), 1) // POLLIN
+		p.waker.prepare(s)
 	}
 	return err
 }

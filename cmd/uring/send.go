@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"net"
 	"net/netip"
 	"syscall"
@@ -67,7 +65,7 @@ func runSend(ctx context.Context, cfg sendConfig) (transferResult, error) {
 		return transferResult{}, err
 	}
 	defer w.close()
-	s := &sender{cfg: cfg, to: to, addr: addr}
+	s := &sender{cfg: cfg, to: to, addr: addr, transfers: transfers{until: cfg.Conns, report: cfg.Ended}}
 	if err := s.makeConns(); err != nil {
 		return transferResult{}, err
 	}
@@ -101,29 +99,24 @@ func resolve(ctx context.Context, hostPort string) (netip.AddrPort, error) {
 
 // A sender is the state of runSend. It lives on the ring's goroutine.
 type sender struct {
-	loop
+	transfers
 	cfg   sendConfig
 	to    netip.AddrPort
 	addr  uring.Sockaddr
 	file  *fileContent // nil for pseudo-random content
 	arena *uring.Arena
 	conns []*sendConn
-
-	started time.Time
-	total   transferResult
 }
 
 // A sendConn is a connection on its way from socket to close.
 type sendConn struct {
+	transfer
 	slot    uint32
 	fd      int // -1 before and after
-	started time.Time
 	content content
 	next    int64  // offset in content of what comes into buf next
 	buf     []byte // messages that wait are buf[lo:hi]
 	lo, hi  int
-	hash    hash.Hash // nil if not asked for
-	result  connResult
 }
 
 func (c *sendConn) token(kind uint8) uring.Token { return uring.MakeToken(kind, 0, c.slot) }
@@ -146,14 +139,11 @@ func (s *sender) makeConns() (err error) {
 		block = randomBlock(s.cfg.Seed)
 	}
 	for i := range s.cfg.Conns {
-		c := &sendConn{slot: uint32(i), fd: -1, content: s.file, result: connResult{Conn: i, Peer: s.to}}
+		c := &sendConn{transfer: newTransfer(i, s.to, s.cfg.SHA256), slot: uint32(i), fd: -1, content: s.file}
 		if s.file == nil {
 			c.content = newRandomContent(s.cfg.Bytes, block, s.cfg.Seed, i)
 		}
 		c.buf = s.arena.Bytes()[i*size:][:size]
-		if s.cfg.SHA256 {
-			c.hash = sha256.New()
-		}
 		s.conns = append(s.conns, c)
 	}
 	return nil
@@ -287,7 +277,7 @@ func (s *sender) send(c *sendConn) error {
 func (s *sender) chain(c *sendConn) error {
 	wait := c.buf[c.lo:c.hi]
 	n := min((len(wait)+s.cfg.MsgSize-1)/s.cfg.MsgSize, chainLength)
-	if err := s.room(n); err != nil {
+	if err := s.ring.MakeRoom(n); err != nil {
 		return err
 	}
 	for i := range n {
@@ -311,11 +301,8 @@ func (s *sender) chain(c *sendConn) error {
 
 // sent notes that the kernel took the next n bytes.
 func (s *sender) sent(c *sendConn, n int) {
-	if c.hash != nil {
-		c.hash.Write(c.buf[c.lo : c.lo+n])
-	}
+	c.count(c.buf[c.lo : c.lo+n])
 	c.lo += n
-	c.result.Bytes += int64(n)
 }
 
 // finish ends the stream. That is a plain system call, which does not block;
@@ -345,19 +332,5 @@ func (s *sender) end(c *sendConn, why error) error {
 		syscall.Close(c.fd)
 		c.fd = -1
 	}
-	now := time.Now()
-	c.result.Duration = now.Sub(c.started)
-	c.result.Err = why
-	if c.hash != nil {
-		c.result.SHA256 = c.hash.Sum(nil)
-	}
-	s.total.add(c.result)
-	s.total.Duration = now.Sub(s.started)
-	if s.cfg.Ended != nil {
-		s.cfg.Ended(c.result)
-	}
-	if s.total.Conns == len(s.conns) {
-		return s.cancelAll()
-	}
-	return nil
+	return s.ended(&c.transfer, why)
 }

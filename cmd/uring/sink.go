@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"net"
 	"net/netip"
 	"os"
@@ -101,7 +99,7 @@ func runSink(ctx context.Context, cfg sinkConfig) (transferResult, error) {
 		return transferResult{}, err
 	}
 	defer w.close()
-	s := &sink{cfg: cfg, listener: uring.FD(file.Fd())}
+	s := &sink{cfg: cfg, listener: uring.FD(file.Fd()), transfers: transfers{until: cfg.Conns, report: cfg.Ended}}
 	// Descriptors are closed when no request uses them any more.
 	defer s.closeConns()
 	err = uring.Serve(uring.Config{CQEntries: 4096}, func(r *uring.Ring) error {
@@ -126,7 +124,7 @@ func listen(ctx context.Context, address string) (*os.File, netip.AddrPort, erro
 
 // A sink is the state of runSink. It lives on the ring's goroutine.
 type sink struct {
-	loop
+	transfers
 	cfg      sinkConfig
 	listener uring.FD
 	buffers  *uring.BufRing
@@ -135,26 +133,19 @@ type sink struct {
 	conns    []*sinkConn // by slot; nil is free
 	free     []uint32    // slots
 	accepted int
-	started  time.Time // when the first connection came
-	bytes    int64     // of all connections
-	total    transferResult
+	bytes    int64 // of all connections
 }
 
 // A sinkConn is a connection that is open.
 type sinkConn struct {
+	transfer
 	slot, generation uint32
 	fd               int
-	started          time.Time
-	hash             hash.Hash // nil if not asked for
-	result           connResult
 	take             func([]byte) error // write, made once
 }
 
 func (c *sinkConn) write(p []byte) error {
-	c.result.Bytes += int64(len(p))
-	if c.hash != nil {
-		c.hash.Write(p)
-	}
+	c.count(p)
 	return nil
 }
 
@@ -251,19 +242,15 @@ func (s *sink) onAccept(c uring.CQE) error {
 
 // open starts to receive on a new connection.
 func (s *sink) open(fd int) error {
-	now := time.Now()
+	c := &sinkConn{transfer: newTransfer(s.accepted, peerOf(fd), s.cfg.SHA256), fd: fd}
 	if s.accepted == 0 {
-		s.started = now
+		s.started = c.started
 	}
-	c := &sinkConn{fd: fd, started: now, result: connResult{Conn: s.accepted, Peer: peerOf(fd)}}
 	// Generations tell the connections that have had a slot one after the other
 	// apart.
 	c.generation = uint32(s.accepted)
 	s.accepted++
 	c.take = c.write
-	if s.cfg.SHA256 {
-		c.hash = sha256.New()
-	}
 	s.place(c)
 	return s.receive(c)
 }
@@ -372,22 +359,7 @@ func (s *sink) end(c *sinkConn, why error) error {
 	syscall.Close(c.fd)
 	s.conns[c.slot] = nil
 	s.free = append(s.free, c.slot)
-
-	now := time.Now()
-	c.result.Duration = now.Sub(c.started)
-	c.result.Err = why
-	if c.hash != nil {
-		c.result.SHA256 = c.hash.Sum(nil)
-	}
-	s.total.add(c.result)
-	s.total.Duration = now.Sub(s.started)
-	if s.cfg.Ended != nil {
-		s.cfg.Ended(c.result)
-	}
-	if s.total.Conns == s.cfg.Conns {
-		return s.cancelAll()
-	}
-	return nil
+	return s.ended(&c.transfer, why)
 }
 
 func (s *sink) armStats() error {

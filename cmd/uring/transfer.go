@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -84,6 +86,58 @@ func (r transferResult) err() error {
 		return nil
 	}
 	return fmt.Errorf("%d of %d connections failed; the first: %w", r.Failed, r.Conns, r.FirstErr)
+}
+
+// A transfer is what one connection has done so far.
+type transfer struct {
+	started time.Time
+	hash    hash.Hash // nil if not asked for
+	result  connResult
+}
+
+func newTransfer(conn int, peer netip.AddrPort, withHash bool) transfer {
+	t := transfer{started: time.Now(), result: connResult{Conn: conn, Peer: peer}}
+	if withHash {
+		t.hash = sha256.New()
+	}
+	return t
+}
+
+// count notes that p was transferred.
+func (t *transfer) count(p []byte) {
+	t.result.Bytes += int64(len(p))
+	if t.hash != nil {
+		t.hash.Write(p)
+	}
+}
+
+// transfers is a loop with connections that are summed up as they end.
+type transfers struct {
+	loop
+	until   int              // how many must have ended to stop; 0 is never
+	report  func(connResult) // gets each as it ends, if not nil
+	started time.Time
+	total   transferResult
+}
+
+// ended sums up a connection that is closed, with the error why if it did not
+// end in order.
+func (l *transfers) ended(t *transfer, why error) error {
+	now := time.Now()
+	t.result.Duration = now.Sub(t.started)
+	t.result.Err = why
+	if t.hash != nil {
+		t.result.SHA256 = t.hash.Sum(nil)
+	}
+	l.total.add(t.result)
+	l.total.Duration = now.Sub(l.started)
+	if l.report != nil {
+		l.report(t.result)
+	}
+	if l.total.Conns == l.until {
+		return l.cancelAll()
+	}
+	return nil
 }
 
 // runTransfer runs a sink or a sender as a command: it ends with the first

@@ -438,7 +438,7 @@ func TestSinkIgnoresACompletionOfAConnectionThatIsOver(t *testing.T) {
 		}
 		over := &sinkConn{slot: 0, generation: 7}
 		successor := &sinkConn{slot: 0, generation: 8}
-		s := &sink{loop: loop{ring: r, inFlight: 1}, buffers: buffers, conns: []*sinkConn{successor}}
+		s := &sink{transfers: transfers{loop: loop{ring: r, inFlight: 1}}, buffers: buffers, conns: []*sinkConn{successor}}
 		s.inFlight-- // as the loop does before it calls handle
 		if err := s.handle(uring.CQE{UserData: uint64(over.token(kindRecv)), Res: -int32(syscall.ECONNRESET)}); err != nil {
 			return err
