@@ -207,7 +207,7 @@ func (s *server) open(fd uint32) error {
 
 // received queues what came for all other clients.
 func (s *server) received(c *client, cqe uring.CQE) error {
-	c.receiving = cqe.More()
+	c.receiving = false
 	for segment, err := range s.buffers.Segments(cqe) {
 		switch {
 		case err == syscall.ENOBUFS:
@@ -281,7 +281,7 @@ func (s *server) advance(c *client) error {
 			return err
 		}
 		c.receiving = true
-		if err := sqe.PrepRecvMultishot(uring.FD(c.fd), s.buffers, s.bundle); err != nil {
+		if err := sqe.PrepRecvProvided(uring.FD(c.fd), s.buffers, 0, 0, s.bundle); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/uring-go/uring"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -21,7 +20,6 @@ func TestMain(m *testing.M) { testutil.Main(m) }
 // start serves until the test ends.
 func start(t *testing.T) (addr string) {
 	t.Helper()
-	testutil.Need(t, uring.HaveRecvMultishot)
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -203,6 +203,9 @@ func (s *server) open(fd uint32) error {
 	return s.receive(c)
 }
 
+// receive arms a receive for all that comes. With many kernels it can miss a
+// reset behind much data, see SQE.PrepRecvMultishot; here that data is sent
+// back, which fails, and so ends the connection.
 func (s *server) receive(c *conn) error {
 	sqe, err := s.next(receiving, c.fd)
 	if err != nil {
