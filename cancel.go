@@ -57,7 +57,7 @@ func (r *Ring) SyncCancel(m Match, all bool, limit time.Duration) (int, error) {
 		switch syscall.Errno(-rc) {
 		case syscall.EINTR: // a signal, such as the Go runtime's own
 			continue
-		case syscall.ETIME:
+		case cgo.ETime:
 			return 0, fmt.Errorf("uring: cancel: %w", os.ErrDeadlineExceeded)
 		}
 		return max(rc, 0), answer("cancel", rc, since, "")

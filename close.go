@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/live"
 )
 
@@ -85,7 +86,7 @@ func (r *Ring) quiesce() error {
 			continue // a signal, such as the Go runtime's own
 		case syscall.EEXIST:
 			return check("close", rc)
-		case syscall.ETIME:
+		case cgo.ETime:
 			return fmt.Errorf("uring: close: requests still run after %v: %w", drainTime, ErrBusy)
 		}
 		// ENOENT: nothing ran. Anything else cannot be helped, and the kernel

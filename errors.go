@@ -152,7 +152,7 @@ func hint(op string, errno syscall.Errno) string {
 	case errno == syscall.EMFILE:
 		return "RLIMIT_NOFILE is too small: raise it with ulimit -n or LimitNOFILE="
 	case errno == syscall.ENOSYS:
-		return "this system, or this build without cgo, has no io_uring"
+		return "io_uring is not supported by this system, or by this build, which has no cgo"
 	case errno == syscall.EEXIST:
 		return strings.TrimPrefix(ErrWrongThread.Error(), "uring: ")
 	case errno == cgo.EBadFD && (op == opSubmit || op == opWait):

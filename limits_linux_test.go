@@ -98,7 +98,7 @@ func TestSeccompRefusesRings(t *testing.T) {
 			equal(t, "not supported", errors.Is(err, ErrNotSupported), errno == syscall.ENOSYS)
 			refused(t, "New", err, errno, map[syscall.Errno]string{
 				syscall.EPERM:  "a seccomp profile forbids io_uring",
-				syscall.ENOSYS: "has no io_uring",
+				syscall.ENOSYS: "io_uring is not supported",
 			}[errno])
 		})
 	}

@@ -127,7 +127,7 @@ func (t *trial) next() (cgo.CQE, error) {
 			return cgo.CQE{}, errNoAnswer
 		}
 		rc := t.ring.SubmitAndWaitTimeout(1, int64(left), 0)
-		if rc < 0 && rc != -int(syscall.EINTR) && rc != -int(syscall.ETIME) {
+		if rc < 0 && rc != -int(syscall.EINTR) && rc != -cgo.ETime {
 			return cgo.CQE{}, check(opWait, rc)
 		}
 	}

@@ -32,6 +32,16 @@ const (
 	ReportUsage IOFlags = cgo.SendZCReportUsage
 )
 
+// Flags of Linux that the package syscall does not have on other systems, where
+// programs that use them are to compile.
+const (
+	// CloseOnExec is SOCK_CLOEXEC, for [SQE.PrepAccept] and those like it, and
+	// for [SQE.PrepSocket], where it is added to the type.
+	CloseOnExec = cgo.SockCloexec
+	// NoSignal is MSG_NOSIGNAL, for sends: a broken connection is an error only.
+	NoSignal = cgo.MsgNoSignal
+)
+
 // PrepSocket opens a socket. The result is its descriptor. Linux 5.19. See
 // io_uring_prep_socket(3).
 func (s SQE) PrepSocket(domain, typ, protocol int) {

@@ -198,7 +198,7 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 		rc := enter(want, left)
 		r.skipFillers()
 		switch ready := r.ready(); {
-		case rc < 0 && rc != -int(syscall.EINTR) && rc != -int(syscall.ETIME):
+		case rc < 0 && rc != -int(syscall.EINTR) && rc != -cgo.ETime:
 			return r.submitted(queued), check(opWait, rc)
 		case ready >= want, w.least > 0 && ready > 0:
 			return r.submitted(queued), nil

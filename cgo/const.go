@@ -483,6 +483,7 @@ const (
 	SIFBlk        = C.S_IFBLK
 	EBadR         = C.EBADR
 	EBadFD        = C.EBADFD
+	ETime         = C.ETIME
 )
 
 // Clocks of clock_gettime(2).

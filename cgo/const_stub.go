@@ -292,6 +292,7 @@ const (
 	SIFBlk                      = 0x6000
 	EBadR                       = 0x35
 	EBadFD                      = 0x4d
+	ETime                       = 0x3e
 	ClockMonotonic              = 0x1
 	ClockBoottime               = 0x7
 	RWFHipri                    = 0x1

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
-	"syscall"
 
 	"github.com/uring-go/uring"
 )
@@ -103,28 +103,28 @@ func (l *loop) cancelAll() error {
 // A waker gets the goroutine of a ring out of its wait when a context is done:
 // the ring polls one end of a pipe, of which the other is closed then.
 type waker struct {
-	read   int
+	read   *os.File
 	hangUp func()
 	stop   func() bool
 }
 
 func newWaker(ctx context.Context) (*waker, error) {
-	var p [2]int
-	if err := syscall.Pipe2(p[:], syscall.O_CLOEXEC); err != nil {
+	read, write, err := os.Pipe()
+	if err != nil {
 		return nil, fmt.Errorf("open a pipe: %w", err)
 	}
-	hangUp := sync.OnceFunc(func() { syscall.Close(p[1]) })
-	return &waker{p[0], hangUp, context.AfterFunc(ctx, hangUp)}, nil
+	hangUp := sync.OnceFunc(func() { write.Close() })
+	return &waker{read, hangUp, context.AfterFunc(ctx, hangUp)}, nil
 }
 
 // prepare makes sqe the request that completes when the context is done.
 func (w *waker) prepare(sqe uring.SQE) {
 	const pollIn = 0x1
-	sqe.PrepPollAdd(uring.FD(w.read), pollIn)
+	sqe.PrepPollAdd(uring.FD(w.read.Fd()), pollIn)
 }
 
 func (w *waker) close() {
 	w.stop()
 	w.hangUp() // waits if it runs just now
-	syscall.Close(w.read)
+	w.read.Close()
 }

@@ -266,7 +266,7 @@ func (p *proxy) accept() error {
 	if p.fixedFiles {
 		s.PrepAcceptMultishotDirect(p.ln, 0)
 	} else {
-		s.PrepAcceptMultishot(p.ln, syscall.SOCK_CLOEXEC)
+		s.PrepAcceptMultishot(p.ln, uring.CloseOnExec)
 	}
 	p.accepts = true
 	return nil

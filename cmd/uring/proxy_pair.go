@@ -88,7 +88,7 @@ func (p *proxy) newPair(fd int32) {
 	if p.fixedFiles {
 		s.PrepSocketDirect(p.domain, syscall.SOCK_STREAM, 0, uring.DirectAlloc)
 	} else {
-		s.PrepSocket(p.domain, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		s.PrepSocket(p.domain, syscall.SOCK_STREAM|uring.CloseOnExec, 0)
 	}
 }
 

@@ -239,7 +239,7 @@ func (s *sender) socket(c *sendConn) error {
 	if s.to.Addr().Is6() {
 		family = syscall.AF_INET6
 	}
-	sqe.PrepSocket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	sqe.PrepSocket(family, syscall.SOCK_STREAM|uring.CloseOnExec, 0)
 	return nil
 }
 
@@ -287,7 +287,7 @@ func (s *sender) chain(c *sendConn) error {
 		}
 		msg := wait[:min(len(wait), s.cfg.MsgSize)]
 		wait = wait[len(msg):]
-		sqe.PrepSend(uring.FD(c.fd), msg, syscall.MSG_NOSIGNAL|syscall.MSG_WAITALL)
+		sqe.PrepSend(uring.FD(c.fd), msg, uring.NoSignal|syscall.MSG_WAITALL)
 		sqe.UserData = uint64(uring.MakeToken(kindSend, uint32(i), c.slot))
 		if i < n-1 {
 			if err := sqe.SetFlags(uring.Link | uring.SkipSuccess); err != nil {

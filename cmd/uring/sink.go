@@ -205,7 +205,7 @@ func (s *sink) accept() error {
 	if err != nil {
 		return err
 	}
-	sqe.PrepAcceptMultishot(s.listener, syscall.SOCK_CLOEXEC)
+	sqe.PrepAcceptMultishot(s.listener, uring.CloseOnExec)
 	return nil
 }
 

@@ -178,7 +178,7 @@ func (s *server) next(kind uint8, slot uint32) (uring.SQE, error) {
 func (s *server) accept() error {
 	sqe, err := s.next(accepting, 0)
 	if err == nil {
-		sqe.PrepAcceptMultishot(s.listener, syscall.SOCK_CLOEXEC)
+		sqe.PrepAcceptMultishot(s.listener, uring.CloseOnExec)
 	}
 	return err
 }

@@ -169,7 +169,7 @@ func (p *proxy) next(kind uint8, slot uint32) (uring.SQE, error) {
 func (p *proxy) accept() error {
 	sqe, err := p.next(accepting, 0)
 	if err == nil {
-		sqe.PrepAcceptMultishot(p.listener, syscall.SOCK_CLOEXEC)
+		sqe.PrepAcceptMultishot(p.listener, uring.CloseOnExec)
 	}
 	return err
 }
@@ -203,7 +203,7 @@ func (p *proxy) pause() error {
 
 // connect makes the connection to the target for a client.
 func (p *proxy) connect(client uint32) error {
-	fd, err := syscall.Socket(p.family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := syscall.Socket(p.family, syscall.SOCK_STREAM|uring.CloseOnExec, 0)
 	if err != nil {
 		log.Printf("socket: %v", err)
 		return syscall.Close(int(client))

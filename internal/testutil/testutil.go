@@ -87,10 +87,12 @@ func openFiles() []string {
 // syscall.SOCK_STREAM. They are closed when the test ends.
 func UnixPair(tb testing.TB, typ int) (a, b int) {
 	tb.Helper()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, typ|syscall.SOCK_CLOEXEC, 0)
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, typ, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	syscall.CloseOnExec(fds[0])
+	syscall.CloseOnExec(fds[1])
 	tb.Cleanup(func() { syscall.Close(fds[0]); syscall.Close(fds[1]) })
 	return fds[0], fds[1]
 }
@@ -124,10 +126,11 @@ func UDPPair(tb testing.TB) (a, b int) {
 	fds := [2]int{}
 	var addrs [2]syscall.Sockaddr
 	for i := range fds {
-		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
 		if err != nil {
 			tb.Fatal(err)
 		}
+		syscall.CloseOnExec(fd)
 		tb.Cleanup(func() { syscall.Close(fd) })
 		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 			tb.Fatal(err)
