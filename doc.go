@@ -15,6 +15,10 @@
 // name the page of liburing's manual, and docs/parity.md lists what stands for
 // what.
 //
+// The repository has programs to copy from in examples, and pages in docs:
+// about incremental buffers, bundles, zero copy, threads and goroutines, and
+// for those who come from giouring.
+//
 // # By subject
 //
 //   - Waiting: [Ring.SubmitAndWait], [Ring.SubmitAndWaitTimeout],
