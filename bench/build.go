@@ -10,12 +10,7 @@ import (
 
 // build makes all programs in b.bin.
 func (b *bench) build() error {
-	lib := filepath.Join(b.root, "liburing", "build")
-	stamp, err := os.ReadFile(filepath.Join(lib, "STAMP"))
-	if err != nil {
-		return fmt.Errorf("the pinned C library is missing, call make liburing: %w", err)
-	}
-	b.liburing = strings.Fields(string(stamp))[0]
+	lib := b.library()
 	if err := os.MkdirAll(b.bin, 0o755); err != nil {
 		return err
 	}
@@ -46,6 +41,17 @@ func (b *bench) build() error {
 		return err
 	}
 	return b.buildProxyC()
+}
+
+// library is where the pinned C library was built.
+func (b *bench) library() string { return filepath.Join(b.root, "liburing", "build") }
+
+func (b *bench) libraryVersion() (string, error) {
+	stamp, err := os.ReadFile(filepath.Join(b.library(), "STAMP"))
+	if err != nil {
+		return "", fmt.Errorf("the pinned C library is missing, call make liburing: %w", err)
+	}
+	return strings.Fields(string(stamp))[0], nil
 }
 
 // buildProxyC builds the proxy among liburing's own examples with their own

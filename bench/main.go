@@ -42,18 +42,34 @@ func main() {
 	if flag.NArg() > 0 {
 		log.Fatalf("unexpected argument %q", flag.Arg(0))
 	}
-	if err := enterNamespace(); err != nil {
+	b, err := newBench(o)
+	if err != nil {
 		log.Fatal(err)
 	}
-	if err := run(o); err != nil {
+	if os.Getenv(inNamespace) == "" {
+		err = b.prepare()
+	} else {
+		err = b.run()
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(o options) error {
+// prepare builds the programs and starts this one again in a namespace: not the
+// other way round, as building may fetch modules, and there is no way out of
+// the namespace.
+func (b *bench) prepare() error {
+	if err := b.build(); err != nil {
+		return err
+	}
+	return enterNamespace()
+}
+
+func newBench(o options) (*bench, error) {
 	root, err := findRoot()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b := &bench{options: o, bin: filepath.Join(root, "bench", "bin"), root: root}
 	if o.out == "" {
@@ -62,24 +78,29 @@ func run(o options) error {
 			b.out = filepath.Join(b.bin, "results") // do not replace full figures
 		}
 	}
-	if b.cores, err = findCores(); err != nil {
-		return err
+	if b.liburing, err = b.libraryVersion(); err != nil {
+		return nil, err
 	}
-	if err := b.build(); err != nil {
+	b.cores, err = findCores()
+	return b, err
+}
+
+func (b *bench) run() error {
+	if err := prepareNetwork(); err != nil {
 		return err
 	}
 	start := time.Now()
 	var done []*experiment
 	for _, make := range experiments {
 		e := make(b)
-		if o.only != "" && !selected(o.only, e.name) {
+		if b.only != "" && !selected(b.only, e.name) {
 			continue
 		}
 		b.measure(e)
 		done = append(done, e)
 	}
 	if len(done) == 0 {
-		return fmt.Errorf("-only %s: no such experiment", o.only)
+		return fmt.Errorf("-only %s: no such experiment", b.only)
 	}
 	if err := b.report(done, time.Since(start)); err != nil {
 		return err
