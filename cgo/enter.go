@@ -17,6 +17,7 @@ type enterState struct {
 	ktail   *uint32 // the submission queue's tail that the kernel reads
 	flags   uint32  // the ring's setup flags
 	wait    *waitArg
+	guess   guess
 }
 
 // A waitArg is the argument of a wait with a time limit. It lies in C memory,
@@ -43,6 +44,7 @@ func newEnterState(c *C.struct_io_uring) enterState {
 		flags:   uint32(c.flags),
 		wait:    (*waitArg)(C.calloc(1, C.size_t(unsafe.Sizeof(waitArg{})))),
 	}
+	s.guess.off = s.flags&(SetupSQPoll|SetupIOPoll|SetupSQRewind) != 0
 	s.wait.arg.sigmaskSize = sigsetSize
 	s.wait.arg.ts = uint64(uintptr(unsafe.Pointer(&s.wait.ts)))
 	return s
@@ -103,10 +105,14 @@ func (r *Ring) cqNeedsEnter() bool {
 }
 
 // submit submits and waits for n completions.
-func (r *Ring) submit(n uint32) int {
+func (r *Ring) submit(n uint32) int { return r.submitFor(n, n > 0) }
+
+// submitFor is submit; with getEvents and n 0 it lets completions in that are
+// there.
+func (r *Ring) submitFor(n uint32, getEvents bool) int {
 	flags := r.enterFlags()
 	queued := r.flush()
-	getEvents := n > 0 || r.cqNeedsEnter()
+	getEvents = getEvents || r.cqNeedsEnter()
 	if !r.sqNeedsEnter(queued, &flags) && !getEvents {
 		return int(queued)
 	}

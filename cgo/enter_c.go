@@ -9,6 +9,8 @@ package cgo
 #cgo nocallback io_uring_submit
 #cgo noescape io_uring_submit_and_wait
 #cgo nocallback io_uring_submit_and_wait
+#cgo noescape io_uring_submit_and_get_events
+#cgo nocallback io_uring_submit_and_get_events
 #cgo noescape io_uring_get_events
 #cgo nocallback io_uring_get_events
 #cgo noescape uring_submit_and_wait_timeout
@@ -22,6 +24,9 @@ import "C"
 
 // SubmitC is io_uring_submit.
 func (r *Ring) SubmitC() int { return int(C.io_uring_submit(r.c)) }
+
+// SubmitAndGetEventsC is io_uring_submit_and_get_events.
+func (r *Ring) SubmitAndGetEventsC() int { return int(C.io_uring_submit_and_get_events(r.c)) }
 
 // SubmitAndWaitC is io_uring_submit_and_wait.
 func (r *Ring) SubmitAndWaitC(n uint32) int {

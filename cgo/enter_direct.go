@@ -5,14 +5,36 @@ package cgo
 // Submit is io_uring_submit.
 func (r *Ring) Submit() int { return r.submit(0) }
 
+// SubmitAndGetEvents is io_uring_submit_and_get_events.
+func (r *Ring) SubmitAndGetEvents() int { return r.submitFor(0, true) }
+
 // SubmitAndWait is io_uring_submit_and_wait.
-func (r *Ring) SubmitAndWait(n uint32) int { return r.submit(n) }
+func (r *Ring) SubmitAndWait(n uint32) int {
+	rc, done := r.submitAwake(n)
+	if done {
+		return rc
+	}
+	return either(rc, r.submit(n))
+}
 
 // SubmitAndWaitTimeout is io_uring_submit_and_wait_timeout, or
 // io_uring_submit_and_wait_min_timeout if minWaitUsec is not 0.
 func (r *Ring) SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int {
-	return r.submitTimeout(n, nsec, minWaitUsec)
+	rc, done := r.submitAwake(n)
+	if done {
+		return rc
+	}
+	return either(rc, r.submitTimeout(n, nsec, minWaitUsec))
 }
 
 // GetEvents is io_uring_get_events.
 func (r *Ring) GetEvents() int { return r.getEvents() }
+
+// either returns what a call returns that submits, and that waits if there is
+// nothing to submit: an error of the wait does not hide what was submitted.
+func either(submitted, waited int) int {
+	if submitted > 0 {
+		return submitted
+	}
+	return waited
+}

@@ -8,6 +8,9 @@ package cgo
 // Submit is io_uring_submit.
 func (r *Ring) Submit() int { return r.SubmitC() }
 
+// SubmitAndGetEvents is io_uring_submit_and_get_events.
+func (r *Ring) SubmitAndGetEvents() int { return r.SubmitAndGetEventsC() }
+
 // SubmitAndWait is io_uring_submit_and_wait.
 func (r *Ring) SubmitAndWait(n uint32) int { return r.SubmitAndWaitC(n) }
 

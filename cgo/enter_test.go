@@ -25,16 +25,20 @@ type enterCall struct {
 
 // caller is one way to enter the kernel.
 type caller struct {
-	submit      func(*Ring) int
-	wait        func(*Ring, uint32) int
-	waitTimeout func(*Ring, uint32, int64, uint32) int
-	getEvents   func(*Ring) int
+	submit             func(*Ring) int
+	wait               func(*Ring, uint32) int
+	waitTimeout        func(*Ring, uint32, int64, uint32) int
+	getEvents          func(*Ring) int
+	submitAndGetEvents func(*Ring) int
 }
 
 var callers = map[string]caller{
-	"liburing": {(*Ring).SubmitC, (*Ring).SubmitAndWaitC, (*Ring).SubmitAndWaitTimeoutC, (*Ring).GetEventsC},
+	"liburing": {
+		(*Ring).SubmitC, (*Ring).SubmitAndWaitC, (*Ring).SubmitAndWaitTimeoutC, (*Ring).GetEventsC, (*Ring).SubmitAndGetEventsC,
+	},
 	"direct": {
 		func(r *Ring) int { return r.submit(0) }, (*Ring).submit, (*Ring).submitTimeout, (*Ring).getEvents,
+		func(r *Ring) int { return r.submitFor(0, true) },
 	},
 }
 
@@ -109,6 +113,10 @@ func (c caller) program(t *testing.T, p Params, registered bool) {
 	drain(r)
 	c.getEvents(r)
 	drain(r)
+	nops(r, 2)
+	c.submitAndGetEvents(r)
+	drain(r)
+	c.submitAndGetEvents(r)
 	c.submit(r)
 	c.wait(r, 0)
 }

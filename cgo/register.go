@@ -28,9 +28,6 @@ func (r *Ring) SubmitAndWaitReg(n uint32, index int) int {
 	return int(C.uring_submit_and_wait_reg(r.c, C.unsigned(n), C.int(index)))
 }
 
-// SubmitAndGetEvents is io_uring_submit_and_get_events.
-func (r *Ring) SubmitAndGetEvents() int { return int(C.io_uring_submit_and_get_events(r.c)) }
-
 // WaitSQ is io_uring_sqring_wait.
 func (r *Ring) WaitSQ() int { return int(C.io_uring_sqring_wait(r.c)) }
 

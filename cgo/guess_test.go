@@ -1,0 +1,106 @@
+//go:build linux && cgo && !uring_c_enter
+
+package cgo
+
+import (
+	"syscall"
+	"testing"
+)
+
+// A ring that waits for what comes of its own requests does not sleep, and finds
+// that out; one that waits for others sleeps, and hardly ever asks before.
+func TestGuess(t *testing.T) {
+	r := guessRing(t, 0)
+	for range 100 {
+		nops(r, 2)
+		waits(t, r, 2, 2)
+		if r.guess.left > 0 {
+			t.Fatal("a wait for requests that do nothing was taken to sleep")
+		}
+		drain(r)
+	}
+	guesses := 0
+	for range 300 {
+		sleep(r)
+		if r.guess.left == 0 {
+			guesses++
+		}
+		waits(t, r, 1, 1)
+		drain(r)
+	}
+	// After 0, 1, 3, 7, 15, 31 and 63 waits, and then every 128th. A thread that
+	// is held up may find that a timeout is over already.
+	if guesses < 7 || guesses > 30 {
+		t.Errorf("%d guesses for 300 waits that sleep, want about 8", guesses)
+	}
+	nops(r, 1)
+	r.guess.left = 0
+	waits(t, r, 1, 1)
+	if r.guess.wait != 0 {
+		t.Error("a right guess does not make up for wrong ones")
+	}
+}
+
+// What was submitted by a call that found too few completions is not submitted
+// again, nor forgotten by what it returns.
+func TestGuessIsWrong(t *testing.T) {
+	r := guessRing(t, 0)
+	nops(r, 1)
+	sleep(r)
+	waits(t, r, 2, 2)
+	if head, tail := r.CQ(); tail-head != 2 {
+		t.Errorf("%d completions, want 2", tail-head)
+	}
+	if r.guess.left == 0 {
+		t.Error("the wrong guess is not remembered")
+	}
+	drain(r)
+	sleep(r)
+	r.guess.left = 0
+	if rc := r.SubmitAndWaitTimeout(2, 1e6, 0); rc != 1 {
+		t.Errorf("a wait that submitted 1 entry and was over in time returns %d", rc)
+	}
+	drain(r)
+	if rc := r.SubmitAndWaitTimeout(2, 1e6, 0); rc != -int(syscall.ETIME) {
+		t.Errorf("a wait that submitted nothing returns %d, want ETIME", rc)
+	}
+}
+
+// Rings whose waits do something else than sleep do not guess.
+func TestNoGuess(t *testing.T) {
+	for _, flags := range []uint32{SetupSQPoll, SetupIOPoll} {
+		if r := guessRing(t, flags); !r.guess.off {
+			t.Errorf("flags %#x: it guesses", flags)
+		}
+	}
+}
+
+func guessRing(t *testing.T, flags uint32) *Ring {
+	t.Helper()
+	r, rc := Open(8, &Params{Flags: flags}, nil)
+	if rc < 0 {
+		t.Fatal(syscall.Errno(-rc))
+	}
+	t.Cleanup(r.Exit)
+	return r
+}
+
+// sleep queues a timeout of a millisecond.
+func sleep(r *Ring) {
+	sqe := r.NextSQE()
+	r.wait.ts = [2]int64{0, 1e6}
+	*sqe = SQE{Opcode: OpTimeout, FD: -1, Addr: r.wait.arg.ts, Len: 1}
+}
+
+// waits submits the entries that are queued and waits for n completions.
+func waits(t *testing.T, r *Ring, n uint32, queued int) {
+	t.Helper()
+	if rc := r.SubmitAndWait(n); rc != queued {
+		t.Fatalf("a wait with %d entries queued returns %d", queued, rc)
+	}
+	await(t, func() bool {
+		// A signal of Go's scheduler may have ended the wait.
+		head, tail := r.CQ()
+		return tail-head >= n || r.GetEvents() < 0
+	})
+}
