@@ -18,6 +18,8 @@ type enterState struct {
 	flags   uint32  // the ring's setup flags
 	wait    *waitArg
 	guess   guess
+
+	Enters uint64 // calls of io_uring_enter(2), for tests
 }
 
 // A waitArg is the argument of a wait with a time limit. It lies in C memory,
@@ -147,6 +149,7 @@ func (r *Ring) getEvents() int {
 
 // enter is io_uring_enter(2). arg is C memory.
 func (r *Ring) enter(submit, wait, flags uint32, arg unsafe.Pointer, size uintptr) int {
+	r.Enters++
 	fd := uintptr(r.c.enter_ring_fd)
 	var n uintptr
 	var errno syscall.Errno

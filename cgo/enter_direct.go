@@ -2,6 +2,10 @@
 
 package cgo
 
+// EntersThroughC says that entries into the kernel are calls into C, which
+// Ring.Enters does not count.
+const EntersThroughC = false
+
 // Submit is io_uring_submit.
 func (r *Ring) Submit() int { return r.submit(0) }
 

@@ -2,6 +2,10 @@
 
 package cgo
 
+// EntersThroughC says that entries into the kernel are calls into C, which
+// Ring.Enters does not count.
+const EntersThroughC = true
+
 // With the build tag uring_c_enter all entries into the kernel go through
 // liburing.
 

@@ -30,7 +30,9 @@ const (
 	_ = -(unsafe.Offsetof(CQE{}.Flags) ^ uintptr(C.offsetof_cqe_flags))
 	_ = -(unsafe.Sizeof(CQE{}) ^ uintptr(C.sizeof_struct_io_uring_cqe))
 
-	_ = -(unsafe.Sizeof(Slot{}) ^ uintptr(C.sizeof_struct_uring_slot))
+	_ = -(unsafe.Offsetof(Slot{}.Len) ^ uintptr(C.offsetof_buf_len))
+	_ = -(unsafe.Offsetof(Slot{}.BID) ^ uintptr(C.offsetof_buf_bid))
+	_ = -(unsafe.Offsetof(Slot{}.tail) ^ uintptr(C.offsetof_buf_ring_tail))
 	_ = -(unsafe.Sizeof(Slot{}) ^ uintptr(C.sizeof_struct_io_uring_buf))
 	_ = -(unsafe.Sizeof(Iovec{}) ^ uintptr(C.sizeof_struct_iovec))
 	_ = -(unsafe.Sizeof(IovecAddr{}) ^ uintptr(C.sizeof_struct_iovec))

@@ -204,3 +204,9 @@ func OracleMsgParts(p []byte, nameLen, controlLen uint32) (parts MsgParts, ok bo
 	r := C.oracle_recvmsg_parts(unsafe.Pointer(unsafe.SliceData(p)), C.int(len(p)), C.unsigned(nameLen), C.unsigned(controlLen))
 	return MsgParts{int(r.name), int(r.control), int(r.payload), int(r.payload_len)}, r.valid != 0
 }
+
+// OracleRefill is io_uring_buf_ring_add for each slot, and
+// io_uring_buf_ring_advance.
+func OracleRefill(mem unsafe.Pointer, mask uint32, slots []Slot) {
+	C.oracle_refill(mem, C.int(mask), (*C.struct_io_uring_buf)(unsafe.Pointer(unsafe.SliceData(slots))), C.int(len(slots)))
+}

@@ -132,4 +132,15 @@ static inline struct oracle_recvmsg oracle_recvmsg_parts(void *buf, int n, unsig
 	return r;
 }
 
+/* Adds n entries to a buffer ring and publishes them. */
+static inline void oracle_refill(void *mem, int mask, const struct io_uring_buf *s, int n)
+{
+	struct io_uring_buf_ring *br = mem;
+	int i;
+
+	for (i = 0; i < n; i++)
+		io_uring_buf_ring_add(br, oracle_ptr(s[i].addr), s[i].len, s[i].bid, mask, i);
+	io_uring_buf_ring_advance(br, n);
+}
+
 #endif

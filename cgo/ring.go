@@ -8,10 +8,6 @@ package cgo
 
 #include "shim.h"
 
-#cgo noescape uring_refill
-#cgo nocallback uring_refill
-#cgo noescape uring_refill_ids
-#cgo nocallback uring_refill_ids
 #cgo noescape uring_buf_ring_head
 #cgo nocallback uring_buf_ring_head
 #cgo noescape uring_socket_type
@@ -180,18 +176,6 @@ func (r *Ring) UnregisterEventFD() int { return int(C.io_uring_unregister_eventf
 // nanoseconds until they are gone (io_uring_register_sync_cancel).
 func (r *Ring) SyncCancelAll(nsec int64) int {
 	return int(C.uring_sync_cancel_all(r.c, C.int64_t(nsec/1e9), C.int64_t(nsec%1e9)))
-}
-
-// Refill adds slots to the buffer ring at mem and publishes them.
-func Refill(mem unsafe.Pointer, mask uint32, slots []Slot) {
-	C.uring_refill(mem, C.int(mask), (*C.struct_uring_slot)(unsafe.Pointer(unsafe.SliceData(slots))), C.int(len(slots)))
-}
-
-// RefillIDs adds the buffers bids, each size bytes long and lying side by side
-// from base on, to the buffer ring at mem and publishes them.
-func RefillIDs(mem unsafe.Pointer, mask uint32, base uint64, size uint32, bids []uint16) {
-	C.uring_refill_ids(mem, C.int(mask), C.uint64_t(base), C.uint32_t(size),
-		(*C.uint16_t)(unsafe.SliceData(bids)), C.int(len(bids)))
 }
 
 // Dup duplicates a descriptor with close-on-exec set.

@@ -45,14 +45,6 @@
 
 #include "compat.h"
 
-/* One entry that goes back into a buffer ring. Mirrors the Go type Slot. */
-struct uring_slot {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t bid;
-	uint16_t pad;
-};
-
 /*
  * struct io_uring_buf_reg with min_left spelled out: liburing 2.9 has the
  * same bytes under the name resv.
@@ -106,6 +98,9 @@ enum {
 	offsetof_si_pid = offsetof(siginfo_t, si_pid),
 	offsetof_si_uid = offsetof(siginfo_t, si_uid),
 	offsetof_si_status = offsetof(siginfo_t, si_status),
+	offsetof_buf_len = offsetof(struct io_uring_buf, len),
+	offsetof_buf_bid = offsetof(struct io_uring_buf, bid),
+	offsetof_buf_ring_tail = offsetof(struct io_uring_buf_ring, tail),
 	offsetof_stx_nsec = offsetof(struct statx_timestamp, tv_nsec),
 };
 
@@ -137,31 +132,6 @@ static inline int uring_register_buf_ring(struct io_uring *ring, void *mem,
 		io_uring_buf_ring_init(mem);
 	/* liburing puts the flags into reg itself */
 	return io_uring_register_buf_ring(ring, (struct io_uring_buf_reg *)&reg, flags);
-}
-
-/* Adds n buffers and publishes them with one release store. */
-static inline void uring_refill(void *mem, int mask, const struct uring_slot *s, int n)
-{
-	struct io_uring_buf_ring *br = mem;
-	int i;
-
-	for (i = 0; i < n; i++)
-		io_uring_buf_ring_add(br, (void *)(uintptr_t)s[i].addr, s[i].len,
-				      s[i].bid, mask, i);
-	io_uring_buf_ring_advance(br, n);
-}
-
-/* The same for buffers of one size that lie side by side from base on. */
-static inline void uring_refill_ids(void *mem, int mask, uint64_t base, uint32_t size,
-				    const uint16_t *bids, int n)
-{
-	struct io_uring_buf_ring *br = mem;
-	int i;
-
-	for (i = 0; i < n; i++)
-		io_uring_buf_ring_add(br, (void *)(uintptr_t)(base + (uint64_t)bids[i] * size),
-				      size, bids[i], mask, i);
-	io_uring_buf_ring_advance(br, n);
 }
 
 static inline int uring_buf_ring_head(struct io_uring *ring, int group)

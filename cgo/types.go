@@ -47,12 +47,12 @@ type Params struct {
 // RawParams is a struct io_uring_params as the kernel filled it in.
 type RawParams [120]byte
 
-// A Slot is one buffer on its way into a buffer ring.
+// A Slot is an entry of a buffer ring: struct io_uring_buf.
 type Slot struct {
 	Addr uint64
 	Len  uint32
 	BID  uint16
-	_    uint16
+	tail uint16 // of the ring, in its first entry
 }
 
 // An Iovec is a struct iovec over memory that Go's collector owns.
