@@ -6,8 +6,10 @@ package cgo
 import "C"
 
 import (
+	"runtime"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -18,6 +20,7 @@ type enterState struct {
 	flags   uint32  // the ring's setup flags
 	wait    *waitArg
 	guess   guess
+	yielded time.Time
 
 	Enters uint64 // calls of io_uring_enter(2), for tests
 }
@@ -157,10 +160,26 @@ func (r *Ring) enter(submit, wait, flags uint32, arg unsafe.Pointer, size uintpt
 		// It does not sleep, so Go's scheduler need not know.
 		n, _, errno = syscall.RawSyscall6(C.__NR_io_uring_enter, fd, uintptr(submit), 0, uintptr(flags), uintptr(arg), size)
 	} else {
+		r.yield()
 		n, _, errno = syscall.Syscall6(C.__NR_io_uring_enter, fd, uintptr(submit), uintptr(wait), uintptr(flags), uintptr(arg), size)
 	}
 	if errno != 0 {
 		return -int(errno)
 	}
 	return int(n)
+}
+
+// yieldEvery is less than the 10 ms after which Go's scheduler interferes.
+const yieldEvery = 8 * time.Millisecond
+
+// yield lets other goroutines run now and then before a call that may sleep.
+// When a goroutine has not let others run for 10 ms, the scheduler's monitor
+// wants it to, and if it is in a system call takes its P away. It then looks
+// again every 20 µs, interrupts the call by a signal each time, and so takes as
+// much processor time as the loop itself.
+func (r *Ring) yield() {
+	if time.Since(r.yielded) > yieldEvery {
+		runtime.Gosched()
+		r.yielded = time.Now()
+	}
 }
