@@ -93,6 +93,7 @@ func TestSetupRulesAreTheKernels(t *testing.T) {
 func lowest(f SetupFlags) SetupFlags { return f & -f }
 
 func TestConfigDefaults(t *testing.T) {
+	testutil.NeedLockedMemory(t, 16<<20) // since Linux 6.14 queues count
 	for _, c := range []struct {
 		in     Config
 		sq, cq int

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"testing"
+
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // loopDevice returns a block device over the file, until the test ends.
@@ -15,7 +17,7 @@ func (p *trip) loopDevice(f *os.File) *os.File {
 	const getFree, setFD, clearFD = 0x4c82, 0x4c00, 0x4c01
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-		p.Skipf("no loop device to be had: %v", err)
+		testutil.Lacks(p, testutil.LoopDevices, err)
 	}
 	p.must(err)
 	defer control.Close()
@@ -27,7 +29,7 @@ func (p *trip) loopDevice(f *os.File) *os.File {
 	p.must(err)
 	p.Cleanup(func() { dev.Close() })
 	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, dev.Fd(), setFD, f.Fd()); errno != 0 {
-		p.Skipf("no loop device to be had: %v", errno)
+		testutil.Lacks(p, testutil.LoopDevices, errno)
 	}
 	p.Cleanup(func() { syscall.Syscall(syscall.SYS_IOCTL, dev.Fd(), clearFD, 0) })
 	return dev

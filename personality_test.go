@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // opens submits an open of a file and returns the errno, 0 if it worked.
@@ -34,9 +35,7 @@ func opens(t *testing.T, r *Ring, path string, personality uint16) syscall.Errno
 // Requests act with the credentials that were registered, not with those of
 // the thread that submits them.
 func TestPersonalities(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to have other credentials at hand")
-	}
+	testutil.NeedOtherUsers(t)
 	path := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // The constants for builds without C are those of the headers that builds with
@@ -139,6 +141,7 @@ func stubPackage(t *testing.T) *types.Scope {
 // given every constant its value.
 func compiledPackage(t *testing.T) *types.Scope {
 	t.Helper()
+	testutil.NeedGo(t)
 	list := exec.Command("go", "list", "-export", "-f", "{{.Export}}", ".")
 	list.Stderr = os.Stderr
 	out, err := list.Output()

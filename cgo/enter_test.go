@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // An enterCall is what a program asked of io_uring_enter(2).
@@ -178,7 +180,7 @@ func traceEnters(t *testing.T, name string) []enterCall {
 	cmd.Env = append(os.Environ(), callerVariable+"="+name, "ASAN_OPTIONS=detect_leaks=0") // looking for leaks is done by tracing too
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
 	if err := cmd.Start(); errors.Is(err, syscall.EPERM) {
-		t.Skipf("this system does not let a process trace its child: %v", err)
+		testutil.Lacks(t, testutil.Tracing, err)
 	} else if err != nil {
 		t.Fatal(err)
 	}

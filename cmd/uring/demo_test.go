@@ -8,9 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 func TestDemoRunsEveryModeByteExact(t *testing.T) {
+	testutil.NeedLockedMemory(t, zcMemory)
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, testBytes(1, 123_457), 0o600); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/uring-go/uring"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // A testProxy is a proxy that runs in the test's process.
@@ -27,6 +28,9 @@ type testProxy struct {
 	mu  sync.Mutex
 	log []string
 }
+
+// zcMemory is what a proxy that sends with zero copy locks: its buffers, and some for the rings.
+const zcMemory = 32 << 20
 
 // startProxy runs a proxy to the target until the test calls stop.
 func startProxy(t *testing.T, target string, change func(*proxyConfig)) *testProxy {
@@ -44,6 +48,9 @@ func startProxy(t *testing.T, target string, change func(*proxyConfig)) *testPro
 	}
 	if change != nil {
 		change(&c)
+	}
+	if c.zcAlways {
+		testutil.NeedLockedMemory(t, zcMemory)
 	}
 	go func() {
 		defer close(p.done)

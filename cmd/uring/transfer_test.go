@@ -245,6 +245,7 @@ func TestSinkReceivesTheSameInEveryMode(t *testing.T) {
 }
 
 func TestSinkAndSendSpeakIPv6(t *testing.T) {
+	testutil.NeedIPv6(t)
 	s := startSink(t, sinkConfig{SHA256: true, Conns: 1, Listen: "[::1]:0"})
 	sent, _, err := send(context.Background(), sendConfig{To: s.addr.String(), Bytes: 1000, SHA256: true})
 	if err != nil {
