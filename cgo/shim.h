@@ -7,7 +7,7 @@
 
 #if defined(__has_include)
 #if !__has_include(<liburing.h>)
-#error "uring needs liburing 2.9 or later, and liburing.h was not found: run `make liburing` in the uring repository, or install the package liburing-dev (2.9 or later)"
+#error "uring needs liburing 2.9 or later, and liburing.h was not found: install the package liburing-dev (2.9 or later), or run liburing/build.sh --install /usr/local of this module as root, or `make liburing` in its repository"
 #endif
 #if __has_include("liburing_pin_generated.h")
 #include "liburing_pin_generated.h" /* written by `make liburing`, so that the build cache notices a new library */
@@ -22,9 +22,9 @@
 #include <liburing.h>
 
 #if !defined(IO_URING_VERSION_MAJOR)
-#error "uring needs liburing 2.9 or later, and this one is older than 2.4: run `make liburing` in the uring repository, or install the package liburing-dev (2.9 or later)"
+#error "uring needs liburing 2.9 or later, and this one is older than 2.4: install the package liburing-dev (2.9 or later), or run liburing/build.sh --install /usr/local of this module as root, or `make liburing` in its repository"
 #elif IO_URING_CHECK_VERSION(2, 9)
-#error "uring needs liburing 2.9 or later, and this one is older: run `make liburing` in the uring repository, or install the package liburing-dev (2.9 or later)"
+#error "uring needs liburing 2.9 or later, and this one is older: install the package liburing-dev (2.9 or later), or run liburing/build.sh --install /usr/local of this module as root, or `make liburing` in its repository"
 #endif
 
 #include <errno.h>

@@ -4,13 +4,16 @@
 #   liburing/build.sh                            the newest version of PIN that a Debian suite carries
 #   LIBURING_SRC=dir liburing/build.sh           from a source tree you have (copied; no checksum)
 #   liburing/build.sh --version 2.9 --prefix d   that version of PIN into folder d
+#   liburing/build.sh --install /usr/local       for programs elsewhere, where compilers and pkg-config look
 #
-# Does nothing if the result is there already. Needs gcc and make, and for Debian's source apt-get; not root.
+# Does nothing if the result is there already; --install always builds, and leaves nothing beside what it installs. Needs
+# gcc and make, and for Debian's source apt-get; not root, unless the folder does.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 suites="sid forky trixie"
 state=$here/state
+src=$here/src
 # What a calling make exports must not steer liburing's own.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
@@ -23,18 +26,20 @@ die() { echo "liburing: $*" >&2; exit 1; }
 pins() { awk -v want="$want" '!/^#/ && NF == 2 && (want == "" || $1 == want)' "$here/PIN"; }
 
 main() {
-	want='' prefix=$here/build
+	want='' prefix=$here/build tree=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--version) want=${2:?--version needs a value}; shift 2 ;;
 		--prefix) prefix=$(realpath -m "${2:?--prefix needs a value}"); shift 2 ;;
-		*) die "unknown argument $1 (known: --version V, --prefix DIR)" ;;
+		--install) tree=$(realpath -m "${2:?--install needs a value}"); shift 2 ;;
+		*) die "unknown argument $1 (known: --version V, --prefix DIR, --install DIR)" ;;
 		esac
 	done
 	[ -n "$(pins)" ] || die "PIN does not list version $want"
+	[ -z "$tree" ] || elsewhere
 	[ "$prefix" = "$here/build" ] || [ ! -e "$prefix" ] || [ -e "$prefix/STAMP" ] ||
 		die "$prefix exists and was not made by this script: name another folder, or remove it"
-	mkdir -p "$state" "$here/src"
+	mkdir -p "$state" "$src"
 	exec 9>"$state/lock" && flock 9 # two at once take turns
 
 	if [ -n "${LIBURING_SRC:-}" ] && [ -z "$want" ]; then
@@ -45,6 +50,15 @@ main() {
 		build_pinned
 	fi
 	[ "$prefix" != "$here/build" ] || write_cgo_header
+	[ -z "$tree" ] || install_into "$tree"
+}
+
+# elsewhere makes a temporary folder the place of work: this one may be in Go's module cache, which must stay as it is.
+elsewhere() {
+	[ "$prefix" = "$here/build" ] || die "--prefix and --install do not go together"
+	state=$(mktemp -d)
+	trap '[ $? != 0 ] || rm -rf "$state"' EXIT # an error names logs in it
+	src=$state/src prefix=$state/build
 }
 
 stamp() { cat "$prefix/STAMP" 2>/dev/null; }
@@ -65,9 +79,9 @@ build_pinned() {
 		tarball=$state/liburing_$version.orig.tar.gz
 		[ -e "$tarball" ] || fetch "$version" || continue
 		check "$tarball" "$sha"
-		unpack "$tarball" "$here/src/liburing-$version"
-		compile "$here/src/liburing-$version"
-		install_as "$here/src/liburing-$version" "$version $sha"
+		unpack "$tarball" "$src/liburing-$version"
+		compile "$src/liburing-$version"
+		install_as "$src/liburing-$version" "$version $sha"
 		return
 	done
 	grep -hsE '^[EW]:' "$state"/*-src/*.log | sort -u | head -n 5 >&2 || true
@@ -117,25 +131,25 @@ unpack() {
 }
 
 build_local() {
-	local tree=$here/src/local version
+	local copy=$src/local version
 	[ -f "$LIBURING_SRC/src/include/liburing.h" ] ||
 		die "LIBURING_SRC=$LIBURING_SRC is not a liburing source tree (no src/include/liburing.h)"
-	rm -rf "$tree"
-	mkdir "$tree"
-	tar -C "$LIBURING_SRC" --exclude=./.git -cf - . | tar -C "$tree" -xf - --no-same-owner
-	make -C "$tree/src" clean >/dev/null 2>&1 || true # objects of another configuration
-	rm -f "$tree"/config-host.*
-	compile "$tree"
+	rm -rf "$copy"
+	mkdir "$copy"
+	tar -C "$LIBURING_SRC" --exclude=./.git -cf - . | tar -C "$copy" -xf - --no-same-owner
+	make -C "$copy/src" clean >/dev/null 2>&1 || true # objects of another configuration
+	rm -f "$copy"/config-host.*
+	compile "$copy"
 	version=$(awk '$2 ~ /^IO_URING_VERSION_M/ { v = v sep $3; sep = "." } END { print v }' \
-		"$tree/src/include/liburing/io_uring_version.h")
+		"$copy/src/include/liburing/io_uring_version.h")
 	say "built from $LIBURING_SRC: no checksum was compared"
-	install_as "$tree" "$version from-LIBURING_SRC $(sha256sum "$tree/src/liburing.a" | cut -d' ' -f1)"
+	install_as "$copy" "$version from-LIBURING_SRC $(sha256sum "$copy/src/liburing.a" | cut -d' ' -f1)"
 }
 
 # compile TREE: only the static library. Position independent, for -buildmode=pie and c-shared programs.
 compile() {
 	local log=$state/build.log
-	say "building ${1#"$here/"}"
+	say "building $(basename "$1")"
 	(cd "$1" && ./configure --cc="${CC:-gcc}" && make -C src ENABLE_SHARED=0 LIBURING_CFLAGS=-fPIC liburing.a) \
 		>"$log" 2>&1 || { tail -n 20 "$log" >&2; die "the build failed, see $log (are gcc, make and libc6-dev installed?)"; }
 }
@@ -147,10 +161,23 @@ install_as() {
 	mkdir -p "$new/include" "$new/lib"
 	cp -R "$1/src/include/." "$new/include/"
 	cp "$1/src/liburing.a" "$new/lib/"
+	cp "$1/LICENSE" "$1/liburing.pc.in" "$new/"
 	echo "$2" >"$new/STAMP"
 	rm -rf "$prefix"
 	mv "$new" "$prefix"
 	say "$prefix has $2"
+}
+
+# install_into DIR: adds the result to a folder that other things live in, below $DESTDIR as packagers expect.
+install_into() {
+	local to=${DESTDIR:-}$1
+	mkdir -p "$to"/{include,lib/pkgconfig,share/doc/liburing}
+	cp -R "$prefix/include/." "$to/include/"
+	cp "$prefix/lib/liburing.a" "$to/lib/"
+	cp "$prefix/LICENSE" "$prefix/STAMP" "$to/share/doc/liburing/"
+	sed -e "s|@prefix@|$1|; s|@libdir@|$1/lib|; s|@includedir@|$1/include|; s|@NAME@|liburing|" \
+		-e "s|@VERSION@|$(stamp | cut -d' ' -f1)|" "$prefix/liburing.pc.in" >"$to/lib/pkgconfig/liburing.pc"
+	say "installed into $to"
 }
 
 # The Go build cache looks at a package's headers but not at a static library: the pin, compiled in, tells it.
