@@ -152,7 +152,7 @@ func hint(op string, errno syscall.Errno) string {
 	case errno == syscall.EMFILE:
 		return "RLIMIT_NOFILE is too small: raise it with ulimit -n or LimitNOFILE="
 	case errno == syscall.ENOSYS:
-		return "io_uring is not supported by this system, or by this build, which has no cgo"
+		return "io_uring is not supported by this system or by a build without cgo, or a seccomp profile hides it"
 	case errno == syscall.EEXIST:
 		return strings.TrimPrefix(ErrWrongThread.Error(), "uring: ")
 	case errno == cgo.EBadFD && (op == opSubmit || op == opWait):
@@ -170,7 +170,7 @@ func hint(op string, errno syscall.Errno) string {
 func permissionHint(setting []byte, err error) string {
 	switch value := strings.TrimSpace(string(setting)); {
 	case err != nil || value == "0":
-		return "a seccomp profile forbids io_uring; container engines do by default"
+		return "a seccomp profile forbids io_uring; container engines do by default: allow io_uring_setup, io_uring_enter and io_uring_register, as docker/seccomp.json of this module does"
 	case value == "1":
 		return "kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN or the group kernel.io_uring_group may use io_uring"
 	default:

@@ -107,7 +107,7 @@ func TestOpErrors(t *testing.T) {
 		is   []error
 	}{
 		{check(opSubmit, -int(syscall.EINVAL)), "uring: submit: invalid argument", []error{syscall.EINVAL}},
-		{check(opOpen, -int(syscall.ENOSYS)), "io_uring is not supported by this system, or by this build, which has no cgo", []error{syscall.ENOSYS, ErrNotSupported}},
+		{check(opOpen, -int(syscall.ENOSYS)), "io_uring is not supported by this system or by a build without cgo, or a seccomp profile hides it", []error{syscall.ENOSYS, ErrNotSupported}},
 		{check(opOpen, -int(syscall.ENOMEM)), "RLIMIT_MEMLOCK", []error{syscall.ENOMEM}},
 		{check(opSubmit, -int(syscall.EBUSY)), "handle completions", []error{syscall.EBUSY}},
 		{check(opRegisterFiles, -int(syscall.EBUSY)), "uring: register files: device or resource busy", []error{syscall.EBUSY}},

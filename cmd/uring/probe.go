@@ -21,6 +21,7 @@ type report struct {
 	Features []feature `json:"features"`
 	Bugs     []bug     `json:"bugs"`
 	Limits   limits    `json:"limits"`
+	Rights   []right   `json:"rights"`
 }
 
 type liburing struct {
@@ -46,15 +47,23 @@ type bug struct {
 func probe(args []string) int {
 	fs := newFlags("probe")
 	asJSON := fs.Bool("json", false, "print JSON for programs")
+	short := fs.Bool("short", false, "print one screen: what is allowed here, and what is missing")
 	if status, over := parse(fs, args); over {
 		return status
 	}
-	return newReport().show(os.Stdout, *asJSON)
+	write := report.print
+	switch {
+	case *asJSON:
+		write = report.json
+	case *short:
+		write = report.summary
+	}
+	return newReport().show(os.Stdout, write)
 }
 
 // show writes the report and returns the exit status.
-func (r report) show(w io.Writer, asJSON bool) int {
-	if err := r.write(w, asJSON); err != nil {
+func (r report) show(w io.Writer, write func(report, io.Writer) error) int {
+	if err := write(r, w); err != nil {
 		return failed("probe", err)
 	}
 	if !r.Usable {
@@ -69,6 +78,9 @@ func newReport() report {
 	if err := tryRing(); err != nil {
 		// Nothing else can be found out.
 		r.Usable, r.Reason = false, err.Error()
+	}
+	r.Rights = rights(r.Limits, r.Usable)
+	if !r.Usable {
 		return r
 	}
 	for _, f := range uring.Features() {
@@ -108,27 +120,68 @@ func describeBug(b uring.KernelBug) bug {
 	return bug{Name: b.Name, Seen: "no"}
 }
 
-func (r report) write(w io.Writer, asJSON bool) error {
-	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
+func (r report) json(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}
+
+// summary writes what fits on a screen.
+func (r report) summary(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	r.head(t)
+	var missing, unknown, seen []string
+	for _, f := range r.Features {
+		switch f.Have {
+		case "no":
+			missing = append(missing, f.Name)
+		case "unknown":
+			unknown = append(unknown, f.Name)
+		}
 	}
-	return r.print(w)
+	for _, b := range r.Bugs {
+		if b.Seen != "no" {
+			seen = append(seen, b.Name)
+		}
+	}
+	if r.Usable {
+		fmt.Fprintf(t, "\nfeatures\t%d of %d here\n", len(r.Features)-len(missing)-len(unknown), len(r.Features))
+		list(t, "missing", missing)
+		list(t, "unknown", unknown)
+		list(t, "kernel bugs", seen)
+	}
+	return t.Flush()
+}
+
+// list writes names one below the other.
+func list(w io.Writer, title string, names []string) {
+	for _, name := range names {
+		fmt.Fprintf(w, "%s\t%s\n", title, name)
+		title = ""
+	}
+}
+
+// head writes what is the same for all who look.
+func (r report) head(w io.Writer) {
+	fmt.Fprintf(w, "kernel\t%s\n", known(r.Kernel))
+	fmt.Fprintf(w, "liburing\theader %s, linked %s\n", known(r.Liburing.Header), known(r.Liburing.Linked))
+	if r.Usable {
+		fmt.Fprintf(w, "io_uring\tusable\n")
+	} else {
+		fmt.Fprintf(w, "io_uring\tnot usable: %s\n", r.Reason)
+	}
+	for _, right := range r.Rights {
+		fmt.Fprintf(w, "%s\t%s\n", right.Name, right.Here)
+		if right.Advice != "" {
+			fmt.Fprintf(w, "\t  %s\n", right.Advice)
+		}
+	}
 }
 
 // print writes the report for people.
 func (r report) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(t, "kernel\t%s\n", known(r.Kernel))
-	fmt.Fprintf(t, "liburing\theader %s, linked %s\n", known(r.Liburing.Header), known(r.Liburing.Linked))
-	if r.Usable {
-		fmt.Fprintf(t, "io_uring\tusable\n")
-	} else {
-		fmt.Fprintf(t, "io_uring\tnot usable: %s\n", r.Reason)
-	}
-	fmt.Fprintf(t, "limits\tmemlock %s, nofile %s, io_uring_disabled %s, seccomp %s\n",
-		known(r.Limits.Memlock), known(r.Limits.NoFile), known(r.Limits.IOUringDisabled), known(r.Limits.Seccomp))
+	r.head(t)
 	if len(r.Features) > 0 {
 		fmt.Fprintf(t, "\nfeature\there\tsince Linux\n")
 	}

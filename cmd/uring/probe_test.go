@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -133,9 +134,9 @@ func TestProbeWhereNoRingCanBeOpened(t *testing.T) {
 	r := newReport()
 	restore()
 
-	for _, asJSON := range []bool{false, true} {
+	for _, write := range []func(report, io.Writer) error{report.print, report.summary, report.json} {
 		var out bytes.Buffer
-		if status := r.show(&out, asJSON); status != 1 {
+		if status := r.show(&out, write); status != 1 {
 			t.Errorf("status %d, want 1", status)
 		}
 		if !strings.Contains(out.String(), "open ring: too many open files") {
@@ -222,10 +223,12 @@ func TestJSONKeys(t *testing.T) {
 		Kernel: "9.1.2", Liburing: liburing{Header: "2.9", Linked: "2.15"}, Reason: "why",
 		Features: []feature{{Name: "f", Since: "9.1", Have: "no", Reason: "r", Advice: "a"}},
 		Bugs:     []bug{{Name: "b", Seen: "yes", Answer: "w", Consequence: "c"}},
-		Limits:   limits{Memlock: "8192", NoFile: "unlimited", IOUringDisabled: "0", Seccomp: "filter"},
+		Limits: limits{Memlock: "8192", NoFile: "unlimited", IOUringDisabled: "0", Seccomp: "filter",
+			User: 7, NoNewPrivs: true, Capabilities: []string{"IPC_LOCK"}},
+		Rights: []right{{"r", "h", "a"}},
 	}
 	var out bytes.Buffer
-	if err := r.write(&out, true); err != nil {
+	if err := r.json(&out); err != nil {
 		t.Fatal(err)
 	}
 	want := `{
@@ -257,8 +260,20 @@ func TestJSONKeys(t *testing.T) {
     "memlock": "8192",
     "nofile": "unlimited",
     "io_uring_disabled": "0",
-    "seccomp": "filter"
-  }
+    "seccomp": "filter",
+    "user": 7,
+    "no_new_privs": true,
+    "capabilities": [
+      "IPC_LOCK"
+    ]
+  },
+  "rights": [
+    {
+      "name": "r",
+      "here": "h",
+      "advice": "a"
+    }
+  ]
 }
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
