@@ -5,17 +5,16 @@ GO_TEST = go test -count=1 -timeout 5m
 DEMO_FLAGS =
 BENCH_FLAGS =
 SOAK_FLAGS =
-# Flags for docker build, for example --build-arg BASE=uring-base after make docker-base.
+# Flags for docker build. Without BASE= among them, images start from uring-base if make docker-base made it.
 DOCKER_FLAGS =
-# What the tests do and docker's defaults forbid: io_uring's system calls, pinned memory, network namespaces.
-DOCKER_TEST_RIGHTS = --security-opt seccomp=unconfined --cap-add IPC_LOCK --cap-add NET_ADMIN --cap-add SYS_ADMIN
+CONSUMER_FLAGS =
 
 # Without a C compiler Go would quietly build the stub that answers "not supported".
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan lint parity demo bench soak \
-	docker docker-test docker-base clean
+	docker docker-test docker-base docker-seccomp test-consumer clean
 
 help: ## list the targets
 	@grep -hE '^[a-z][a-z0-9.-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -69,15 +68,20 @@ demo: build ## run the demonstration (DEMO_FLAGS="-size 64MiB")
 bench: liburing ## compare with C, giouring and package net, as root (BENCH_FLAGS=-quick for under 3 minutes)
 	cd bench && go build -buildvcs=false -o bin/bench . && bin/bench $(BENCH_FLAGS)
 
-docker: ## build the image uring with bin/uring in it (DOCKER_FLAGS="--build-arg BASE=...")
-	docker build $(DOCKER_FLAGS) --target uring -t uring .
+docker: ## build the images uring-build, uring and uring-test (DOCKER_FLAGS="--build-arg BASE=...")
+	@DOCKER_FLAGS="$(DOCKER_FLAGS)" scripts/docker-build.sh
 
-docker-test: ## run the tests in a container
-	docker build $(DOCKER_FLAGS) --target test -t uring-test .
-	docker run --rm $(DOCKER_TEST_RIGHTS) uring-test
+docker-test: ## run the tests in containers: privileged, unprivileged, and as engines start them by default
+	@DOCKER_FLAGS="$(DOCKER_FLAGS)" scripts/docker-test.sh
 
 docker-base: ## make the base image uring-base from this machine's apt mirror, where docker has no registry
-	scripts/docker-base.sh trixie uring-base
+	@scripts/docker-base.sh trixie uring-base
+
+docker-seccomp: ## make docker/seccomp.json from the default profile of this machine's engine, as root
+	@scripts/docker-seccomp.sh
+
+test-consumer: ## build a program that depends on the module, in a container and outside (CONSUMER_FLAGS=--no-docker)
+	@DOCKER_FLAGS="$(DOCKER_FLAGS)" scripts/test-consumer.sh $(CONSUMER_FLAGS)
 
 clean: ## remove everything that was built or fetched
 	rm -rf bin liburing/build liburing/build.new liburing/src liburing/state cgo/liburing_pin_generated.h

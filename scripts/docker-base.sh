@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
 # Makes a minimal Debian image with debootstrap, for machines whose docker reaches no image registry.
 # Mirror, proxy and other download options are those of this machine's apt, and the certificate authorities its owner
-# added come along. Needs root and debootstrap.
+# added come along. Needs root; gets debootstrap if it is missing.
 #
 #   scripts/docker-base.sh SUITE IMAGE
 set -euo pipefail
 
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/scripts/docker.sh"
+
 die() { echo "docker-base: $*" >&2; exit 1; }
 
 [ $# = 2 ] || die "usage: docker-base.sh SUITE IMAGE"
+need_engine
 [ "$(id -u)" = 0 ] || die "debootstrap needs root"
-command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
+command -v debootstrap >/dev/null ||
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends debootstrap; } ||
+	die "debootstrap is missing: apt-get install debootstrap"
 
 codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
 mirror=$(apt-get indextargets --no-release-info --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
@@ -25,5 +31,5 @@ rm "$tree.log"
 apt-config dump | grep -iE '^Acquire::(Check-|https?::)' >"$tree/etc/apt/apt.conf.d/90acquire" || true
 added=/usr/local/share/ca-certificates # read when the package ca-certificates is installed
 [ ! -d $added ] || cp -R $added "$tree/usr/local/share/"
-rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
-tar -C "$tree" -c . | docker import - "$2"
+rm -rf "$tree"/var/cache/apt/* "$tree"/var/lib/apt/lists/* "$tree"/var/log/*
+tar -C "$tree" -c . | docker import --change 'CMD ["bash"]' - "$2"
