@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
@@ -10,7 +11,9 @@ import (
 
 // Flush gives the kernel a request for what waits, unless one is in flight. It
 // becomes known to the kernel with the next submit; Flush submits only when
-// the submission queue is full. It does nothing when nothing waits.
+// the submission queue is full. It does nothing when nothing waits. Behind a
+// queued request with [Link] or [HardLink] it refuses: the send would take the
+// place of the one that is meant.
 func (q *SendQueue) Flush() error { return q.flush(0) }
 
 // FlushN is [SendQueue.Flush] for at most n bytes, all from the first piece that
@@ -39,6 +42,9 @@ func (q *SendQueue) flush(limit int) error {
 	if q.inFlight || q.out.bytes == 0 || q.mode.zeroCopy() && q.zc.full() {
 		return nil
 	}
+	if links(q.ring.q.Last()) {
+		return errLinkedFlush
+	}
 	s, err := q.nextSQE()
 	if err != nil {
 		return err
@@ -54,6 +60,8 @@ func (q *SendQueue) flush(limit int) error {
 	q.stats.Requests++
 	return nil
 }
+
+var errLinkedFlush = errors.New("uring: Flush behind a request with Link or HardLink: the send would belong to its chain; queue the rest of the chain, or Submit, first")
 
 func (q *SendQueue) nextSQE() (SQE, error) {
 	s, err := q.ring.NextSQE()

@@ -167,6 +167,10 @@ func TestReadMultishot(t *testing.T) {
 	}
 	f, _ := p.file()
 	p.fails(cgo.EBadFD, func(s SQE) error { return s.PrepReadMultishot(FD(f.Fd()), br) })
+	p.fails(syscall.EINVAL, func(s SQE) error {
+		defer func() { s.Len = 8 }() // which the kernel could take as a limit
+		return s.PrepReadMultishot(in, br)
+	})
 }
 
 func TestFallocateAndFtruncate(t *testing.T) {

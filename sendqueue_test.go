@@ -855,3 +855,25 @@ func TestRequestsForBlocksThatAreApart(t *testing.T) {
 		})
 	}
 }
+
+// A send must not slip into a chain of other requests. Nothing is lost by it.
+func TestFlushInsideAChain(t *testing.T) {
+	for _, link := range []SQEFlags{Link, HardLink} {
+		s := newSender(t, SendQueueConfig{Mode: SendPlain, Memory: 10})
+		s.queue(10)
+		s.sqe(otherData, func(q SQE) error { q.PrepNop(); return q.SetFlags(link) })
+		wantError(t, s.q.Flush(), "Flush behind a request with Link or HardLink")
+		equal(t, "entries queued", s.ring.Queued(), 1)
+		s.sqe(otherData, func(q SQE) error { q.PrepNop(); return nil })
+		s.must(s.q.Flush())
+		equal(t, "entries queued", s.ring.Queued(), 3)
+		for range 3 { // in any order
+			if c := s.next(); s.q.Owns(c) {
+				s.complete(c, 10)
+			} else {
+				equal(t, "completion", c, CQE{UserData: otherData})
+			}
+		}
+		s.arrives(10)
+	}
+}

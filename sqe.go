@@ -59,9 +59,11 @@ func (s SQE) SetFlags(f SQEFlags) error {
 
 // linked says whether the entry before links to this one, which then starts
 // late.
-func (s SQE) linked() bool {
-	before := s.ring.q.Before(s.SQE)
-	return before != nil && before.Flags&(cgo.SQEIOLink|cgo.SQEIOHardlink) != 0
+func (s SQE) linked() bool { return links(s.ring.q.Before(s.SQE)) }
+
+// links says whether the entry, if there is one, links to the one behind it.
+func links(s *cgo.SQE) bool {
+	return s != nil && s.Flags&(cgo.SQEIOLink|cgo.SQEIOHardlink) != 0
 }
 
 // refuse makes the entry harmless: once taken it must be submitted.

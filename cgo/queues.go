@@ -140,7 +140,15 @@ func (q *Queues) Index(sqe *SQE) int {
 // consumed it.
 func (q *Queues) Before(sqe *SQE) *SQE {
 	last := *q.sqTail - 1
-	at := last - (last-uint32(q.Index(sqe)))&q.sqMask
+	return q.before(last - (last-uint32(q.Index(sqe)))&q.sqMask)
+}
+
+// Last returns the entry that was taken last, or nil if the kernel has consumed
+// it.
+func (q *Queues) Last() *SQE { return q.before(*q.sqTail) }
+
+// before returns the entry before position at.
+func (q *Queues) before(at uint32) *SQE {
 	consumed := atomic.LoadUint32(q.sqHead)
 	if q.polled {
 		consumed = *q.sqGiven // the kernel's thread says late what it has consumed
