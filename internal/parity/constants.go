@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // A constant is a public constant of the kernel's header, and where Go has it.
@@ -20,6 +21,7 @@ type constant struct {
 	named []string // symbols whose doc comment names it
 	users []string // exported functions and methods that use it
 	used  bool     // by other code of the root package
+	trips []string // tests that use the Prep methods among users on the kernel
 }
 
 func (c constant) covered() bool { return c.raw != "" && c.same }
@@ -59,10 +61,20 @@ func constants(dir string, s *source, symbols []symbol) ([]constant, error) {
 				c.named = append(c.named, sym.name)
 			}
 		}
+		for _, sym := range symbols {
+			if strings.HasPrefix(sym.name, "SQE.Prep") && slices.Contains(c.users, sym.name) {
+				c.trips = append(c.trips, sym.trips...)
+			}
+		}
+		slices.Sort(c.trips)
+		c.trips = slices.Compact(c.trips)
 		list = append(list, c)
 	}
 	return list, nil
 }
+
+// isOpcode says whether the constant is an opcode of requests.
+func (c constant) isOpcode() bool { return c.group == "opcodes" && c.name != "IORING_OP_LAST" }
 
 func sameNumber(o *types.Const, literal string) bool {
 	tv, err := types.Eval(token.NewFileSet(), nil, token.NoPos, literal)

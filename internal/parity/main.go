@@ -66,6 +66,7 @@ func inspect(dir string) (*report, error) {
 	r := &report{functions: functions(), constants: constants}
 	r.claim(symbols)
 	r.checkNeedless()
+	r.checkTrips()
 	return r, nil
 }
 
@@ -113,6 +114,15 @@ func (r *report) checkNeedless() {
 				r.wrong = append(r.wrong, fmt.Sprintf("notneeded.go names %s, which %s covers", name, s[0].name))
 			}
 			r.needless[name] = n.because
+		}
+	}
+}
+
+// checkTrips wants a test on the kernel for every opcode.
+func (r *report) checkTrips() {
+	for _, c := range r.constants {
+		if c.isOpcode() && c.trips == nil {
+			r.wrong = append(r.wrong, fmt.Sprintf("no test makes a request with %s on the kernel", c.name))
 		}
 	}
 }

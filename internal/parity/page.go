@@ -33,6 +33,7 @@ func (r *report) page() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, head, r.counts(), strings.Replace(r.constantCounts(), "c", "C", 1))
 	r.functionTables(&b)
+	r.opcodeTable(&b)
 	r.needlessTable(&b)
 	r.missingList(&b)
 	r.constantTables(&b)
@@ -58,6 +59,32 @@ func (r *report) functionTables(b *bytes.Buffer) {
 			table(b, rows, "liburing", "Go", "kernel since", "tested")
 		}
 	}
+}
+
+// mostTrips is how many tests the table names for an opcode. There may be more.
+const mostTrips = 2
+
+func (r *report) opcodeTable(b *bytes.Buffer) {
+	b.WriteString("\n## Opcodes\n\n" +
+		"What makes a request with the opcode, and tests that make one on the kernel and look at what it did. Where the\n" +
+		"kernel lacks the opcode, they check that it says so, or are skipped, which fails on a kernel that should have it.\n\n")
+	var rows []string
+	for _, c := range r.constants {
+		if !c.isOpcode() {
+			continue
+		}
+		var preps, trips []string
+		for _, u := range c.users {
+			if strings.HasPrefix(u, "SQE.Prep") {
+				preps = append(preps, code(strings.TrimPrefix(u, "SQE.")))
+			}
+		}
+		for _, t := range c.trips[:min(len(c.trips), mostTrips)] {
+			trips = append(trips, code(t))
+		}
+		rows = append(rows, row(code(c.name), strings.Join(preps, ", "), strings.Join(trips, ", ")))
+	}
+	table(b, rows, "liburing", "Go", "tests on the kernel")
 }
 
 func (r *report) needlessTable(b *bytes.Buffer) {

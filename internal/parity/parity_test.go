@@ -162,6 +162,12 @@ func TestUnit(t *testing.T) { _ = uring.Ring{Depth: 1} }
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}
+	for _, sym := range symbols {
+		want := map[string][]string{"New": {"TestKernel"}, "Ring.Submit": {"TestKernel"}}[sym.name]
+		if diff := cmp.Diff(want, sym.trips); diff != "" {
+			t.Errorf("tests of %s on the kernel (-want +got):\n%s", sym.name, diff)
+		}
+	}
 	wrong := []string{
 		"the comment of Ring.Submit2 links to Ring.Width, which is not there",
 		"the comment of Ring.Submit2 names io_uring_sumbit, which is no function or macro of liburing 2.15",
@@ -201,5 +207,19 @@ func TestKernelOfComment(t *testing.T) {
 		if got := sinceKernel(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+// An opcode that no test tries on the kernel is a contradiction.
+func TestOpcodeWithoutATrip(t *testing.T) {
+	r := &report{constants: []constant{
+		{name: "IORING_OP_NOP", group: "opcodes", trips: []string{"TestNop"}},
+		{name: "IORING_OP_READ", group: "opcodes"},
+		{name: "IORING_OP_LAST", group: "opcodes"},
+		{name: "IORING_SETUP_CLAMP", group: "setup flags"},
+	}}
+	r.checkTrips()
+	if diff := cmp.Diff([]string{"no test makes a request with IORING_OP_READ on the kernel"}, r.wrong); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -18,6 +18,7 @@ type symbol struct {
 	doc    string
 	since  string // the kernel that has it, from doc
 	tested string
+	trips  []string // tests that use it on the kernel
 }
 
 // symbols lists the package's exported symbols.
@@ -26,7 +27,7 @@ func (s *source) symbols() ([]symbol, error) {
 	if err != nil {
 		return nil, err
 	}
-	tested := s.tested()
+	tested, trips := s.tested(), s.trips()
 	names := objects(s.pkg)
 	list := []symbol{{name: "package", doc: docs["package"]}}
 	for o, name := range names {
@@ -34,7 +35,7 @@ func (s *source) symbols() ([]symbol, error) {
 		if !ok {
 			continue
 		}
-		list = append(list, symbol{name: name, doc: text, since: sinceKernel(text), tested: tested[o]})
+		list = append(list, symbol{name: name, doc: text, since: sinceKernel(text), tested: tested[o], trips: trips[o]})
 	}
 	slices.SortFunc(list, func(a, b symbol) int { return compareNames(a.name, b.name) })
 	return list, nil

@@ -3,6 +3,8 @@ package main
 import (
 	"go/ast"
 	"go/types"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -48,6 +50,35 @@ func (s *source) tested() map[types.Object]string {
 		tested[o] = strings.Join(list, ", ")
 	}
 	return tested
+}
+
+// trips returns the tests that use each symbol on the kernel: if there are any,
+// those of the files that are about requests. Tests of refusals do not count.
+func (s *source) trips() map[types.Object][]string {
+	used := s.usesInTests()
+	about, others := map[types.Object][]string{}, map[types.Object][]string{}
+	for o := range used {
+		if !isTest(o) || !strings.HasPrefix(o.Name(), "Test") || strings.Contains(o.Name(), "Refus") {
+			continue
+		}
+		reached := used.reach(o)
+		if s.kind(reached) != "kernel" {
+			continue
+		}
+		list := others
+		file := filepath.Base(s.fset.Position(o.Pos()).Filename)
+		if strings.HasPrefix(file, "roundtrip_") || strings.HasPrefix(file, "sqe_") {
+			list = about
+		}
+		for r := range reached {
+			list[r] = append(list[r], o.Name())
+		}
+	}
+	maps.Copy(others, about)
+	for _, tests := range others {
+		slices.Sort(tests)
+	}
+	return others
 }
 
 // kind says what a test that reaches all this is.
