@@ -16,6 +16,9 @@ func (b *BufRing) checkRecv(s SQE, fd FD, msgFlags int, flags IOFlags) error {
 		return fmt.Errorf("uring: I/O flags %#x do not go with a receive", uint16(flags&^(PollFirst|Bundle)))
 	}
 	if flags&Bundle != 0 {
+		if b.minLeft > 1 {
+			return errBundleMinLeft
+		}
 		if err := b.haveBundles(); err != nil {
 			return err
 		}
@@ -25,6 +28,11 @@ func (b *BufRing) checkRecv(s SQE, fd FD, msgFlags int, flags IOFlags) error {
 	}
 	return b.checkRest(fd)
 }
+
+// The kernel fills a bundle in up to two goes. After the first one it may write
+// off the rest of a buffer, which then lies in the middle of what the completion
+// claims.
+var errBundleMinLeft = errors.New("uring: Bundle does not go with BufRingConfig.MinLeft above 1: the kernel may leave out the rest of a buffer in the middle of a bundle, and does not say so")
 
 // checkRest says whether what fd brings must not meet the rest of a buffer.
 func (b *BufRing) checkRest(fd FD) error {

@@ -179,7 +179,8 @@ func (s *stage) none() {
 func (s *stage) cancel(userData uint64) []CQE {
 	s.Helper()
 	const canceller = 1 << 40
-	s.sqe(canceller, func(q SQE) error { q.PrepCancel(userData, 0); return nil })
+	again := func() { s.sqe(canceller, func(q SQE) error { q.PrepCancel(userData, 0); return nil }) }
+	again()
 	var left []CQE
 	cancelled, over := false, false
 	for !cancelled || !over {
@@ -188,6 +189,12 @@ func (s *stage) cancel(userData uint64) []CQE {
 		case canceller:
 			cancelled = true
 			over = over || c.Res == -int32(syscall.ENOENT)
+			if !over && c.Res == -int32(syscall.EALREADY) {
+				// A worker has the request, which may or may not end now.
+				time.Sleep(time.Millisecond)
+				cancelled = false
+				again()
+			}
 		case userData:
 			left = append(left, c)
 			over = !c.More()

@@ -325,22 +325,15 @@ func (k *sendModel) notify(i int, copied bool) {
 	k.post(c)
 }
 
-// checkSendQueue checks the queue's account of its pieces: memory and buffers
-// have exactly one state. held are the segments that the program has.
-func checkSendQueue(tb testing.TB, q *SendQueue, held []Segment) {
+// checkPieces checks a queue's account of its pieces: each byte of its memory
+// has one state. It calls hold for each hold on a buffer.
+func checkPieces(tb testing.TB, q *SendQueue, hold func(b *BufRing, bid uint16)) {
 	tb.Helper()
 	o, m := &q.out, &q.own
 	for _, step := range [][2]uint32{{o.free, o.sent}, {o.sent, o.armed}, {o.armed, o.tail}} {
 		if int32(step[1]-step[0]) < 0 {
 			tb.Fatalf("positions: free %d, sent %d, armed %d, tail %d", o.free, o.sent, o.armed, o.tail)
 		}
-	}
-	holds := map[*BufRing]map[uint16]int{}
-	hold := func(b *BufRing, bid uint16) {
-		if holds[b] == nil {
-			holds[b] = map[uint16]int{}
-		}
-		holds[b][bid]++
 	}
 	at, waits := m.r, -int(o.off)
 	for pos := o.free; pos != o.tail; pos++ {
@@ -365,12 +358,29 @@ func checkSendQueue(tb testing.TB, q *SendQueue, held []Segment) {
 	if q.err == nil {
 		equal(tb, "bytes that wait", o.bytes, waits)
 	}
+}
+
+// checkHolds checks that each buffer has exactly one state, and is held by
+// the pieces of the queues and the segments that the program holds, and by
+// nothing else.
+func checkHolds(tb testing.TB, rings []*BufRing, queues []*SendQueue, held []Segment) {
+	tb.Helper()
+	holds := map[*BufRing][]int{}
+	for _, b := range rings {
+		holds[b] = make([]int, len(b.bufs))
+	}
+	hold := func(b *BufRing, bid uint16) { holds[b][bid]++ }
+	for _, q := range queues {
+		checkPieces(tb, q, hold)
+	}
 	for _, s := range held {
 		hold(s.br, s.br.leases.leases[s.lease].bid)
 	}
 	for b, bids := range holds {
-		for bid := range b.bufs {
-			equal(tb, fmt.Sprint("holds on buffer ", bid), int(b.bufs[bid].refs), bids[uint16(bid)])
+		for bid, n := range bids {
+			if refs := int(b.bufs[bid].refs); refs != n {
+				tb.Fatalf("%d holds on buffer %d of group %d, %d of them are known", refs, bid, b.group, n)
+			}
 		}
 		checkAccount(tb, b)
 	}
@@ -636,7 +646,7 @@ func (p *sendPlay) closed() {
 // check is done after each step.
 func (p *sendPlay) check() {
 	p.Helper()
-	checkSendQueue(p, p.q, p.held)
+	checkHolds(p, []*BufRing{p.br}, []*SendQueue{p.q}, p.held)
 }
 
 // end lets everything come to its end.
