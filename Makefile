@@ -4,6 +4,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.6.1
 GO_TEST = go test -count=1 -timeout 5m
 DEMO_FLAGS =
 BENCH_FLAGS =
+FUZZTIME = 30s
 SOAK_FLAGS =
 # Flags for docker build. Without BASE= among them, images start from uring-base if make docker-base made it.
 DOCKER_FLAGS =
@@ -13,7 +14,7 @@ CONSUMER_FLAGS =
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan lint parity demo bench soak \
+.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan lint fuzz parity demo bench soak \
 	docker docker-test docker-base docker-seccomp test-consumer clean
 
 help: ## list the targets
@@ -59,8 +60,12 @@ parity: liburing ## fail unless the package covers every function, macro and con
 test-asan: liburing ## run the tests with AddressSanitizer in the C parts
 	$(GO_TEST) -short -asan . ./cgo
 
-soak: build ## run the proxy under a load of a bad day (SOAK_FLAGS="-for 1h")
+soak: build ## run a million steps of the model test, and the proxy under a load of a bad day (SOAK_FLAGS="-for 1h")
+	$(GO_TEST) -timeout 1h -run '^TestTrafficAgreesWithItsModel$$' . -model.steps=250000
 	go run ./internal/soak $(SOAK_FLAGS)
+
+fuzz: liburing ## run each fuzz target for a while (FUZZTIME=30s), say how many inputs it was given
+	@scripts/fuzz.sh $(FUZZTIME)
 
 demo: build ## run the demonstration (DEMO_FLAGS="-size 64MiB")
 	bin/uring demo $(DEMO_FLAGS)

@@ -23,7 +23,14 @@ say() { echo "liburing: $*"; }
 die() { echo "liburing: $*" >&2; exit 1; }
 
 # pins: the "version sha256" lines of PIN, only those of $want if it is set.
-pins() { awk -v want="$want" '!/^#/ && NF == 2 && (want == "" || $1 == want)' "$here/PIN"; }
+pins() { awk -v want="$want" '!/^#/ && NF && (want == "" || $1 == want)' "$here/PIN"; }
+
+# check_pins refuses a PIN in which a line is no pin: versions become names of files.
+check_pins() {
+	local bad
+	bad=$(awk '!/^#/ && NF && (NF != 2 || $1 !~ /^[0-9]+(\.[0-9]+)+$/ || length($2) != 64 || $2 ~ /[^0-9a-f]/) { print NR ": " $0; exit }' "$here/PIN")
+	[ -z "$bad" ] || die "PIN line $bad: want a version and the SHA-256 of its tarball"
+}
 
 main() {
 	want='' prefix=$here/build tree=''
@@ -35,6 +42,7 @@ main() {
 		*) die "unknown argument $1 (known: --version V, --prefix DIR, --install DIR)" ;;
 		esac
 	done
+	check_pins
 	[ -n "$(pins)" ] || die "PIN does not list version $want"
 	[ -z "$tree" ] || elsewhere
 	[ "$prefix" = "$here/build" ] || [ ! -e "$prefix" ] || [ -e "$prefix/STAMP" ] ||

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"math"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -63,9 +64,12 @@ var sendNames = map[string]uring.SendMode{
 	"queue": uring.SendProvided, "bundle": uring.SendBundle, "zc": uring.SendZC, "zc-gather": uring.SendZCGather,
 }
 
-// proxyCommand is "uring proxy".
-func proxyCommand(args []string) int {
-	c := proxyDefaults()
+// maxConns is how many connections a table of direct descriptors has room for.
+const maxConns = 1 << 19
+
+// proxyArgs parses what follows "uring proxy"; see parse.
+func proxyArgs(args []string) (c proxyConfig, status int, over bool) {
+	c = proxyDefaults()
 	fs := newFlags("proxy")
 	fs.StringVar(&c.listen, "listen", "", "address to listen on, such as 127.0.0.1:8000")
 	fs.StringVar(&c.to, "to", "", "address to forward connections to")
@@ -90,11 +94,20 @@ func proxyCommand(args []string) int {
 	fs.DurationVar(&c.stats, "stats", 0, "print figures this often")
 	fs.DurationVar(&c.grace, "grace", c.grace, "how long connections may go on after SIGINT")
 	if status, over := parse(fs, args); over {
-		return status
+		return c, status, true
 	}
-	c.wait = time.Duration(*usec) * time.Microsecond
+	c.wait = time.Duration(min(max(*usec, -1), math.MaxInt32+1)) * time.Microsecond // check refuses the bounds
 	if err := c.finish(fs, *recv, *send); err != nil {
-		return misuse("proxy", err)
+		return c, misuse("proxy", err), true
+	}
+	return c, 0, false
+}
+
+// proxyCommand is "uring proxy".
+func proxyCommand(args []string) int {
+	c, status, over := proxyArgs(args)
+	if over {
+		return status
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -143,11 +156,14 @@ func (c *proxyConfig) check(set map[string]bool) error {
 	refuse(c.bufs < 1 || c.bufs > 32768 || c.bufs&(c.bufs-1) != 0, "-bufs %d: want a power of two, 1 to 32768", c.bufs)
 	refuse(c.sqpoll && c.deferTaskrun, "-sqpoll and -defer-taskrun do not go together")
 	refuse(c.waitBatch < 1, "-wait-batch %d: want at least 1", c.waitBatch)
-	refuse(c.wait < 0, "-wait-usec %d: want at least 0", c.wait.Microseconds())
+	refuse(c.wait < 0 || c.wait.Microseconds() > math.MaxInt32, "-wait-usec: want 0 to %d", math.MaxInt32)
 	refuse(c.waitBatch > 1 && c.wait == 0, "-wait-batch needs -wait-usec")
 	refuse(set["wait-usec"] && c.waitBatch == 1, "-wait-usec needs -wait-batch above 1")
 	refuse(c.queue < 1, "-queue %d: want at least 1", c.queue)
-	refuse(c.maxConns < 1, "-max-conns %d: want at least 1", c.maxConns)
+	refuse(c.maxConns < 1 || c.maxConns > maxConns, "-max-conns %d: want 1 to %d", c.maxConns, maxConns)
+	refuse(c.stats < 0, "-stats %v: want a duration, or 0", c.stats)
+	refuse(c.grace < 0, "-grace %v: want a duration, or 0", c.grace)
+	refuse(c.napi < 0, "-napi %v: want a duration, or 0", c.napi)
 	refuse(c.zcAlways && c.send != uring.SendZC && c.send != uring.SendZCGather, "-zc-always needs -send zc or zc-gather")
 	if len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))

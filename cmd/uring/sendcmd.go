@@ -8,11 +8,11 @@ import (
 	"math"
 )
 
-// sendCommand is "uring send".
-func sendCommand(args []string) int {
+// sendArgs parses what follows "uring send"; see parse.
+func sendArgs(args []string) (cfg sendConfig, status int, over bool) {
 	fs := newFlags("send")
+	cfg.Ended = printConn
 	var (
-		cfg   = sendConfig{Ended: printConn}
 		bytes byteSize
 		msg   = byteSize(64 << 10)
 	)
@@ -26,11 +26,20 @@ func sendCommand(args []string) int {
 	fs.BoolVar(&cfg.SHA256, "sha256", false, "print the SHA-256 of what each connection sent")
 	fs.BoolVar(&cfg.NoDelay, "nodelay", false, "set TCP_NODELAY: do not gather small messages")
 	if status, over := parse(fs, args); over {
-		return status
+		return cfg, status, true
 	}
 	cfg.Bytes, cfg.MsgSize = int64(bytes), int(msg)
 	if err := cfg.check(given(fs)); err != nil {
-		return misuse("send", err)
+		return cfg, misuse("send", err), true
+	}
+	return cfg, 0, false
+}
+
+// sendCommand is "uring send".
+func sendCommand(args []string) int {
+	cfg, status, over := sendArgs(args)
+	if over {
+		return status
 	}
 	return runTransfer("send", func(ctx context.Context) (transferResult, error) { return runSend(ctx, cfg) })
 }

@@ -9,24 +9,31 @@ import (
 	"time"
 )
 
-// sinkCommand is "uring sink".
-func sinkCommand(args []string) int {
+// sinkArgs parses what follows "uring sink"; see parse.
+func sinkArgs(args []string) (cfg sinkConfig, status int, over bool) {
 	fs := newFlags("sink")
-	var (
-		cfg  = sinkConfig{Ended: printConn}
-		slow byteSize
-	)
+	cfg.Ended = printConn
+	var slow byteSize
 	fs.StringVar(&cfg.Listen, "listen", "", "`host:port` to listen at; port 0 picks a free one, which is printed")
 	fs.BoolVar(&cfg.SHA256, "sha256", false, "print the SHA-256 of what each connection sent")
 	fs.IntVar(&cfg.Conns, "conns", 0, "end when `n` connections have ended (0: at SIGINT or SIGTERM)")
 	fs.Var(&slow, "rate", "read at most `bytes` a second from each connection (0: no limit)")
 	fs.DurationVar(&cfg.Stats, "stats", 0, "print what happened to standard error once in a `duration` (0: never)")
 	if status, over := parse(fs, args); over {
-		return status
+		return cfg, status, true
 	}
 	cfg.Rate = int64(slow)
 	if err := cfg.check(); err != nil {
-		return misuse("sink", err)
+		return cfg, misuse("sink", err), true
+	}
+	return cfg, 0, false
+}
+
+// sinkCommand is "uring sink".
+func sinkCommand(args []string) int {
+	cfg, status, over := sinkArgs(args)
+	if over {
+		return status
 	}
 	cfg.Ready = func(addr netip.AddrPort) { fmt.Println("listening on", addr) }
 	cfg.Progress = statsPrinter(cfg.Stats)
