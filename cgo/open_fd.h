@@ -26,6 +26,10 @@ static inline int uring_queue_mmap(int fd, struct io_uring_params *p, struct io_
 	ret = io_uring_queue_mmap(fd, p, ring);
 	if (ret < 0)
 		return ret;
+	/* liburing 2.9 leaves these to its caller, too */
+	ring->flags = p->flags;
+	ring->features = p->features;
+	ring->ring_fd = ring->enter_ring_fd = fd;
 	if (!uring_is_ring_of(ring, p))
 		ret = -EBADMSG;
 	else if (*ring->sq.khead || *ring->sq.ktail)
