@@ -33,6 +33,7 @@ func TestNextSQEUntilTheQueueIsFull(t *testing.T) {
 			equal(t, "space", g.SQSpace(), 0)
 			g.await(16)
 			equal(t, "queued after the submit", g.Queued(), 0)
+			g.must(g.MakeRoom(16)) // a kernel's thread completes requests before it gives back their entries
 		}
 	})
 }
