@@ -58,7 +58,10 @@ const maxRegistered = 1 << 30
 
 // bufferTable is the ring's table of registered buffers, with nil where a place
 // is empty. It is nil itself before the first registration.
-type bufferTable struct{ arenas []*Arena }
+type bufferTable struct {
+	arenas []*Arena
+	sent   bool // by zero-copy sends other than those of queues
+}
 
 // RegisterArena registers all of a with the ring, as one buffer of at most
 // 1 GiB. A ring has room for 128, or as many as [Ring.RegisterBuffers] made
@@ -140,11 +143,21 @@ func (t *bufferTable) forget() {
 }
 
 // release unregisters everything: unpinning by closing the ring alone lags
-// behind, and the memory would count against the user's limit meanwhile.
+// behind, and the memory would count against the user's limit meanwhile. Old
+// kernels wait until no request uses the table; with a zero-copy send on its
+// way, whose peer may never read, only the places are emptied.
 func (t *bufferTable) release(r *Ring) {
-	if t.arenas == nil {
+	switch {
+	case t.arenas == nil:
 		return
+	case !t.sent && r.unnotified() == 0:
+		r.drv.UnregisterBuffers()
+	default:
+		for i, a := range t.arenas {
+			if a != nil {
+				r.drv.UpdateBuffer(uint32(i), 0, 0)
+			}
+		}
 	}
-	r.drv.UnregisterBuffers()
 	t.forget()
 }

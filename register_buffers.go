@@ -40,7 +40,8 @@ func (r *Ring) RegisterArenas(arenas []*Arena) ([]RegBuf, error) {
 // RegisterArenasTagged is [Ring.RegisterArenas] with a tag for each arena. When
 // the kernel has let go of its memory, after it was unregistered or replaced
 // and the last request that used it is over, a completion comes whose user data
-// is the tag, unless that is 0. Linux 5.13. See
+// is the tag, unless that is 0. Before Linux 6.13, none comes for what goes with
+// the whole table, [Ring.UnregisterBuffers]. Linux 5.13. See
 // io_uring_register_buffers_tags(3).
 func (r *Ring) RegisterArenasTagged(arenas []*Arena, tags []uint64) ([]RegBuf, error) {
 	if err := checkTags("RegisterArenasTagged", len(arenas), tags); err != nil {
@@ -203,7 +204,9 @@ func (t *bufferTable) cloned(arenas []*Arena, dst int) []RegBuf {
 
 // UnregisterBuffers drops the whole table of registered buffers. It returns
 // [ErrBusy] while buffer rings or send queues have registered memory. Requests
-// that use a buffer go on with its memory. See io_uring_unregister_buffers(3).
+// that use a buffer go on with its memory; old kernels, such as 6.1, wait for them,
+// zero-copy sends whose peer does not read included. See
+// io_uring_unregister_buffers(3).
 func (r *Ring) UnregisterBuffers() error {
 	if err := r.usable(); err != nil {
 		return err

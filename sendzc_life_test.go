@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
 	"github.com/uring-go/uring/internal/testutil"
 )
@@ -195,6 +196,38 @@ func TestScenario52_CloseWithASendOnItsWay(t *testing.T) {
 	s.reading()()
 }
 
+// Old kernels would wait for the peer to read before they drop a table of
+// buffers. The pages stay with the send.
+func TestScenario52_CloseWithASendThatIsInNoQueue(t *testing.T) {
+	testutil.Need(t, HaveSendZC)
+	r := ringOf(t, Config{Entries: 4})
+	a := newTestArena(t, beyond)
+	b, err := r.RegisterArena(a)
+	equal(t, "error", err, nil)
+	fd, peer := testutil.TCPPair(t)
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, beyond); err != nil {
+		t.Fatal(err)
+	}
+	p := b.Bytes()[:64<<10]
+	copy(p, stream(0, len(p)))
+	c := one(t, r, func(s SQE) { equal(t, "error", s.PrepSendZCFixed(FD(fd), b, p, 0, 0), nil) })
+	equal(t, "result", c, CQE{UserData: c.UserData, Res: c.Res, Flags: cgo.CQEFMore})
+	start := time.Now()
+	equal(t, "error of Close", r.Close(), nil)
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("Close took %v", d)
+	}
+	got := make([]byte, c.Res)
+	for at := 0; at < len(got); {
+		n, err := syscall.Read(peer, got[at:])
+		if n <= 0 {
+			t.Fatalf("%d of %d bytes, then %v", at, len(got), err)
+		}
+		at += n
+	}
+	equal(t, "bytes", string(got) == string(p[:len(got)]), true)
+}
+
 // A peer that reads in time lets Close finish.
 func TestScenario52_CloseWaitsForNotifications(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
@@ -312,8 +345,10 @@ func testSecondThread(t *testing.T, mode SendMode) {
 		refused("NewBufRing", second(s.ring.NewBufRing(BufRingConfig{Group: 9, Entries: 1, BufSize: 1})))
 		refused("RegisterArena", second(s.ring.RegisterArena(mem)))
 		refused("UnregisterArena", s.ring.UnregisterArena(reg))
-		refused("Head", second(s.br.Head()))
-		refused("Available", second(s.br.Available()))
+		if HaveBufRingStatus() == nil {
+			refused("Head", second(s.br.Head()))
+			refused("Available", second(s.br.Available()))
+		}
 		refused("BufRing.Close", s.br.Close())
 		refused("Submit", second(s.ring.Submit()))
 		refused("SubmitAndWait", second(s.ring.SubmitAndWait(1)))

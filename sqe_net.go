@@ -21,8 +21,9 @@ const (
 	// provided buffers then also waits when the buffers are used up, instead
 	// of failing with ENOBUFS at once. Multishot receives refuse it: when data
 	// and the end, a reset on TCP or a close on a UNIX socket, are both there
-	// before the receive is, the kernel reports the data and never the end
-	// (seen with Linux 6.18). Linux 5.19.
+	// before the receive is, some kernels report the data and never the end
+	// (of a UNIX socket: 6.17.13 to 7.2, see [KernelBugs]).
+	// Linux 5.19.
 	PollFirst IOFlags = cgo.RecvSendPollFirst
 	// Bundle lets one completion cover as many provided buffers as it takes.
 	// Linux 6.10.
@@ -207,7 +208,7 @@ func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOF
 // a completion covers several buffers. Hand every completion to
 // [BufRing.Consume] or [BufRing.Segments].
 //
-// Most kernels can miss the end: when data for more than 32 buffers, or than a
+// Linux 6.17.13 to 7.2.12 can miss the end: when data for more than 32 buffers, or than a
 // limit, is there and behind it a reset, or the end of a UNIX stream, the data
 // comes and then nothing. Where a peer may do that, keep a [SQE.PrepPollAdd] for
 // no events beside the receive. It completes when the peer is gone; if the
@@ -303,6 +304,7 @@ func (s SQE) PrepSendZCFixed(fd FD, b RegBuf, p []byte, msgFlags int, flags IOFl
 		return err
 	}
 	s.IOPrio |= cgo.RecvSendFixedBuf
+	s.ring.buffers.sent = true
 	s.BufIndex = b.index
 	return nil
 }
@@ -330,6 +332,7 @@ func (s SQE) PrepSendMsgZCFixed(fd FD, b RegBuf, m *Msg, msgFlags int, flags IOF
 		return err
 	}
 	s.IOPrio |= cgo.RecvSendFixedBuf
+	s.ring.buffers.sent = true
 	s.BufIndex = b.index
 	return nil
 }
