@@ -15,8 +15,8 @@ import (
 // each pointer that is set.
 type Match struct {
 	UserData *uint64
-	FD       *FD // the file that they work on
-	Op       *Op // Linux 6.6
+	FD       *FD // the file that they work on; together with UserData see [HaveCancelBoth]
+	Op       *Op // see [HaveCancelOp]
 	// Any matches every request, and takes no other condition.
 	Any bool
 }
@@ -39,12 +39,11 @@ func (r *Ring) SyncCancel(m Match, all bool, limit time.Duration) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := m.supported(); err != nil {
+		return 0, err
+	}
 	if all {
 		c.Flags |= cgo.AsyncCancelAll
-	}
-	since := kernel.V(6, 0)
-	if m.Op != nil {
-		since = kernel.V(6, 6)
 	}
 	r.syncHead()
 	for deadline := time.Now().Add(limit); ; {
@@ -60,8 +59,22 @@ func (r *Ring) SyncCancel(m Match, all bool, limit time.Duration) (int, error) {
 		case cgo.ETime:
 			return 0, fmt.Errorf("uring: cancel: %w", os.ErrDeadlineExceeded)
 		}
-		return max(rc, 0), answer("cancel", rc, since, "")
+		return max(rc, 0), answer("cancel", rc, kernel.V(6, 0), "")
 	}
+}
+
+// supported keeps conditions from kernels that take no notice of them, and
+// would cancel other requests.
+func (m Match) supported() error {
+	if m.Op != nil {
+		if err := HaveCancelOp(); err != nil {
+			return err
+		}
+	}
+	if m.UserData != nil && m.FD != nil {
+		return HaveCancelBoth()
+	}
+	return nil
 }
 
 func (m Match) raw() (cgo.SyncCancel, error) {

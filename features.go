@@ -87,7 +87,7 @@ func HaveSendMsgZC() error { return probeSendMsgZC.Check() }
 // HaveSendMsgZCFixed: [SQE.PrepSendMsgZCFixed]. Linux 6.15.
 func HaveSendMsgZCFixed() error { return probeSendMsgZCFixed.Check() }
 
-// HaveReportUsage: [ReportUsage] on zero-copy sends. Linux 6.2.
+// HaveReportUsage: [ReportUsage] on zero-copy sends. Linux 6.2, and 6.1.176.
 func HaveReportUsage() error { return probeReportUsage.Check() }
 
 // HaveNotifUserData: zero-copy sends whose notification has user data of its
@@ -114,6 +114,14 @@ func HaveSQRewind() error { return probeSQRewind.Check() }
 
 // HaveRingFD: [Ring.RegisterRingFD]. Linux 5.18.
 func HaveRingFD() error { return probeRingFD.Check() }
+
+// HaveCancelOp: [Match.Op]. Linux 6.6.
+func HaveCancelOp() error { return probeCancelOp.Check() }
+
+// HaveCancelBoth: [Match.UserData] and [Match.FD] in one [Match]. Linux 7.0,
+// and older stable kernels. Without it a kernel takes no notice of the user
+// data, or finds no request.
+func HaveCancelBoth() error { return probeCancelBoth.Check() }
 
 // HaveNAPI: [Ring.RegisterNAPI]. Linux 6.9, if built with
 // CONFIG_NET_RX_BUSY_POLL.
@@ -153,7 +161,7 @@ var features = []*feature.Probe{
 	probeAcceptMultishot, probeAcceptMultishotDirect, probeSocket, probeReadMultishot,
 	probeSendProvided, probeSendProvidedPart, probeSendBundles, probeSendVectorized, probeSendFixed,
 	probeSendZC, probeSendMsgZC, probeSendMsgZCFixed, probeReportUsage, probeNotifUserData,
-	probeMinTimeout, probeNoIowait, probeSyncCancel, probeRingFD, probeNAPI, probeMsgRing, probeFixedFDInstall,
+	probeMinTimeout, probeNoIowait, probeSyncCancel, probeCancelOp, probeCancelBoth, probeRingFD, probeNAPI, probeMsgRing, probeFixedFDInstall,
 	probeSingleIssuer, probeDeferTaskrun, probeNoMMap, probeRegisteredFDOnly, probeNoSQArray,
 	probeHybridIOPoll, probeCQEMixed, probeSQEMixed, probeSQRewind,
 }

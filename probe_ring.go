@@ -57,6 +57,16 @@ var (
 			// Nothing runs: ENOENT is a yes.
 			return verdict("cancel", t.ring.SyncCancelAll(0), syscall.ENOENT)
 		})
+	probeCancelOp = trialProbe("cancelling by opcode", kernel.V(6, 6),
+		"cancel by descriptor or user data",
+		func(t *trial) error {
+			// Old kernels take no notice of the flag, but refuse the opcode, save 0, as it lies where nothing may.
+			c := cgo.SyncCancel{Flags: cgo.AsyncCancelOp, Opcode: cgo.OpSend, FD: -1}
+			return verdict("cancel", t.ring.SyncCancel(&c), syscall.ENOENT)
+		})
+	probeCancelBoth = withBackports(trialProbe("cancelling by user data and descriptor together", kernel.V(7, 0),
+		"cancel by user data alone, and let no two requests have the same", tryCancelBoth),
+		kernel.Version{Major: 6, Minor: 19, Patch: 14}, kernel.Version{Major: 6, Minor: 18, Patch: 15}, kernel.Version{Major: 6, Minor: 12, Patch: 85})
 	probeMsgRing = opProbe("messages between rings", kernel.V(5, 18), cgo.OpMsgRing,
 		"wake the other ring with an eventfd")
 	probeFixedFDInstall = opProbe("descriptors for direct descriptors", kernel.V(6, 8), cgo.OpFixedFDInstall,
@@ -64,6 +74,33 @@ var (
 	probeReadMultishot = opProbe("multishot read", kernel.V(6, 7), cgo.OpReadMultishot,
 		"prepare a read for each completion")
 )
+
+// tryCancelBoth cancels a request by its descriptor and other user data, which
+// must not find it, and by its own, which must. Some kernels take no notice of
+// the user data, and some compare it with something else.
+func tryCancelBoth(t *trial) error {
+	in, _, err := t.pipe()
+	if err != nil {
+		return err
+	}
+	id, err := t.start(cgo.SQE{Opcode: cgo.OpPollAdd, FD: in, OpFlags: pollWord(1)})
+	if err != nil {
+		return err
+	}
+	c := cgo.SyncCancel{FD: in, Addr: id + 1, Flags: cgo.AsyncCancelFD | cgo.AsyncCancelUserData, Sec: -1, Nsec: -1}
+	switch rc := t.ring.SyncCancel(&c); {
+	case rc >= 0:
+		return feature.No(errors.New("the kernel takes no notice of the user data"))
+	case rc != -int(syscall.ENOENT):
+		return verdict("cancel", rc)
+	}
+	c.Addr = id
+	if rc := t.ring.SyncCancel(&c); rc == -int(syscall.ENOENT) {
+		return feature.No(errors.New("the kernel finds no request"))
+	} else {
+		return verdict("cancel", rc)
+	}
+}
 
 // setupProbe probes for setup flags by opening a ring with them. The newest of
 // the flags gives the probe its name.

@@ -36,11 +36,11 @@ var (
 	// registered buffer. Older kernels know the flag, but sends then fail.
 	probeSendMsgZCFixed = opProbe("zero-copy send of messages from registered buffers", kernel.V(6, 15), cgo.OpReadvFixed,
 		"one zero-copy send from a registered buffer for each part")
-	probeReportUsage = sendProbe("reports of zero-copy usage", kernel.V(6, 2),
+	probeReportUsage = withBackports(sendProbe("reports of zero-copy usage", kernel.V(6, 2),
 		"whether zero copy happened stays unknown: measure both ways",
 		func(t *trial) cgo.SQE {
 			return cgo.SQE{Opcode: cgo.OpSendZC, Addr: t.data(), Len: 8, IOPrio: cgo.SendZCReportUsage}
-		})
+		}), kernel.Version{Major: 6, Minor: 1, Patch: 176})
 	probeNotifUserData = sendProbe("user data of zero-copy notifications", kernel.V(7, 1),
 		"both completions of a zero-copy send carry the same user data",
 		func(t *trial) cgo.SQE {
