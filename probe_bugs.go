@@ -64,7 +64,7 @@ func (b *bug) check() (answer string, err error) {
 
 var bugs = []*bug{
 	bugShortened, bugOrder, bugIncrementalOrder, bugBundleBufMore, bugEOFBufMore, bugErrorBuffer, bugTrunc, bugWaitAll,
-	bugMissedEnd,
+	bugMissedEnd, bugPollUpdate,
 }
 
 var (
@@ -107,6 +107,11 @@ var (
 		name:        "MSG_WAITALL loses count of incremental buffers",
 		consequence: "none: MSG_WAITALL is refused with incremental buffers",
 		look:        onTrialLook(lookWaitAll),
+	}
+	bugPollUpdate = &bug{
+		name:        "a poll request misses what is there when its events change",
+		consequence: "instead of SQE.PrepPollUpdate, remove the request and prepare another",
+		look:        onTrialLook(lookPollUpdate),
 	}
 )
 
@@ -331,6 +336,48 @@ func (t *trial) time(d time.Duration) uint64 {
 	binary.NativeEndian.PutUint64(p, 0)
 	binary.NativeEndian.PutUint64(p[8:], uint64(d))
 	return addr
+}
+
+// The pipe has data when a poll for something else changes to wait for that.
+func lookPollUpdate(t *trial) (string, error) {
+	const readable, urgent = 1, 2 // POLLIN, POLLPRI
+	in, out, err := t.pipe()
+	if err != nil {
+		return "", err
+	}
+	poll, err := t.start(cgo.SQE{Opcode: cgo.OpPollAdd, FD: in, OpFlags: pollWord(urgent)})
+	if err != nil {
+		return "", err
+	}
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpWrite, FD: out, Off: CurrentOffset, Addr: t.spare(), Len: 5})
+	if err := result(c, err, 5); err != nil {
+		return "", err
+	}
+	update, err := t.start(cgo.SQE{
+		Opcode: cgo.OpPollRemove, FD: -1, Addr: poll, Len: cgo.PollUpdateEvents, OpFlags: pollWord(readable),
+	})
+	if err != nil {
+		return "", err
+	}
+	updated := false
+	for {
+		c, came, err := t.soon(poll, update)
+		switch {
+		case err != nil:
+			return "", err
+		case !came && updated:
+			return "changed the events, and did not report that there is data", nil
+		case !came:
+			return "", errNoAnswer
+		case c.UserData == poll:
+			return "", result(c, nil, readable)
+		case c.UserData == update:
+			updated = true
+			if err := result(c, nil, 0); err != nil {
+				return "", err
+			}
+		}
+	}
 }
 
 // compareBufMore says what is wrong with the flag.

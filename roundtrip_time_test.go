@@ -136,6 +136,32 @@ func TestPollUpdate(t *testing.T) {
 	}
 }
 
+// What is there when the events change counts, except on kernels with a bug.
+func TestPollUpdateToWhatIsThere(t *testing.T) {
+	p := newTrip(t, Config{})
+	in, out := p.pipe()
+	const readable, urgent = 1, 2 // POLLIN, POLLPRI
+	p.start(1, noErr(func(s SQE) { s.PrepPollAdd(in, urgent) }))
+	_, err := syscall.Write(int(out), []byte("x"))
+	p.must(err)
+	p.start(2, noErr(func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) }))
+	missed, err := bugPollUpdate.check()
+	p.must(err)
+	if missed == "" {
+		if diff := cmp.Diff(map[uint64]int32{1: readable, 2: 0}, p.both()); diff != "" {
+			t.Error(diff)
+		}
+		return
+	}
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, p.one()); diff != "" {
+		t.Error(diff)
+	}
+	// It is lost for good: more data does not bring it, nor can it be cancelled.
+	_, err = syscall.Write(int(out), []byte("y"))
+	p.must(err)
+	p.fails(syscall.ENOENT, noErr(func(s SQE) { s.PrepPollRemove(1) }))
+}
+
 func TestPollUpdateKeepsMultishot(t *testing.T) {
 	p := newTrip(t, Config{})
 	in, out := p.pipe()

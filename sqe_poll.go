@@ -49,6 +49,11 @@ const (
 // its user data, or both, as flags say. The result is 0, ENOENT if there is
 // none, or EALREADY if it is just completing. Linux 5.13. See
 // io_uring_prep_poll_update(3).
+//
+// Some kernels forget the request if one of the new events is there already, and
+// it never completes: 6.12.43 to 6.12.57, 6.16.12 and 6.17.13 do so, 6.1.176,
+// 6.12.73 and 6.18.15 do not. [KernelBugs] tells; there remove the request, and
+// prepare another.
 func (s SQE) PrepPollUpdate(old, userData uint64, events PollMask, flags PollUpdateFlags) {
 	s.prep(cgo.OpPollRemove, -1, old, uint32(flags), userData)
 	s.OpFlags = pollWord(events)
