@@ -44,6 +44,7 @@ func TestBufRingInTheKernelsMemory(t *testing.T) {
 }
 
 func TestKernelMemoryNeedsADescriptor(t *testing.T) {
+	sinceLinux(t, kernel.V(6, 3)) // to close the descriptor
 	onOwner(t, Config{Entries: 4}, func(r *Ring) {
 		equal(t, "error of RegisterRingFD", r.RegisterRingFD(), nil)
 		equal(t, "error of CloseRingFD", r.CloseRingFD(), nil)

@@ -117,7 +117,8 @@ func TestWorkersAreLimited(t *testing.T) {
 		before := len(workers(t))
 		occupy(t, r, 16)
 		time.Sleep(50 * time.Millisecond) // for more to start than may
-		if n := len(workers(t)); n < 1 || n > max(before, 2) {
+		// Those before may be unbounded ones, which do not count.
+		if n := len(workers(t)); n < 1 || n > before+2 {
 			t.Errorf("%d workers, after %d", n, before)
 		}
 		// The limits belong to the thread, which may come to other tests.

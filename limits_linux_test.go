@@ -29,7 +29,7 @@ func TestLockedMemoryUsedUp(t *testing.T) {
 		return
 	}
 	g := newRig(t, Config{Entries: 16})
-	br := BufRingConfig{Entries: 64, BufSize: 4 << 10, Registered: true}
+	br := BufRingConfig{Entries: 64, BufSize: 8 << 10, Registered: true}
 
 	_, err := g.RegisterArena(g.arena(512 << 10))
 	refused(t, "RegisterArena", err, syscall.ENOMEM, "RLIMIT_MEMLOCK")

@@ -105,6 +105,7 @@ func library(t *testing.T, minor int) {
 
 // A ring whose descriptor is closed goes on working, for its thread only.
 func TestRingWithoutItsDescriptor(t *testing.T) {
+	sinceLinux(t, kernel.V(6, 3))
 	onOwner(t, Config{Entries: 4}, func(r *Ring) {
 		wantError(t, r.CloseRingFD(), "RegisterRingFD first")
 		equal(t, "error of RegisterRingFD", r.RegisterRingFD(), nil)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -72,6 +73,7 @@ func TestTimeoutCountsCompletions(t *testing.T) {
 }
 
 func TestTimeoutMultishot(t *testing.T) {
+	sinceLinux(t, kernel.V(6, 4))
 	inEachMode(t, func(t *testing.T, g *rig) {
 		g.queue(1, func(s SQE) { s.PrepTimeout(2*time.Millisecond, 3, TimeoutMultishot) })
 		for i, c := range g.await(3) {
