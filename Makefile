@@ -14,7 +14,7 @@ CONSUMER_FLAGS =
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan lint fuzz parity demo bench soak \
+.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan test-kernels lint fuzz parity demo bench soak \
 	docker docker-test docker-base docker-seccomp test-consumer clean
 
 help: ## list the targets
@@ -44,6 +44,9 @@ test-distro-liburing: deps ## run the tests with the liburing-dev package of Deb
 
 test-old-liburing: deps ## check that the liburing-dev of Debian bookworm, too old, is refused with advice
 	@scripts/test-liburing.sh too-old bookworm
+
+test-kernels: liburing ## run the tests on Debian's kernels in QEMU, and write docs/kernels.md (KERNELS="6.1 7.0": some of them)
+	@scripts/test-kernels.sh
 
 lint: liburing ## gofmt, go vet (also without C, and for another system), staticcheck
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt would change:"; echo "$$files"; exit 1; }

@@ -41,7 +41,8 @@ func TestKernelHasWhatItsVersionPromises(t *testing.T) {
 // measured are kernels that were seen to have what the probes' versions say,
 // and nothing else.
 var measured = []kernel.Version{
-	{Major: 6, Minor: 12, Patch: 43}, {Major: 6, Minor: 12, Patch: 107}, {Major: 6, Minor: 17, Patch: 13},
+	{Major: 6, Minor: 12, Patch: 43}, {Major: 6, Minor: 12, Patch: 107}, {Major: 6, Minor: 16, Patch: 12},
+	{Major: 6, Minor: 17, Patch: 13}, {Major: 6, Minor: 18, Patch: 15},
 	{Major: 6, Minor: 18, Patch: 44}, {Major: 6, Minor: 19, Patch: 14}, {Major: 7, Minor: 0, Patch: 13},
 	{Major: 7, Minor: 1, Patch: 13}, {Major: 7, Minor: 2, Patch: 12}, {Major: 7, Minor: 3, Patch: 4},
 }
@@ -66,6 +67,84 @@ func TestKernelHasNoMoreThanItsVersionPromises(t *testing.T) {
 			t.Errorf("%s: the probe says yes on Linux %v, but it came with %v", p.Name, running, p.Since)
 		}
 	}
+}
+
+// docs/kernels.md, which is written by booting kernels, has what the probes' versions
+// say: nothing on an older kernel that is no backport, everything on a newer one.
+func TestVersionsAgreeWithKernelsThatWereRun(t *testing.T) {
+	rows := kernelTable(t, "feature")
+	for _, p := range features {
+		row, ok := rows[p.Name]
+		if !ok {
+			t.Errorf("%s is not in docs/kernels.md: make test-kernels", p.Name)
+			continue
+		}
+		if row[""] != since(p) {
+			t.Errorf("%s: since %s, in docs/kernels.md %s", p.Name, since(p), row[""])
+		}
+		missing := &feature.MissingError{Since: p.Since, Backports: p.Backports}
+		for version, have := range row {
+			if version == "" {
+				continue
+			}
+			v, err := kernel.Parse(version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (have != "no") != missing.Expected(v) {
+				t.Errorf("%s since %s: Linux %s says %q", p.Name, since(p), version, have)
+			}
+		}
+	}
+}
+
+func TestBugsAgreeWithKernelsThatWereRun(t *testing.T) {
+	rows := kernelTable(t, "bug")
+	for _, b := range bugs {
+		row, ok := rows[b.name]
+		if !ok {
+			t.Errorf("%s is not in docs/kernels.md: make test-kernels", b.name)
+		}
+		for version, seen := range row {
+			if want := slices.Contains(seenOn[b], version); version != "" && (seen == "**seen**") != want {
+				t.Errorf("%s: Linux %s says %q, want seen %v", b.name, version, seen, want)
+			}
+		}
+	}
+}
+
+// kernelTable reads a table of docs/kernels.md: for each name the cells by
+// kernel, and under "" the cell that says since when.
+func kernelTable(t *testing.T, first string) map[string]map[string]string {
+	t.Helper()
+	b, err := os.ReadFile("docs/kernels.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, ok := strings.Cut(string(b), "\n| "+first+" |")
+	if !ok {
+		t.Fatalf("no table of %ss", first)
+	}
+	text, _, _ = strings.Cut("| "+first+" |"+text, "\n\n")
+	rows := map[string]map[string]string{}
+	var versions []string
+	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		switch {
+		case i == 0:
+			versions = cells[2:]
+		case i > 1:
+			row := map[string]string{"": cells[1]}
+			for j, v := range versions {
+				row[v] = cells[2+j]
+			}
+			rows[cells[0]] = row
+		}
+	}
+	if len(versions) < 5 || len(rows) < 5 {
+		t.Fatalf("read %d kernels and %d %ss of docs/kernels.md", len(versions), len(rows), first)
+	}
+	return rows
 }
 
 // Flags, opcodes and results that no kernel knows.

@@ -116,6 +116,9 @@ func TestWorkersAreLimited(t *testing.T) {
 
 		before := len(workers(t))
 		occupy(t, r, 16)
+		for deadline := time.Now().Add(patience); len(workers(t)) == 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
 		time.Sleep(50 * time.Millisecond) // for more to start than may
 		// Those before may be unbounded ones, which do not count.
 		if n := len(workers(t)); n < 1 || n > before+2 {

@@ -18,15 +18,16 @@ import (
 
 // seenOn lists the measured kernels that have each bug.
 var seenOn = map[*bug][]string{
-	bugShortened:        {"6.12.43", "6.17.13", "6.19.14"},
+	bugShortened:        {"6.12.43", "6.16.12", "6.17.13", "6.18.15", "6.19.14"},
 	bugOrder:            nil, // 6.13.11 to 6.14.11, by report
 	bugIncrementalOrder: nil,
-	bugBundleBufMore:    {"6.17.13", "6.19.14"},
-	bugEOFBufMore:       {"6.17.13"},
-	bugErrorBuffer:      {"6.12.43", "6.17.13"},
-	bugTrunc:            {"6.12.107", "6.17.13", "6.18.44", "6.19.14", "7.0.13", "7.1.13"},
-	bugMissedEnd:        {"6.18.44"},
-	bugWaitAll:          {"6.12.107", "6.17.13", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12"},
+	bugBundleBufMore:    {"6.16.12", "6.17.13", "6.18.15", "6.19.14"},
+	bugEOFBufMore:       {"6.16.12", "6.17.13", "6.18.15"},
+	bugErrorBuffer:      {"6.12.43", "6.16.12", "6.17.13"},
+	bugTrunc:            {"6.12.107", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13"},
+	bugWaitAll:          {"6.12.107", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12"},
+	bugMissedEnd:        {"6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12", "7.3.4"},
+	bugPollUpdate:       {"6.12.43", "6.16.12", "6.17.13"},
 }
 
 func TestKernelBugsOfMeasuredKernels(t *testing.T) {

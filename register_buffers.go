@@ -40,7 +40,7 @@ func (r *Ring) RegisterArenas(arenas []*Arena) ([]RegBuf, error) {
 // RegisterArenasTagged is [Ring.RegisterArenas] with a tag for each arena. When
 // the kernel has let go of its memory, after it was unregistered or replaced
 // and the last request that used it is over, a completion comes whose user data
-// is the tag, unless that is 0. Before Linux 6.13, none comes for what goes with
+// is the tag, unless that is 0. Up to Linux 6.12 none comes for what goes with
 // the whole table, [Ring.UnregisterBuffers]. Linux 5.13. See
 // io_uring_register_buffers_tags(3).
 func (r *Ring) RegisterArenasTagged(arenas []*Arena, tags []uint64) ([]RegBuf, error) {

@@ -33,7 +33,7 @@ func (r *Ring) RegisterFDs(fds []int) error { return r.registerFDs("RegisterFDs"
 
 // RegisterFDsTagged is [Ring.RegisterFDs] with a tag for each slot. When the
 // ring has let go of a file, after the last request that used it, a completion
-// comes whose user data is the file's tag, unless that is 0. Before Linux 6.13,
+// comes whose user data is the file's tag, unless that is 0. Up to Linux 6.12
 // none comes for what goes with the whole table, [Ring.UnregisterFiles]. Linux
 // 5.13. See
 // io_uring_register_files_tags(3).

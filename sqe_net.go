@@ -208,7 +208,7 @@ func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOF
 // a completion covers several buffers. Hand every completion to
 // [BufRing.Consume] or [BufRing.Segments].
 //
-// Linux 6.17.13 to 7.2.12 can miss the end: when data for more than 32 buffers, or than a
+// Kernels from 6.17.13 on can miss the end: when data for more than 32 buffers, or than a
 // limit, is there and behind it a reset, or the end of a UNIX stream, the data
 // comes and then nothing. Where a peer may do that, keep a [SQE.PrepPollAdd] for
 // no events beside the receive. It completes when the peer is gone; if the

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// lacks is how a MissingError reads: what the kernel lacks, and since when
+// kernels have it.
+var lacks = regexp.MustCompile(`uring: .* not supported \(needs Linux \d+\.\d+`)
+
+// other are reasons to skip a test that no kernel can do anything about.
+var other = regexp.MustCompile(`short mode|needs -tags uring_debug|run by Test\w+|the kernel has every flag|no loop device to be had|` +
+	`Linux \S+ may have more than its version promises`)
+
+// aged is how tests say that nothing but the version tells what they need.
+var aged = regexp.MustCompile(`needs Linux (\d+\.\d+)`)
+
+// A why is the kind of reason for which a test was skipped.
+type why int
+
+const (
+	untyped  why = iota
+	missing      // the kernel lacks something, which was tried
+	tooOld       // the kernel's version is below the one that the test names
+	noKernel     // it is not about kernels
+)
+
+func (t test) why(running kernel.Version) why {
+	if lacks.MatchString(t.Output) {
+		return missing
+	}
+	if m := aged.FindStringSubmatch(t.Output); m != nil {
+		if v, err := kernel.Parse(m[1]); err == nil && running.Less(v) {
+			return tooOld
+		}
+	}
+	if other.MatchString(t.Output) {
+		return noKernel
+	}
+	return untyped
+}
+
+// version is the kernel's. Some releases have no patch level in their name;
+// Debian's version, which the kernel tells too, always has.
+func (r *kernelRun) version() kernel.Version {
+	for _, s := range []string{r.Version, r.Release} {
+		if v, err := kernel.Parse(s); err == nil {
+			return v
+		}
+	}
+	return kernel.Version{}
+}
+
+// warns are faults of kernels that the kernel itself warns of, and that do no
+// harm here.
+var warns = regexp.MustCompile(`WARNING: .* at io_uring/kbuf.h:146 io_recv_finish`) // 6.12.43
+
+// reason is the last line of a skipped test.
+func (t test) reason() string {
+	s := "no reason"
+	for line := range strings.Lines(t.Output) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "---") {
+			_, s, _ = strings.Cut(line, ": ")
+		}
+	}
+	return s
+}
+
+func (r *kernelRun) count(action string) (n int) {
+	for _, p := range r.Programs {
+		for _, t := range p.Tests {
+			if t.Action == action {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// skipped counts the tests that were skipped for a kind of reason.
+func (r *kernelRun) skipped(w why) (n int) {
+	for _, p := range r.Programs {
+		for _, t := range p.Tests {
+			if t.Action == "skip" && t.why(r.version()) == w {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (r *kernelRun) time() (sum float64) {
+	for _, p := range r.Programs {
+		sum += p.Time
+	}
+	return sum
+}
+
+// wrong lists what must not be.
+func (r *kernelRun) wrong() []string {
+	var list []string
+	if !r.Done {
+		list = append(list, "the machine did not get to the end")
+	}
+	for _, line := range r.Said {
+		if !warns.MatchString(line) {
+			list = append(list, "the kernel said: "+line)
+		}
+	}
+	for _, f := range r.Probe.Features {
+		if f.Have == "unknown" {
+			list = append(list, fmt.Sprintf("uring probe does not know of %s: %s", f.Name, f.Reason))
+		}
+	}
+	for _, p := range r.Programs {
+		list = append(list, p.wrong(r.version())...)
+	}
+	return list
+}
+
+func (p program) wrong(running kernel.Version) []string {
+	var list []string
+	if p.Status != "0" {
+		list = append(list, fmt.Sprintf("%s: exit status %s\n%s", p.Name, p.Status, indent(p.Output)))
+	}
+	for _, t := range p.Tests {
+		switch {
+		case t.Action == "fail":
+			list = append(list, fmt.Sprintf("%s %s failed after %.1f s\n%s", p.Name, t.Name, t.Time, indent(t.Output)))
+		case t.Action == "skip" && t.why(running) == untyped:
+			list = append(list, fmt.Sprintf("%s %s was skipped without a typed reason: %s", p.Name, t.Name, t.reason()))
+		}
+	}
+	return list
+}
+
+// summary is what people read of a run.
+func (r *kernelRun) summary() string {
+	var s strings.Builder
+	skipped := map[string]int{}
+	for _, p := range r.Programs {
+		for _, t := range p.Tests {
+			if t.Action == "skip" {
+				skipped[t.reason()]++
+			}
+		}
+	}
+	reasons := make([]string, 0, len(skipped))
+	for reason := range skipped {
+		reasons = append(reasons, reason)
+	}
+	slices.Sort(reasons)
+	for _, reason := range reasons {
+		fmt.Fprintf(&s, "    skipped %d: %s\n", skipped[reason], reason)
+	}
+	for _, line := range r.wrong() {
+		fmt.Fprintf(&s, "  WRONG: %s\n", line)
+	}
+	fmt.Fprintf(&s, "Linux %s: %d passed, %d failed, %d skipped (subtests included), in %.0f s\n",
+		r.Release, r.count("pass"), r.count("fail"), r.count("skip"), r.time())
+	return s.String()
+}
+
+func indent(s string) string {
+	return "      " + strings.ReplaceAll(strings.TrimSpace(s), "\n", "\n      ")
+}

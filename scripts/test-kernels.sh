@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# Boots Debian's kernels in QEMU and runs the tests there, in short mode, without network or disk of this machine.
+# Without a processor that helps, QEMU emulates one, which takes some minutes for each kernel.
+#
+#   scripts/test-kernels.sh                           all kernels below; then docs/kernels.md is written anew
+#   KERNELS="6.1 6.12" scripts/test-kernels.sh        the kernels of these series
+#   TESTS=. RUN=TestPoll KERNELS=7.0 scripts/...      some packages (TESTS= for none but uring probe), some tests
+#   KERNEL_TABLE="6.12.74 last bookworm-backports"    other kernels than those of the table below
+#
+# Kernels and results are kept in liburing/state/kernels.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/liburing/debian.sh"
+state=$root/liburing/state/kernels
+go_packages=${TESTS-. ./cgo ./cmd/uring ./internal/feature ./internal/kernel}
+
+# Series, which of its point releases, and the Debian suite. A suite that has nothing of the series any more is left out.
+kernels=${KERNEL_TABLE:-"
+6.1  last  bookworm
+6.12 first bookworm-backports
+6.12 last  trixie
+6.16 last  trixie-backports
+6.17 last  trixie-backports
+6.18 last  trixie-backports
+6.19 last  trixie-backports
+7.0  last  trixie-backports
+7.1  last  trixie-backports
+7.2  last  trixie-backports
+7.3  last  trixie-backports
+newest last trixie-backports
+"}
+# What is built as modules, and the tests need: a disk to write to, block devices over files.
+modules="virtio_pci virtio_blk ext4 loop"
+
+# In software, two processors take turns: at the same time, one can meet a breakpoint of code that the kernel is patching on
+# the other, and the kernel panics. A /dev/kvm may be there that boots no ordinary kernel, as the processor does not help.
+machine=(-accel tcg,thread=single -cpu max,la57=off)
+if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then machine=(-accel kvm -cpu host); fi
+
+say() { echo "test-kernels: $*"; }
+die() { echo "test-kernels: $*" >&2; exit 1; }
+
+install_packages() {
+	local missing=() package
+	for package in qemu-system-x86 busybox-static cpio kmod e2fsprogs xz-utils zstd; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	[ "$(id -u)" = 0 ] || die "missing here, and only root can install it: apt-get install ${missing[*]}"
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# suite_of SUITE: gets the package lists of a suite once in a run, and says where they are.
+suite_of() {
+	local dir=$state/suite-$1
+	if [ ! -e "$dir/fetched" ]; then
+		mkdir -p "$dir"
+		debian_open "$dir" "$1" deb
+		touch "$dir/fetched"
+	fi
+	echo "$dir"
+}
+
+# find_kernel SERIES first|last SUITE: prints the release of a kernel, such as 6.12.43+deb12-amd64.
+find_kernel() {
+	local dir series=${1/newest/[0-9.]*} pick=head
+	dir=$(suite_of "$3")
+	[ "$2" = first ] || pick=tail
+	apt-cache -c "$dir/apt.conf" pkgnames linux-image- | sed 's/^linux-image-//' |
+		grep -E "^${series//./\\.}(\.[0-9]|-|\+).*-amd64$" | grep -vE -- '-(cloud|rt|16k)-|dbg' | sort -V | $pick -n 1
+}
+
+# get_kernel RELEASE SUITE: unpacks the kernel and its modules to $state/RELEASE.
+get_kernel() {
+	local dir=$state/$1 suite package wanted
+	[ ! -e "$dir/unpacked" ] || return 0
+	suite=$(suite_of "$2")
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	# Some releases divide the package into three.
+	wanted=$(apt-cache -c "$suite/apt.conf" pkgnames "linux-" |
+		grep -xE "linux-(image|binary|modules)-${1//[.+]/.}")
+	# Unquoted on purpose: a list of package names.
+	(cd "$dir" && apt-get -c "$suite/apt.conf" download $wanted >download.log 2>&1) || die "could not get $1, see $dir/download.log"
+	for package in "$dir"/*.deb; do dpkg -x "$package" "$dir"; done
+	rm "$dir"/*.deb
+	find "$dir" -type f -name 'vmlinuz*' -exec mv {} "$dir/vmlinuz" \;
+	if [ -d "$dir/usr/lib/modules" ]; then mkdir -p "$dir/lib" && mv "$dir/usr/lib/modules" "$dir/lib/"; fi
+	# The mirror forgets the modules of some kernels first.
+	if [ -d "$dir/lib/modules" ]; then depmod -b "$dir" "$1" 2>"$dir/depmod.log"; else say "Linux $1 comes without modules: no disk, no loop devices"; fi
+	touch "$dir/unpacked"
+}
+
+# build_tests: the test programs, static, and what they read of the source.
+build_tests() {
+	local out=$state/tests package name
+	rm -rf "$out"
+	mkdir -p "$out/bin"
+	: >"$out/tests"
+	cd "$root"
+	for package in $go_packages; do
+		name=$(basename "$package")
+		[ "$name" != . ] || name=root
+		go test -c -o "$out/bin/$name.test" -ldflags "-s -w -extldflags '-static -Wl,--no-warnings'" "$package"
+		echo "$name $package" >>"$out/tests"
+	done
+	go build -buildvcs=false -o "$out/bin/uring" -ldflags "-s -w -extldflags '-static -Wl,--no-warnings'" ./cmd/uring
+	git ls-files -co --exclude-standard | grep -v ^bench/ | tar -cf "$out/src.tar" -T -
+	rm -f "$out/disk"
+	truncate -s 1G "$out/disk"
+	mke2fs -q -t ext4 "$out/disk"
+}
+
+# make_initramfs RELEASE: the tests, the kernel's modules and the first program.
+make_initramfs() {
+	local dir=$state/$1 tree file
+	tree=$(mktemp -d)
+	chmod 755 "$tree" # the root folder there, for unprivileged users too
+	mkdir -p "$tree"/{dev,proc,sys,tmp,etc,modules,src}
+	cp "$root/scripts/kernel-init.sh" "$tree/init"
+	cp -r "$state/tests/bin" "$state/tests/tests" "$tree/"
+	tar -C "$tree/src" -xf "$state/tests/src.tar"
+	cp /bin/busybox "$tree/bin/"
+	echo "root:x:0:0::/:/bin/sh" >"$tree/etc/passwd"
+	echo "127.0.0.1 localhost" >"$tree/etc/hosts"
+	echo "run='${RUN:-.}' limit=${TIMEOUT:-15m}" >"$tree/settings"
+	: >"$tree/modules/order"
+	for file in $modules; do
+		modprobe -d "$dir" -S "$1" --show-depends "$file" 2>>"$dir/modprobe.log" || true # or it is built in
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$dir/modules"
+	while read -r file; do
+		unpack_module "$file" "$tree/modules/$(basename "${file%%.ko*}").ko"
+		basename "${file%%.ko*}" >>"$tree/modules/order"
+	done <"$dir/modules"
+	(cd "$tree" && find . | cpio -o -H newc --quiet) | gzip -1 >"$dir/initramfs"
+	rm -rf "$tree"
+}
+
+unpack_module() {
+	case $1 in
+	*.xz)  xz -dc "$1" ;;
+	*.zst) zstd -q -dc "$1" ;;
+	*)     cat "$1" ;;
+	esac >"$2"
+}
+
+# boot RELEASE: runs the tests; the console and the results end up in files.
+boot() {
+	local dir=$state/$1
+	rm -f "$dir/results" "$dir/console"
+	timeout "${LIMIT:-30m}" nice -n 19 qemu-system-x86_64 -machine q35 "${machine[@]}" -smp 2 -m 2G -nodefaults -nographic -no-reboot \
+		-kernel "$dir/vmlinuz" -initrd "$dir/initramfs" \
+		-append "console=ttyS0 panic=-1 no_timer_check mitigations=off loglevel=4" \
+		-drive "file=$state/tests/disk,format=raw,if=virtio,snapshot=on" \
+		-serial "file:$dir/console" -serial "file:$dir/results" </dev/null >"$dir/qemu.log" 2>&1 || true
+}
+
+install_packages
+mkdir -p "$state"
+rm -f "$state"/suite-*/fetched
+say "building the tests"
+build_tests
+reporter=$state/kerneltest
+go build -buildvcs=false -o "$reporter" ./internal/kerneltest
+failed=0 all=()
+while read -r series pick suite; do
+	[ -n "$series" ] || continue
+	[ -z "${KERNELS:-}" ] || [[ " $KERNELS " == *" $series "* ]] || continue
+	release=$(find_kernel "$series" "$pick" "$suite") || true
+	[ -n "$release" ] || { say "Debian $suite has no kernel $series"; continue; }
+	[[ " ${all[*]-} " != *" $state/$release/results "* ]] || continue
+	all+=("$state/$release/results")
+	get_kernel "$release" "$suite"
+	make_initramfs "$release"
+	say "Linux $release of Debian $suite"
+	started=$SECONDS
+	boot "$release"
+	"$reporter" "$state/$release/results" || failed=1
+	say "took $((SECONDS - started)) s; everything is in $state/$release"
+done <<<"$kernels"
+[ ${#all[@]} -gt 0 ] || die "no kernel matches KERNELS=\"$KERNELS\""
+[ -n "${KERNELS:-}${TESTS+x}${RUN:-}${KERNEL_TABLE:-}" ] ||
+	"$reporter" -page "$root/docs/kernels.md" "${all[@]}"
+exit $failed
