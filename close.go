@@ -48,7 +48,8 @@ func (r *Ring) Close() error {
 	if r.parked != nil {
 		err = errors.Join(err, r.parked.close())
 	}
-	r.closed = true
+	r.closed, r.noSQE = true, ErrClosed
+	r.q, r.head = r.q.Closed(), 0
 	r.drv.Exit()
 	noteClosed()
 	r.leaveMemory()

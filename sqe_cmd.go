@@ -57,7 +57,8 @@ func (s SQE) prepCmd(code uint8, fd FD, op uint32, data []byte, room int) error 
 		return s.refuse(fmt.Errorf("uring: command with %d bytes of data, the entry has room for %d", len(data), room))
 	}
 	s.prep(code, fd, 0, 0, words(op, 0))
-	copy(s.Cmd(room), data)
+	space := s.Cmd(room)
+	clear(space[copy(space, data):])
 	return nil
 }
 

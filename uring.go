@@ -33,6 +33,7 @@ type Ring struct {
 	flags    SetupFlags
 	features uint32
 	closed   bool
+	noSQE    error // of NextSQE when it has none: ErrSQFull, or ErrClosed
 	disabled bool
 	owner    int // thread, known with uring_debug only
 
@@ -93,7 +94,7 @@ func opened(raw *cgo.Ring, p cgo.Params) *Ring {
 
 func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring {
 	r := &Ring{
-		q: q, drv: drv, flags: flags, features: features,
+		q: q, drv: drv, flags: flags, features: features, noSQE: ErrSQFull,
 		disabled: flags&SetupRDisabled != 0,
 		bufRings: map[uint16]*BufRing{},
 		queues:   map[uint64]*SendQueue{},
@@ -250,19 +251,19 @@ func (r *Ring) Entries() (sq, cq int) {
 	return int(r.q.SQEntries()), int(r.q.CQEntries())
 }
 
-// NextSQE takes the next free submission entry, all zero: fill it with one of
-// its Prep methods. The kernel sees it when one of the Submit methods is
+// NextSQE takes the next free submission entry, its 64 bytes all zero: fill it
+// with one of its Prep methods. On a ring with [SetupSQE128] the other 64 bytes
+// are what they were; [Ring.NextSQE128] clears them too. The kernel sees it when one of the Submit methods is
 // called, and it must not be touched afterwards. The error is [ErrSQFull] when
 // no entry is free. See io_uring_get_sqe(3) and io_uring_initialize_sqe(3).
-func (r *Ring) NextSQE() (SQE, error) {
-	if r.closed {
-		return SQE{}, ErrClosed
+func (r *Ring) NextSQE() (s SQE, err error) {
+	// A call costs as much as filling the entry. This is small enough for the
+	// compiler to put it in its place.
+	s.ring = r
+	if s.SQE = r.q.NextSQE(); s.SQE == nil {
+		err = r.noSQE
 	}
-	sqe := r.q.NextSQE()
-	if sqe == nil {
-		return SQE{}, ErrSQFull
-	}
-	return SQE{SQE: sqe, ring: r}, nil
+	return s, err
 }
 
 // Queued returns how many entries were taken and not yet given to the kernel.

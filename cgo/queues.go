@@ -41,25 +41,47 @@ type QueueMemory struct {
 	Flags                   uint32 // the ring's setup flags
 }
 
+// The sizes of entries, as powers of two; they are twice that with SetupSQE128
+// and SetupCQE32.
+const (
+	sqeShift = 6
+	cqeShift = 4
+
+	_ = -(unsafe.Sizeof(SQE{}) ^ 1<<sqeShift)
+	_ = -(unsafe.Sizeof(CQE{}) ^ 1<<cqeShift)
+)
+
 // NewQueues returns the view of m.
 func NewQueues(m QueueMemory) Queues {
 	q := Queues{
 		sqHead: m.SQHead, sqTail: m.SQTail, sqGiven: m.SQGiven, sqFlags: m.SQFlags,
 		sqes: m.SQEs, sqMask: m.SQEntries - 1,
 		cqHead: m.CQHead, cqTail: m.CQTail, cqes: m.CQEs, cqMask: m.CQEntries - 1,
+		sqShift: sqeShift, cqShift: cqeShift,
 		mixed: m.Flags&SetupCQEMixed != 0, polled: m.Flags&SetupSQPoll != 0,
 	}
 	if m.Flags&SetupSQE128 != 0 {
-		q.sqShift = 1
+		q.sqShift++
 	}
 	if m.Flags&SetupCQE32 != 0 {
-		q.cqShift = 1
+		q.cqShift++
 	}
 	return q
 }
 
-// NextSQE takes the next submission entry, all zero, or returns nil when the
-// queue is full.
+// Closed returns what is left of the queues when their memory is gone: a full
+// submission queue and an empty completion queue.
+func (q *Queues) Closed() *Queues {
+	var words [6]uint32
+	words[1] = q.SQEntries()
+	c := *q
+	c.sqHead, c.sqTail, c.sqGiven, c.sqFlags, c.sqes = &words[0], &words[1], &words[2], &words[3], nil
+	c.cqHead, c.cqTail, c.cqes = &words[4], &words[5], nil
+	return &c
+}
+
+// NextSQE takes the next submission entry, its first 64 bytes all zero, or
+// returns nil when the queue is full. It is small enough to be inlined twice.
 func (q *Queues) NextSQE() *SQE {
 	tail := *q.sqTail
 	if tail-atomic.LoadUint32(q.sqHead) > q.sqMask {
@@ -68,9 +90,6 @@ func (q *Queues) NextSQE() *SQE {
 	*q.sqTail = tail + 1
 	sqe := q.sqe(tail)
 	*sqe = SQE{}
-	if q.sqShift != 0 {
-		*second(sqe) = SQE{}
-	}
 	return sqe
 }
 
@@ -87,8 +106,12 @@ func (q *Queues) Clear() {
 // places, and a third if the first of them would be the last of the queue's
 // memory: that one gets an entry that does nothing.
 func (q *Queues) NextSQE128() *SQE {
-	if q.sqShift != 0 {
-		return q.NextSQE()
+	if q.sqShift != sqeShift {
+		sqe := q.NextSQE()
+		if sqe != nil {
+			*second(sqe) = SQE{}
+		}
+		return sqe
 	}
 	tail, n := *q.sqTail, uint32(2)
 	wraps := tail&q.sqMask == q.sqMask
@@ -118,7 +141,7 @@ func second(sqe *SQE) *SQE {
 func (q *Queues) MoveSQE(from, to uint32) *SQE {
 	src, dst := q.sqe(from), q.sqe(to)
 	*dst = *src
-	if q.sqShift != 0 {
+	if q.sqShift != sqeShift {
 		*second(dst) = *second(src)
 	}
 	return dst
@@ -128,12 +151,12 @@ func (q *Queues) MoveSQE(from, to uint32) *SQE {
 func (q *Queues) SetSQTail(tail uint32) { *q.sqTail = tail }
 
 func (q *Queues) sqe(i uint32) *SQE {
-	return (*SQE)(unsafe.Add(q.sqes, uintptr(i&q.sqMask)<<q.sqShift*unsafe.Sizeof(SQE{})))
+	return (*SQE)(unsafe.Add(q.sqes, uintptr(i&q.sqMask)<<(q.sqShift&31)))
 }
 
 // Index returns the position of sqe in the queue, 0 to entries-1.
 func (q *Queues) Index(sqe *SQE) int {
-	return int((uintptr(unsafe.Pointer(sqe)) - uintptr(q.sqes)) / unsafe.Sizeof(SQE{}) >> q.sqShift)
+	return int((uintptr(unsafe.Pointer(sqe)) - uintptr(q.sqes)) >> (q.sqShift & 31))
 }
 
 // Before returns the entry that was taken before sqe, or nil if the kernel has
@@ -195,7 +218,7 @@ func (q *Queues) CQ() (head, tail uint32) {
 // false for an entry that only fills a gap. No kernel posts half a completion of
 // 32 bytes; one that is, is taken for one of 16.
 func (q *Queues) CQE(i uint32) (e CQE, next uint32, ok bool) {
-	e = *(*CQE)(unsafe.Add(q.cqes, uintptr(i&q.cqMask)<<q.cqShift*unsafe.Sizeof(CQE{})))
+	e = *(*CQE)(q.cqe(i))
 	if !q.mixed {
 		return e, i + 1, true
 	}
@@ -214,7 +237,11 @@ func (q *Queues) CQE(i uint32) (e CQE, next uint32, ok bool) {
 
 // BigCQE returns the second half of the 32-byte completion i.
 func (q *Queues) BigCQE(i uint32) [2]uint64 {
-	return *(*[2]uint64)(unsafe.Add(q.cqes, uintptr(i&q.cqMask)<<q.cqShift*unsafe.Sizeof(CQE{})+unsafe.Sizeof(CQE{})))
+	return *(*[2]uint64)(unsafe.Add(q.cqe(i), unsafe.Sizeof(CQE{})))
+}
+
+func (q *Queues) cqe(i uint32) unsafe.Pointer {
+	return unsafe.Add(q.cqes, uintptr(i&q.cqMask)<<(q.cqShift&31))
 }
 
 // SetCQHead gives the completions before head back to the kernel.
