@@ -31,6 +31,7 @@ func (b *bench) report(done []*experiment, took time.Duration) error {
 	}
 	var page strings.Builder
 	b.head(&page, took)
+	b.scoreboard(&page, done)
 	for _, e := range done {
 		b.section(&page, e)
 		for _, c := range e.plots {
