@@ -126,3 +126,91 @@ func ExampleSQE_SetFlags() {
 	// 7 <nil>
 	// 0 <nil>
 }
+
+// A chain of direct descriptors: the file is opened in slot 0 of the ring's own
+// table, read there, and closed, with one system call. HardLink closes it in any
+// case.
+func ExampleSQE_PrepOpenatDirect() {
+	buf := make([]byte, 11)
+	err := uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
+		if err := ring.RegisterFiles(1); err != nil {
+			return err
+		}
+		slot := uring.DirectSlot(0)
+		if err := ring.MakeRoom(3); err != nil { // a chain is submitted as a whole
+			return err
+		}
+		open, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		if err := open.PrepOpenatDirect(uring.AtFDCWD, "LICENSE", os.O_RDONLY, 0, slot); err != nil {
+			return err
+		}
+		if err := open.SetFlags(uring.Link); err != nil {
+			return err
+		}
+		read, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		read.PrepRead(slot.FD(), buf, 0)
+		if err := read.SetFlags(uring.HardLink); err != nil {
+			return err
+		}
+		done, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		done.PrepCloseDirect(slot)
+
+		if _, err := ring.SubmitAndWait(3); err != nil {
+			return err
+		}
+		for cqe := range ring.Completions() {
+			if err := cqe.Err(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", buf)
+	// Output: MIT License
+}
+
+// Statx fills in memory of the caller's, which must stay until the completion.
+func ExampleSQE_PrepStatx() {
+	f, err := os.CreateTemp("", "uring")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	defer os.Remove(f.Name())
+	if _, err := f.WriteString("twelve bytes"); err != nil {
+		log.Fatal(err)
+	}
+
+	var st uring.Statx
+	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
+		sqe, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		if err := sqe.PrepStatx(uring.AtFDCWD, f.Name(), 0, uring.StatxBasicStats, &st); err != nil {
+			return err
+		}
+		cqe, err := ring.Wait()
+		if err != nil {
+			return err
+		}
+		return cqe.Err()
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(st.Size)
+	// Output: 12
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,6 +33,146 @@ func ExampleSQE_PrepTimeout() {
 		log.Fatal(err)
 	}
 	// Output: true
+}
+
+// A request gets a time limit by a timeout that is linked to it: nobody sends
+// here, and so the receive is cancelled.
+func ExampleSQE_PrepLinkTimeout() {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer syscall.Close(pair[0])
+	defer syscall.Close(pair[1])
+
+	const receiving, limit = 1, 2
+	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
+		recv, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		recv.PrepRecv(uring.FD(pair[0]), make([]byte, 100), 0)
+		recv.UserData = receiving
+		if err := recv.SetFlags(uring.Link); err != nil {
+			return err
+		}
+		timeout, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		timeout.PrepLinkTimeout(10*time.Millisecond, 0)
+		timeout.UserData = limit
+
+		if _, err := ring.SubmitAndWait(2); err != nil {
+			return err
+		}
+		for cqe := range ring.Completions() {
+			switch cqe.UserData {
+			case receiving: // had it succeeded, the timeout were cancelled
+				fmt.Println("receive:", cqe.Err() == syscall.ECANCELED)
+			case limit:
+				fmt.Println("timeout:", cqe.Err() == syscall.ETIME)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Unordered output:
+	// receive: true
+	// timeout: true
+}
+
+// Cancelling names a request by its user data. It completes all the same, and
+// its memory is in use until then.
+func ExampleSQE_PrepCancel() {
+	const waiting, cancelling = 1, 2
+	err := uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
+		sqe, err := ring.NextSQE()
+		if err != nil {
+			return err
+		}
+		sqe.PrepTimeout(time.Hour, 0, 0)
+		sqe.UserData = waiting
+		if sqe, err = ring.NextSQE(); err != nil {
+			return err
+		}
+		sqe.PrepCancel(waiting, 0)
+		sqe.UserData = cancelling
+
+		if _, err := ring.SubmitAndWait(2); err != nil {
+			return err
+		}
+		for cqe := range ring.Completions() {
+			switch cqe.UserData {
+			case waiting:
+				fmt.Println("timeout:", cqe.Err())
+			case cancelling: // ENOENT had it been too late
+				fmt.Println("cancel:", cqe.Err())
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// Unordered output:
+	// timeout: operation canceled
+	// cancel: <nil>
+}
+
+// A futex wakes a ring by a word in memory, and wakes nobody's thread but the
+// one that waits. Before Linux 6.7 a message does it.
+func ExampleSQE_PrepFutexWait() {
+	ops, err := uring.ProbeOps()
+	if err != nil {
+		log.Fatal(err)
+	}
+	futex := ops.Supports(uring.OpFutexWait)
+	waiter, err := uring.New(uring.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer waiter.Close()
+	word := new(uint32)
+	if futex {
+		sqe, err := waiter.NextSQE()
+		if err != nil {
+			log.Fatal(err)
+		}
+		sqe.PrepFutexWait(word, 0, uring.FutexMatchAny, uring.FutexPrivate)
+		if _, err := waiter.Submit(); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	err = uring.Serve(uring.Config{}, func(waker *uring.Ring) error {
+		sqe, err := waker.NextSQE()
+		if err != nil {
+			return err
+		}
+		if futex {
+			atomic.StoreUint32(word, 1) // who waits from now on sees it
+			sqe.PrepFutexWake(word, 1, uring.FutexMatchAny, uring.FutexPrivate)
+		} else {
+			sqe.PrepMsgRing(waiter, 0, 0)
+		}
+		cqe, err := waker.Wait()
+		if err != nil {
+			return err
+		}
+		return cqe.Err()
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	cqe, err := waiter.Wait()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("woken:", cqe.Err())
+	// Output: woken: <nil>
 }
 
 // Await ends with its context. The request goes on until it is cancelled; then
