@@ -15,6 +15,9 @@ type proxyMode struct {
 	sizes       []int // nil is all
 }
 
+// netGroup is the group of proxies that do not use io_uring.
+const netGroup = "package net"
+
 // proxyModes lists what is compared. proxy.c and ours get the same number of
 // buffers; what else differs is said in the notes.
 func proxyModes(b *bench) []proxyMode {
@@ -35,8 +38,8 @@ func proxyModes(b *bench) []proxyMode {
 		{"zero copy", "proxy.c -z1 -u0 -M1 -c1", c, theirFlags + "-z1 -u0 -M1 -c1", nil},
 		{"zero copy", "-send zc -zc-always", ours, ourFlags + "-send zc -zc-always", nil},
 		{"zero copy", "-recv-bundle -send zc-gather -zc-always", ours, ourFlags + "-recv-bundle -send zc-gather -zc-always", nil},
-		{"package net", "Read and Write", net, "rw" + netFlags, nil},
-		{"package net", "io.Copy", net, "copy" + netFlags, []int{32768}},
+		{netGroup, "Read and Write", net, "rw" + netFlags, nil},
+		{netGroup, "io.Copy", net, "copy" + netFlags, []int{32768}},
 	}
 }
 
@@ -49,8 +52,8 @@ func proxyExperiment(b *bench) *experiment {
 			{title: "processor seconds of the proxy for a GB", value: "cpu_s_per_gb"},
 		},
 		plots: []chart{
-			{file: "proxy-mbps", title: "A proxy with one connection", value: "mbps", axis: "buffer size", unit: "MB/s", log: true, groups: []string{"one buffer at a time", "bundles", "package net"}},
-			{file: "proxy-cpu", title: "Processor time of a proxy with one connection", value: "cpu_s_per_gb", axis: "buffer size", unit: "s for a GB", log: true, groups: []string{"one buffer at a time", "bundles", "package net"}},
+			{file: "proxy-mbps", title: "A proxy with one connection", value: "mbps", axis: "buffer size", unit: "MB/s", log: true, groups: []string{"one buffer at a time", "bundles", netGroup}},
+			{file: "proxy-cpu", title: "Processor time of a proxy with one connection", value: "cpu_s_per_gb", axis: "buffer size", unit: "s for a GB", log: true, groups: []string{"one buffer at a time", "bundles", netGroup}},
 			{file: "proxy-zc", title: "A proxy with zero-copy sends", value: "mbps", axis: "buffer size", unit: "MB/s", log: true, groups: []string{"zero copy"}},
 		},
 		notes: []string{
