@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -39,10 +38,6 @@ type process struct {
 func start(cpus unix.CPUSet, name string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(name, args...), done: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.errOut
-	// Pinned to one processor Go works with one P. Its monitor then takes the P
-	// away in system calls, and wakes up all the time to do so. Programs that
-	// are not pinned are spared that.
-	p.cmd.Env = append(os.Environ(), "GOMAXPROCS=2")
 	if err := startOn(cpus, p.cmd); err != nil {
 		return nil, err
 	}
