@@ -17,6 +17,7 @@ type chart struct {
 	value       string
 	axis, unit  string // what the points and the values are
 	log         bool
+	rises       bool     // lines end at the top: the legend is at the bottom
 	groups      []string // nil is all
 }
 
@@ -24,7 +25,8 @@ func (e *experiment) plot(c chart, limit float64, file string) error {
 	p := plot.New()
 	p.Title.Text = c.title
 	p.X.Label.Text, p.Y.Label.Text = c.axis, c.unit
-	p.Legend.Top = true
+	p.Legend.Top = !c.rises
+	p.Legend.XOffs = -vg.Inch / 2 // fonts differ in width
 	p.Add(plotter.NewGrid())
 	if c.log {
 		p.Y.Scale = plot.LogScale{}
@@ -55,6 +57,7 @@ func (e *experiment) plot(c chart, limit float64, file string) error {
 		}
 	}
 	p.NominalX(points...)
+	p.X.Min, p.X.Max = -0.1, float64(len(points))-0.7
 	return p.Save(9*vg.Inch, 5*vg.Inch, file)
 }
 
