@@ -168,6 +168,22 @@ func TestMixedEntriesNeedRoomForTheFiller(t *testing.T) {
 	equal(t, "with the last place and two more", err, nil)
 }
 
+// With a refused entry of 128 bytes, its second half is a request for the
+// kernel: it must do nothing either. The entry may be filled again.
+func TestMixedEntryIsRefusedAsAWhole(t *testing.T) {
+	r, m, _ := mixedRing(t)
+	s, err := r.NextSQE128()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, s.PrepUringCmd128(1, 2, make([]byte, cmdBytes128+1)), "room for 80")
+	refused := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
+	equal(t, "halves", [2]cgo.SQE(m.sqes[:2]), [2]cgo.SQE{refused, refused})
+	equal(t, "error of a shorter one", s.PrepUringCmd128(1, 2, nil), nil)
+	want := cgo.SQE{Opcode: cgo.OpUringCmd128, FD: 1, Off: words(2, 0)}
+	equal(t, "halves", [2]cgo.SQE(m.sqes[:2]), [2]cgo.SQE{want, {}})
+}
+
 func TestMixedEntriesOnTheKernel(t *testing.T) {
 	testutil.Need(t, HaveSQEMixed)
 	r := ringOf(t, Config{Entries: 8, Flags: SetupSQEMixed})

@@ -69,6 +69,9 @@ func links(s *cgo.SQE) bool {
 // refuse makes the entry harmless: once taken it must be submitted.
 func (s SQE) refuse(err error) error {
 	*s.SQE = cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
+	if s.wide && s.ring.flags&SetupSQEMixed != 0 {
+		*cgo.SecondHalf(s.SQE) = *s.SQE // now it is a request too
+	}
 	return err
 }
 

@@ -20,6 +20,7 @@ type Queues struct {
 	sqMask  uint32
 	sqShift uint8
 	polled  bool // a thread of the kernel's consumes entries
+	bothSQE bool // entries of 64 and of 128 bytes in one queue
 
 	cqHead  *uint32
 	cqTail  *uint32 // moved by the kernel
@@ -59,6 +60,7 @@ func NewQueues(m QueueMemory) Queues {
 		cqHead: m.CQHead, cqTail: m.CQTail, cqes: m.CQEs, cqMask: m.CQEntries - 1,
 		sqShift: sqeShift, cqShift: cqeShift,
 		mixed: m.Flags&SetupCQEMixed != 0, polled: m.Flags&SetupSQPoll != 0,
+		bothSQE: m.Flags&SetupSQEMixed != 0,
 	}
 	if m.Flags&SetupSQE128 != 0 {
 		q.sqShift++
@@ -109,7 +111,7 @@ func (q *Queues) NextSQE128() *SQE {
 	if q.sqShift != sqeShift {
 		sqe := q.NextSQE()
 		if sqe != nil {
-			*second(sqe) = SQE{}
+			*SecondHalf(sqe) = SQE{}
 		}
 		return sqe
 	}
@@ -128,12 +130,12 @@ func (q *Queues) NextSQE128() *SQE {
 	*q.sqTail = tail + 2
 	sqe := q.sqe(tail)
 	*sqe = SQE{}
-	*second(sqe) = SQE{}
+	*SecondHalf(sqe) = SQE{}
 	return sqe
 }
 
-// second is the second half of an entry of 128 bytes.
-func second(sqe *SQE) *SQE {
+// SecondHalf is the second half of an entry of 128 bytes.
+func SecondHalf(sqe *SQE) *SQE {
 	return (*SQE)(unsafe.Add(unsafe.Pointer(sqe), unsafe.Sizeof(SQE{})))
 }
 
@@ -142,7 +144,7 @@ func (q *Queues) MoveSQE(from, to uint32) *SQE {
 	src, dst := q.sqe(from), q.sqe(to)
 	*dst = *src
 	if q.sqShift != sqeShift {
-		*second(dst) = *second(src)
+		*SecondHalf(dst) = *SecondHalf(src)
 	}
 	return dst
 }
@@ -170,7 +172,7 @@ func (q *Queues) Before(sqe *SQE) *SQE {
 // it.
 func (q *Queues) Last() *SQE { return q.before(*q.sqTail) }
 
-// before returns the entry before position at.
+// before returns the entry that ends before position at.
 func (q *Queues) before(at uint32) *SQE {
 	consumed := atomic.LoadUint32(q.sqHead)
 	if q.polled {
@@ -179,7 +181,27 @@ func (q *Queues) before(at uint32) *SQE {
 	if int32(at-consumed) <= 0 {
 		return nil
 	}
+	if q.bothSQE && q.isSecond(at-1, consumed) {
+		at--
+	}
 	return q.sqe(at - 1)
+}
+
+// isSecond says whether place i has the second half of an entry of 128 bytes.
+// As for the kernel, it is the opcode that makes an entry one; but what looks
+// like an opcode may lie in a second half. In a run of places that look like
+// such entries, the first is one, the next its second half, and so on. An entry
+// begins at first.
+func (q *Queues) isSecond(i, first uint32) bool {
+	second := false
+	for ; int32(i-first) > 0; i-- {
+		op := q.sqe(i - 1).Opcode
+		if op != OpNop128 && op != OpUringCmd128 {
+			break
+		}
+		second = !second
+	}
+	return second
 }
 
 // SQReady returns the number of entries taken and not yet consumed by the
