@@ -21,17 +21,17 @@ func bigOnes(r *Ring) (list []bigCQE) {
 	return list
 }
 
-// nopBig takes an entry that does nothing and completes with 16 more bytes,
-// which the kernel makes of off and addr.
+// nopBig takes an entry that does nothing and completes with its user data and
+// 16 more bytes.
 func nopBig(t *testing.T, r *Ring, userData, a, b uint64) {
 	t.Helper()
 	s, err := r.NextSQE()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.PrepNop()
-	s.OpFlags = cgo.NopCQE32
-	s.Off, s.Addr = a, b
+	if err := s.PrepNopBig(int32(userData), [2]uint64{a, b}); err != nil {
+		t.Fatal(err)
+	}
 	s.UserData = userData
 }
 
@@ -52,7 +52,7 @@ func TestLargeCompletions(t *testing.T) {
 				if _, err := r.SubmitAndWait(2); err != nil {
 					t.Fatal(err)
 				}
-				big := CQE{UserData: 10 * i}
+				big := CQE{UserData: 10 * i, Res: int32(10 * i)}
 				if flags == SetupCQEMixed {
 					big.Flags = cgo.CQEF32
 				}
@@ -85,7 +85,10 @@ func TestLargeCompletionsAfterABreak(t *testing.T) {
 		equal(t, "first", bigCQE{c, extra}, bigCQE{CQE{}, bigOf(t, 0)})
 		break
 	}
-	equal(t, "rest", bigOnes(r), []bigCQE{{CQE{UserData: 1}, bigOf(t, 1)}, {CQE{UserData: 2}, bigOf(t, 2)}})
+	equal(t, "rest", bigOnes(r), []bigCQE{
+		{CQE{UserData: 1, Res: 1}, bigOf(t, 1)},
+		{CQE{UserData: 2, Res: 2}, bigOf(t, 2)},
+	})
 }
 
 func TestLargeEntries(t *testing.T) {
@@ -100,7 +103,12 @@ func TestLargeEntries(t *testing.T) {
 		equal(t, "completion", next(t, r).UserData, i)
 	}
 	plain := ringOf(t, Config{Entries: 4})
-	_, err := plain.NextSQE128()
+	s, err := plain.NextSQE()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, s.PrepNopBig(0, [2]uint64{}), "SetupCQE32 or SetupCQEMixed")
+	_, err = plain.NextSQE128()
 	wantError(t, err, "SetupSQEMixed or SetupSQE128")
 }
 

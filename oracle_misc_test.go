@@ -151,6 +151,19 @@ var miscPreps = []prepCase{
 		minor: 13,
 	},
 	{
+		// liburing has no helper for the flag.
+		name: "PrepUringCmdFixed",
+		ours: func(b *bench, s SQE, a prepArgs) error {
+			return s.PrepUringCmdFixed(a.fd, a.flags, b.reg, b.mem[:a.n%17])
+		},
+		oracle: func(b *bench, s *cgo.SQE, a prepArgs) {
+			on(s, a.fd, func(fd int32) { cgo.OracleUringCmd(s, int32(a.flags), fd) })
+			copy(s.Cmd(16), b.mem[:a.n%17])
+			s.OpFlags, s.BufIndex = cgo.UringCmdFixed, benchRegIndex
+		},
+		minor: 13,
+	},
+	{
 		name: "PrepDiscard",
 		ours: always(func(_ *bench, s SQE, a prepArgs) { s.PrepDiscard(a.fd, a.off, uint64(a.d)) }),
 		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {

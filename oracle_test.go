@@ -230,6 +230,26 @@ var basicPreps = []prepCase{
 		oracle: func(_ *bench, s *cgo.SQE, _ prepArgs) { cgo.OracleNop(s) },
 	},
 	{
+		// The flags of no-ops have no helpers.
+		name: "PrepNopResult",
+		ours: always(func(_ *bench, s SQE, a prepArgs) { s.PrepNopResult(int32(a.flags)) }),
+		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
+			cgo.OracleNop(s)
+			s.Len, s.OpFlags = a.flags, cgo.NopInjectResult
+		},
+	},
+	{
+		name: "PrepNopBig",
+		ours: func(b *bench, s SQE, a prepArgs) error {
+			s.ring = b.bigRing
+			return s.PrepNopBig(int32(a.flags), [2]uint64{a.off, uint64(a.d)})
+		},
+		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
+			cgo.OracleNop(s)
+			s.Len, s.Off, s.Addr, s.OpFlags = a.flags, a.off, uint64(a.d), cgo.NopInjectResult|cgo.NopCQE32
+		},
+	},
+	{
 		name: "PrepTimeout",
 		ours: always(func(_ *bench, s SQE, a prepArgs) { s.PrepTimeout(a.d, uint32(a.off), TimeoutFlags(a.flags)) }),
 		oracle: func(b *bench, s *cgo.SQE, a prepArgs) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
 )
 
 func TestMsgRingWithFlags(t *testing.T) {
@@ -208,6 +209,37 @@ func TestCommandsAndEntriesOf128Bytes(t *testing.T) {
 	p.needOp(cgo.OpNop128, 6, 19)
 	p.want(0, func(s SQE) error { return s.PrepNop128() })
 	p.fails(syscall.EOPNOTSUPP, func(s SQE) error { return s.PrepUringCmd128(FD(f.Fd()), 1, nil) })
+}
+
+// Files whose commands move bytes are devices. What others answer shows that the
+// kernel takes the flag and the buffer: of flags that it does not know it says
+// EINVAL.
+func TestCommandWithARegisteredBuffer(t *testing.T) {
+	g := newRig(t, Config{})
+	a, b := g.unixPair()
+	reg := g.register(4096)
+	g.write(b, "12345")
+	inq := func(s SQE) { g.must(s.PrepUringCmdFixed(FD(a), cgo.SocketOpSIOCINQ, reg, nil)) }
+	g.fails(syscall.EOPNOTSUPP, inq) // no TCP
+	t.Run("another flag", func(t *testing.T) {
+		sinceLinux(t, kernel.V(6, 7))
+		g.fails(syscall.EINVAL, func(s SQE) {
+			inq(s)
+			s.OpFlags = 1 << 20
+		})
+	})
+	data := []byte("0123456789abcdef")
+	s := g.take()
+	g.must(s.PrepUringCmdFixed(FD(a), 7, reg, data))
+	equal(t, "entry", *s.SQE, func() cgo.SQE {
+		e := cgo.SQE{Opcode: cgo.OpUringCmd, FD: int32(a), Off: words(7, 0), OpFlags: cgo.UringCmdFixed, BufIndex: reg.Index()}
+		copy(e.Cmd(16), data)
+		return e
+	}())
+	wantError(t, s.PrepUringCmdFixed(FD(a), 7, reg, make([]byte, 17)), "room for 16")
+	wantError(t, s.PrepUringCmdFixed(FD(a), 7, RegBuf{}, nil), "RegBuf is empty")
+	other := newRig(t, Config{})
+	wantError(t, other.take().PrepUringCmdFixed(FD(a), 7, reg, nil), "not registered with this ring")
 }
 
 // Only a block device can discard; what a file answers shows that the command

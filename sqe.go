@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"errors"
 	"math"
 	"unsafe"
 
@@ -142,3 +143,23 @@ const slotSize = 128 // a struct sockaddr_storage; a timespec is smaller
 
 // PrepNop does nothing. See io_uring_prep_nop(3).
 func (s SQE) PrepNop() { s.prep(cgo.OpNop, -1, 0, 0, 0) }
+
+// PrepNopResult does nothing and completes with the result: for tests of what
+// becomes of results, and errors. Linux 6.10; older kernels make it 0. It is
+// IORING_NOP_INJECT_RESULT of io_uring_enter(2).
+func (s SQE) PrepNopResult(res int32) {
+	s.prep(cgo.OpNop, -1, 0, uint32(res), 0)
+	s.OpFlags = cgo.NopInjectResult
+}
+
+// PrepNopBig is [SQE.PrepNopResult] with a second half for the completion,
+// see [Ring.CompletionsBig]: the ring needs [SetupCQE32] or [SetupCQEMixed].
+// Linux 6.18. It is IORING_NOP_CQE32 of io_uring_enter(2).
+func (s SQE) PrepNopBig(res int32, second [2]uint64) error {
+	if s.ring.flags&(SetupCQE32|SetupCQEMixed) == 0 {
+		return s.refuse(errors.New("uring: a completion of 32 bytes: open the ring with SetupCQE32 or SetupCQEMixed"))
+	}
+	s.prep(cgo.OpNop, -1, second[1], uint32(res), second[0])
+	s.OpFlags = cgo.NopInjectResult | cgo.NopCQE32
+	return nil
+}

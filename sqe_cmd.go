@@ -52,6 +52,26 @@ func (s SQE) PrepUringCmd128(fd FD, op uint32, data []byte) error {
 	return s.prepCmd(cgo.OpUringCmd128, fd, op, data, cmdBytes128)
 }
 
+// PrepUringCmdFixed is [SQE.PrepUringCmd] for commands that move bytes: those of
+// the registered buffer b. Where in it, data tells in the way of the file, by
+// addresses as a rule. What is no command with a buffer takes no notice. It is
+// IORING_URING_CMD_FIXED of io_uring_enter(2). Linux 6.1.
+func (s SQE) PrepUringCmdFixed(fd FD, op uint32, b RegBuf, data []byte) error {
+	var all []byte
+	if b.arena != nil {
+		all = b.Bytes()
+	}
+	if err := s.checkBuffer(b, all); err != nil {
+		return s.refuse(err)
+	}
+	if err := s.PrepUringCmd(fd, op, data); err != nil {
+		return err
+	}
+	s.OpFlags = cgo.UringCmdFixed
+	s.BufIndex = b.index
+	return nil
+}
+
 func (s SQE) prepCmd(code uint8, fd FD, op uint32, data []byte, room int) error {
 	if len(data) > room {
 		return s.refuse(fmt.Errorf("uring: command with %d bytes of data, the entry has room for %d", len(data), room))

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -108,6 +109,52 @@ func TestAccept(t *testing.T) {
 		flags, _, _ = syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
 		equal(t, "is closed by exec", flags, uintptr(syscall.FD_CLOEXEC))
 	})
+}
+
+func TestAcceptFlags(t *testing.T) {
+	sinceLinux(t, kernel.V(6, 10))
+	inEachMode(t, func(t *testing.T, g *rig) {
+		l := listen(t, syscall.AF_INET, loopback4)
+		with := func(f AcceptFlags) func(SQE) {
+			return func(s SQE) {
+				s.PrepAccept(FD(l), 0)
+				g.must(s.SetAcceptFlags(f))
+			}
+		}
+		g.fails(syscall.EAGAIN, with(AcceptDontWait))
+		dial(t, l)
+		// With both flags it must not wait, and not try without waiting.
+		g.fails(syscall.EAGAIN, with(AcceptDontWait|AcceptPollFirst))
+		g.owned(g.do(with(AcceptDontWait)))
+		dial(t, l)
+		g.owned(g.do(with(AcceptPollFirst))) // though it was there first
+		g.queue(1, with(AcceptPollFirst))
+		g.submit()
+		dial(t, l)
+		g.owned(int(g.await(1)[0].Res))
+
+		dial(t, l)
+		dial(t, l)
+		g.queue(1, func(s SQE) {
+			s.PrepAcceptMultishot(FD(l), 0)
+			g.must(s.SetAcceptFlags(AcceptDontWait))
+		})
+		c := g.await(3)
+		g.owned(int(c[0].Res))
+		g.owned(int(c[1].Res))
+		equal(t, "end", c[2], CQE{UserData: 1, Res: errno(syscall.EAGAIN)})
+	})
+}
+
+func TestSetAcceptFlagsRefusals(t *testing.T) {
+	g := newRig(t, Config{})
+	s := g.take()
+	s.PrepAccept(0, 0)
+	wantError(t, s.SetAcceptFlags(syscall.SOCK_CLOEXEC>>16|1<<7), "those of accept4")
+	s.PrepRecv(0, nil, 0)
+	wantError(t, s.SetAcceptFlags(AcceptDontWait), "Prep methods that accept")
+	g.submit() // nothing that posts a completion
+	g.none()
 }
 
 func TestAcceptMultishot(t *testing.T) {

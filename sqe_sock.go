@@ -2,6 +2,7 @@ package uring
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
@@ -37,6 +38,34 @@ func (s SQE) PrepAcceptAddr(fd FD, flags int, peer *Sockaddr) {
 func (s SQE) PrepAcceptAddrDirect(fd FD, flags int, peer *Sockaddr, d Direct) {
 	s.PrepAcceptAddr(fd, flags, peer)
 	s.FileIndex = d.fileIndex()
+}
+
+// AcceptFlags change how the kernel goes about accepting. The SOCK_ flags of
+// accept4(2) are another set.
+type AcceptFlags uint16
+
+// The flags of [SQE.SetAcceptFlags].
+const (
+	// AcceptDontWait fails with EAGAIN if no connection is there, or after the
+	// last one that is, if multishot.
+	AcceptDontWait AcceptFlags = cgo.AcceptDontWait
+	// AcceptPollFirst waits before the first try, which is wasted where no
+	// connection is expected yet.
+	AcceptPollFirst AcceptFlags = cgo.AcceptPollFirst
+)
+
+// SetAcceptFlags adds flags to an accept request. Call it after the Prep method.
+// Linux 6.10; older kernels fail the request with EINVAL. See
+// io_uring_prep_accept(3).
+func (s SQE) SetAcceptFlags(f AcceptFlags) error {
+	if s.Opcode != cgo.OpAccept {
+		return s.refuse(errors.New("uring: SetAcceptFlags goes with the Prep methods that accept"))
+	}
+	if f&^(AcceptDontWait|AcceptPollFirst) != 0 {
+		return s.refuse(fmt.Errorf("uring: accept flags %#x: those of accept4 go to the Prep method", uint16(f)))
+	}
+	s.IOPrio |= uint16(f)
+	return nil
 }
 
 // PrepGetsockopt reads a socket option into value, also of a direct descriptor;
@@ -78,7 +107,9 @@ func (s SQE) PrepSIOCOUTQ(fd FD) { s.prep(cgo.OpUringCmd, fd, 0, 0, words(cgo.So
 // sent, as SO_TIMESTAMPING makes the socket take them, until a completion comes
 // without [CQE.More]. The result is the key of what was sent, and the second
 // half of the completion the time: the ring needs [SetupCQE32] or
-// [SetupCQEMixed]. Linux 6.17. See io_uring_prep_cmd_sock(3).
+// [SetupCQEMixed]. In the completion's Flags bit 16 (IORING_CQE_F_TSTAMP_HW,
+// at IORING_TIMESTAMP_HW_SHIFT) says that the device took the time, and those
+// from bit 17 on (IORING_TIMESTAMP_TYPE_SHIFT) at which point. Linux 6.17. See io_uring_prep_cmd_sock(3).
 func (s SQE) PrepTxTimestampMultishot(fd FD) error {
 	if s.ring.flags&(SetupCQE32|SetupCQEMixed) == 0 {
 		return s.refuse(errors.New("uring: time stamps need completions of 32 bytes: open the ring with SetupCQE32 or SetupCQEMixed"))

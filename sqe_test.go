@@ -3,6 +3,7 @@
 package uring
 
 import (
+	"math"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,37 @@ func TestNop(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		g.queue(0xdeadbeefcafe, func(s SQE) { s.PrepNop() })
 		equal(t, "completions", g.await(1), []CQE{{UserData: 0xdeadbeefcafe}})
+	})
+}
+
+func TestNopResult(t *testing.T) {
+	sinceLinux(t, kernel.V(6, 10))
+	inEachMode(t, func(t *testing.T, g *rig) {
+		for _, res := range []int32{0, 1, math.MaxInt32, -1, errno(syscall.ECONNRESET)} {
+			g.queue(7, func(s SQE) { s.PrepNopResult(res) })
+			equal(t, "completions", g.await(1), []CQE{{UserData: 7, Res: res}})
+		}
+		failing := g.queue(1, func(s SQE) { s.PrepNopResult(errno(syscall.EIO)) })
+		g.must(failing.SetFlags(Link))
+		g.queue(2, func(s SQE) { s.PrepNop() })
+		equal(t, "linked request", g.byUserData(2)[2].Res, errno(syscall.ECANCELED))
+	})
+}
+
+// The kernel lets nobody ask for polls that are triggered by level:
+// IORING_POLL_ADD_LEVEL has no Go name for that.
+func TestLevelTriggeredPollsAreRefused(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, _ := g.unixPair()
+		for _, multi := range []uint32{0, cgo.PollAddMulti} {
+			g.fails(syscall.EINVAL, func(s SQE) {
+				s.PrepPollAdd(FD(a), 1)
+				s.Len = cgo.PollAddLevel | multi
+			})
+			g.fails(syscall.EINVAL, func(s SQE) {
+				s.PrepPollUpdate(1, 0, 1, PollUpdateEvents|PollUpdateFlags(cgo.PollAddLevel|multi))
+			})
+		}
 	})
 }
 

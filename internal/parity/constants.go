@@ -22,6 +22,8 @@ type constant struct {
 	users []string // exported functions and methods that use it
 	used  bool     // by other code of the root package
 	trips []string // tests that use the Prep methods among users on the kernel
+
+	because string // why programs do without it
 }
 
 func (c constant) covered() bool { return c.raw != "" && c.same }
@@ -44,6 +46,7 @@ func constants(dir string, s *source, symbols []symbol) ([]constant, error) {
 	for _, row := range rows(constantList) {
 		c := constant{name: row[0], value: row[1], group: row[2]}
 		c.raw = raw[c.name]
+		c.because = because(c.name)
 		if o, ok := stub.Lookup(c.raw).(*types.Const); ok {
 			c.same = sameNumber(o, c.value)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 )
 
@@ -25,6 +26,16 @@ func functions() []function {
 		list = append(list, function{name: f[0], kind: f[1], group: f[2], since: f[3]})
 	}
 	return list
+}
+
+// because returns why programs do without a constant, "" if nothing says so.
+func because(name string) string {
+	for names, reason := range instead {
+		if slices.Contains(strings.Fields(names), name) {
+			return reason
+		}
+	}
+	return ""
 }
 
 // rows splits a table into its fields, without the head.

@@ -67,6 +67,7 @@ func inspect(dir string) (*report, error) {
 	r.claim(symbols)
 	r.checkNeedless()
 	r.checkTrips()
+	r.checkHomes()
 	return r, nil
 }
 
@@ -123,6 +124,18 @@ func (r *report) checkTrips() {
 	for _, c := range r.constants {
 		if c.isOpcode() && c.trips == nil {
 			r.wrong = append(r.wrong, fmt.Sprintf("no test makes a request with %s on the kernel", c.name))
+		}
+	}
+}
+
+// checkHomes wants a way to use every constant, or a reason why there is none.
+func (r *report) checkHomes() {
+	for _, c := range r.constants {
+		switch home := c.home(); {
+		case home == "–" && instead[c.group] == "":
+			r.wrong = append(r.wrong, fmt.Sprintf("nothing exported has %s: notneeded.go must say why", c.name))
+		case home != "–" && c.because != "" && home != c.because:
+			r.wrong = append(r.wrong, fmt.Sprintf("notneeded.go says why there is no %s, which %s has", c.name, home))
 		}
 	}
 }

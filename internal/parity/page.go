@@ -115,7 +115,8 @@ func (r *report) constantTables(b *bytes.Buffer) {
 	b.WriteString("\n## Constants\n\n" +
 		"Package `cgo` has every constant, from the header that it is compiled with. The last column has the exported\n" +
 		"constants of the root package that are set to it, the symbols whose doc comment names it, and the functions and\n" +
-		"methods that set or read it; *internal* means that other code of the root package does.\n")
+		"methods that set or read it; *internal* means that other code of the root package does. Where there is none, it or\n" +
+		"the head of the table says why.\n")
 	for _, group := range groups(r.constants, func(c constant) string { return c.group }) {
 		fmt.Fprintf(b, "\n### %s\n\n", group)
 		if note := instead[group]; note != "" {
@@ -145,7 +146,7 @@ func (c constant) home() string {
 	case c.used:
 		return "internal"
 	}
-	return "–"
+	return orDash(c.because)
 }
 
 // groups lists the groups of a list in the order in which they come.
