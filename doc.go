@@ -1,6 +1,6 @@
 // Package uring wraps liburing, the library for Linux's io_uring: rings, every
 // request type, provided buffers with incremental consumption, receive and
-// send bundles, and zero-copy sends.
+// send bundles, zero-copy sends and receives.
 //
 // # Rings
 //
@@ -19,41 +19,101 @@
 // about incremental buffers, bundles, zero copy, threads and goroutines, and
 // for those who come from giouring.
 //
-// # By subject
+// # Rings, by subject
 //
-//   - Waiting: [Ring.SubmitAndWait], [Ring.SubmitAndWaitTimeout],
-//     [Ring.SubmitAndWaitMin], [Ring.Wait]; without a thread, and with a
-//     context, [Ring.Await].
+//   - Opening: [New] and [Serve] with a [Config] and its [SetupFlags]; [Setup] and
+//     [OpenFD] for a ring that one process opens and another uses. [Ring.Enable],
+//     [Ring.ResizeRings], [Ring.DontFork], [Ring.Close].
+//   - What it is: [Ring.FD], [Ring.Flags], [Ring.Features], [Ring.Entries],
+//     [Ring.MemoryUsed]; before it is there, [MemorySize] and [LockedSize].
+//   - Entries: [Ring.NextSQE], [Ring.NextSQE128], [Ring.MakeRoom], [Ring.SQSpace],
+//     [Ring.Queued], [Ring.WaitSQ].
+//   - Submitting: [Ring.Submit], [Ring.SubmitAndGetEvents].
+//   - Submitting and waiting: [Ring.SubmitAndWait], [Ring.SubmitAndWaitTimeout],
+//     [Ring.SubmitAndWaitMin], [Ring.SubmitAndWaitSignals] with [Signals],
+//     [Ring.SubmitAndWaitReg] with a [RegWait] from a [Region]; for one
+//     completion, [Ring.Wait].
+//   - Waiting only: [Ring.WaitReady], [Ring.WaitReadyMin], [Ring.GetEvents];
+//     without a thread, and with a context, [Ring.Await].
+//   - Completions: [Ring.Completions], [Ring.CompletionsBig], [Ring.Peek],
+//     [Ring.Ready], [Ring.Advance], [Ring.Overflowed]. A [CQE] carries the
+//     request's UserData, which may be a [Token] of [MakeToken].
+//   - Notifying: [Ring.RegisterEventFD], [Ring.SetEventFDEnabled],
+//     [Ring.EventFDEnabled]; from any goroutine, [SyncMsg].
+//   - Direct descriptors, [Direct] and [DirectSlot]: [Ring.RegisterFiles],
+//     [Ring.RegisterFDs], [Ring.RegisterFDsTagged], [Ring.UpdateFile],
+//     [Ring.UpdateFiles], [Ring.UpdateFilesTagged], [Ring.SetFileAllocRange].
+//   - Registered memory, [Arena] and [RegBuf]: [NewArena], [Ring.RegisterArena],
+//     [Ring.RegisterArenas], [Ring.RegisterArenasTagged], [Ring.RegisterBuffers],
+//     [Ring.ReplaceArena], [Ring.CloneBuffers], [Ring.CloneBuffersAt].
+//   - Memory shared with the kernel: [Ring.RegisterRegion], [Config.Memory].
+//   - How it waits: [Ring.RegisterClock], [Ring.SetIOWait]; busy polling,
+//     [Ring.RegisterNAPI], [Ring.AddNAPI], [Ring.RemoveNAPI].
+//   - Its descriptor: [Ring.RegisterRingFD], [Ring.CloseRingFD].
+//   - Worker threads: [Ring.RegisterIOWQAff], [Ring.RegisterIOWQMaxWorkers],
+//     [Config.AttachTo].
+//   - Limits and rights: [Ring.RegisterRestrictions] with [AllowOp],
+//     [AllowRegister], [AllowFlags] and [RequireFlags]; [BPFFilter] with
+//     [Ring.RegisterBPFFilter] and [RegisterTaskBPFFilter], of instructions such
+//     as [BPFLoad], [BPFSkipUnless] and [BPFReturn]; [Ring.RegisterPersonality].
+//   - Cancelling from outside of the queue: [Ring.SyncCancel] with a [Match].
+//   - What the kernel can do: [Features], [KernelBugs] and the Have functions try
+//     it; [ProbeOps], [Ring.ProbeOps], [QueryKernel], [QueryZCRX] and
+//     [QueryQueues] ask; [KernelVersion] and [LiburingVersion] name it.
+//
+// The Unregister methods undo what the Register methods do.
+//
+// # Requests, by subject
+//
+//   - Any: [SQE.SetFlags]. Order is a matter of [Link], [HardLink] and [Drain],
+//     after [Ring.MakeRoom] for all of a chain.
 //   - Files: [SQE.PrepRead], [SQE.PrepWrite], [SQE.PrepReadv], [SQE.PrepWritev],
-//     [SQE.PrepFsync], [SQE.PrepFallocate]; pipes: [SQE.PrepSplice],
-//     [SQE.PrepTee], [SQE.PrepReadMultishot].
-//   - Paths: [SQE.PrepOpenat], [SQE.PrepStatx], [SQE.PrepMkdirat],
-//     [SQE.PrepRenameat], [SQE.PrepUnlinkat], [SQE.PrepGetxattr].
+//     [SQE.PrepFsync], [SQE.PrepSyncFileRange], [SQE.PrepFallocate],
+//     [SQE.PrepFtruncate], [SQE.PrepFadvise], [SQE.PrepMadvise], [SQE.PrepClose].
+//     With registered memory: [SQE.PrepReadFixed], [SQE.PrepWriteFixed],
+//     [SQE.PrepReadvFixed], [SQE.PrepWritevFixed].
+//   - Pipes: [SQE.PrepPipe], [SQE.PrepSplice], [SQE.PrepTee]; with buffers that the
+//     kernel picks, [SQE.PrepReadMultishot], [SQE.PrepReadProvided].
+//   - Paths: [SQE.PrepOpenat], [SQE.PrepOpenat2], [SQE.PrepStatx],
+//     [SQE.PrepMkdirat], [SQE.PrepRenameat], [SQE.PrepLinkat],
+//     [SQE.PrepSymlinkat], [SQE.PrepUnlinkat].
+//   - Extended attributes: [SQE.PrepGetxattr], [SQE.PrepSetxattr],
+//     [SQE.PrepFgetxattr], [SQE.PrepFsetxattr].
 //   - Sockets: [SQE.PrepSocket], [SQE.PrepBind], [SQE.PrepListen],
-//     [SQE.PrepConnect], [SQE.PrepAccept], [SQE.PrepAcceptMultishot],
-//     [SQE.PrepShutdown], [SQE.PrepSetsockopt], [SQE.PrepGetsockopt].
-//   - Receiving: [SQE.PrepRecv], [SQE.PrepRecvMultishot], [SQE.PrepRecvProvided];
-//     messages: [SQE.PrepRecvMsg], [SQE.PrepRecvMsgMultishot].
-//   - Sending: [SQE.PrepSend], [SQE.PrepSendMsg]; without a copy:
-//     [SQE.PrepSendZC], [SQE.PrepSendZCFixed], [SQE.PrepSendMsgZC]; streams:
-//     [SendQueue].
-//   - Time, readiness, cancelling: [SQE.PrepTimeout], [SQE.PrepLinkTimeout],
-//     [SQE.PrepPollAdd], [SQE.PrepCancel], [SQE.PrepCancelFD],
-//     [Ring.SyncCancel].
-//   - Futexes, children, epoll, commands of a driver: [SQE.PrepFutexWait],
-//     [SQE.PrepFutexWaitv], [SQE.PrepWaitid], [SQE.PrepEpollWait],
-//     [SQE.PrepUringCmd].
-//   - Order: [SQE.SetFlags] with [Link], [HardLink] or [Drain], after
-//     [Ring.MakeRoom] for all of a chain.
-//   - Other rings: [SQE.PrepMsgRing], [SQE.PrepMsgRingFD], [Config.AttachTo].
-//   - Direct descriptors: [Ring.RegisterFiles], [Direct], and the Prep methods
-//     that end in Direct.
-//   - Limits and rights: [Ring.RegisterRestrictions], [Ring.RegisterPersonality],
-//     [Ring.RegisterIOWQMaxWorkers].
-//   - Registered memory: [Arena], [Ring.RegisterArena], [RegBuf], and the Prep
-//     methods that end in Fixed.
-//   - What the kernel can do: [Features], [KernelBugs], [ProbeOps],
-//     [Ring.Features], and the Have functions.
+//     [SQE.PrepConnect], [SQE.PrepShutdown], with a [Sockaddr] from [InetAddr] or
+//     [UnixAddr]; [SQE.PrepGetsockname], [SQE.PrepGetpeername],
+//     [SQE.PrepSetsockopt], [SQE.PrepGetsockopt], [SQE.PrepSIOCINQ],
+//     [SQE.PrepSIOCOUTQ], [SQE.PrepTxTimestampMultishot].
+//   - Accepting: [SQE.PrepAccept], [SQE.PrepAcceptMultishot],
+//     [SQE.PrepAcceptAddr]; [SQE.SetAcceptFlags].
+//   - Receiving: [SQE.PrepRecv], [SQE.PrepRecvFixed]; into buffers that the kernel
+//     picks, [SQE.PrepRecvProvided], [SQE.PrepRecvMultishot],
+//     [SQE.PrepRecvMultishotLimit]; messages, [SQE.PrepRecvMsg],
+//     [SQE.PrepRecvMsgMultishot]; without a copy, [SQE.PrepRecvZCMultishot].
+//   - Sending: [SQE.PrepSend], [SQE.PrepSendTo], [SQE.PrepSendFixed],
+//     [SQE.PrepSendVectorized], [SQE.PrepSendBundle], [SQE.PrepSendMsg]; without a
+//     copy, [SQE.PrepSendZC], [SQE.PrepSendZCFixed], [SQE.PrepSendZCVectorized],
+//     [SQE.PrepSendMsgZC], [SQE.PrepSendMsgZCFixed]. [SQE.PrepSendSetAddr] names
+//     the receiver. A [Msg] comes from [NewMsg].
+//   - Direct descriptors: the Prep methods that end in Direct;
+//     [SQE.PrepCloseDirect], [SQE.PrepFilesUpdate], [SQE.PrepFixedFDInstall].
+//   - Time: [SQE.PrepTimeout], [SQE.PrepTimeoutUpdate], [SQE.PrepTimeoutRemove],
+//     [SQE.PrepLinkTimeout], [SQE.PrepLinkTimeoutUpdate].
+//   - Readiness: [SQE.PrepPollAdd], [SQE.PrepPollAddMultishot],
+//     [SQE.PrepPollUpdate], [SQE.PrepPollRemove]; of an epoll instance,
+//     [SQE.PrepEpollCtl], [SQE.PrepEpollWait].
+//   - Cancelling: [SQE.PrepCancel], [SQE.PrepCancelFD], [SQE.PrepCancelOp],
+//     [SQE.PrepCancelFDOp].
+//   - Futexes and children: [SQE.PrepFutexWait], [SQE.PrepFutexWake],
+//     [SQE.PrepFutexWaitv], [SQE.PrepWaitid].
+//   - Other rings: [SQE.PrepMsgRing], [SQE.PrepMsgRingCQEFlags],
+//     [SQE.PrepMsgRingFD].
+//   - Devices: [SQE.PrepUringCmd], [SQE.PrepUringCmd128],
+//     [SQE.PrepUringCmdFixed], [SQE.PrepDiscard].
+//   - Groups of buffers without a ring, the older way:
+//     [SQE.PrepProvideBuffers], [SQE.PrepRemoveBuffers], [SQE.SetBufGroup].
+//   - Nothing: [SQE.PrepNop], [SQE.PrepNop128]; [SQE.PrepNopResult] and
+//     [SQE.PrepNopBig] for tests.
 //
 // # Memory
 //
@@ -68,13 +128,18 @@
 //
 // # Receiving
 //
-// A [BufRing] holds buffers from which the kernel picks when data arrives.
+// A [BufRing], made with [Ring.NewBufRing], holds buffers from which the kernel picks when data arrives.
 // [BufRing.Consume] and [BufRing.Segments] turn completions into bytes, and
 // [Segment.Share] lets several holders keep the same ones.
 //
+// A [ZCRX], made with [Ring.RegisterZCRX], is a queue of a network device whose
+// data the card puts into the program's memory: [ZCRX.Segment] turns completions
+// into bytes, and a [RefillRing] takes their memory back. [Ring.ImportZCRX]
+// shares one between rings.
+//
 // # Sending
 //
-// A [SendQueue] sends a stream of bytes, in order, with as few requests as the
+// A [SendQueue], made with [Ring.NewSendQueue], sends a stream of bytes, in order, with as few requests as the
 // kernel allows; it can send received segments on without copying them.
 //
 // # Errors
