@@ -205,7 +205,12 @@ func TestMixedEntriesOnTheKernel(t *testing.T) {
 		}
 		s.UserData = 2 * i
 		equal(t, "large", next(t, r), CQE{UserData: 2 * i})
+		if s, err = r.NextSQE128(); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, s.PrepUringCmd128(1, 2, make([]byte, cmdBytes128+1)), "room for 80") // and no completion
 		equal(t, "small", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+		none(t, r)
 	}
 }
 
