@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 const results = `@@ kernel 6.1.0-50-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1 (2026-07-02)
@@ -25,6 +27,7 @@ const end = "\x16PASS\n@@ end root 0\n@@ done\n"
 
 func readString(t *testing.T, s string) *kernelRun {
 	t.Helper()
+	testutil.NeedGo(t) // for its test2json
 	file := filepath.Join(t.TempDir(), "results")
 	if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
 		t.Fatal(err)
