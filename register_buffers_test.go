@@ -109,22 +109,15 @@ func TestTaggedBuffers(t *testing.T) {
 	none(t, r)
 
 	equal(t, "error of UnregisterBuffers", r.UnregisterBuffers(), nil)
-	if droppedTablesPostTags(t) {
+	if hasLinux(t, droppedTablesPostTags) {
 		equal(t, "tag after the table", next(t, r), CQE{UserData: 72})
 	}
 	none(t, r)
 }
 
-// droppedTablesPostTags says whether the kernel posts the tags of a table that
+// droppedTablesPostTags is the first kernel that posts the tags of a table that
 // is dropped as a whole.
-func droppedTablesPostTags(t *testing.T) bool {
-	t.Helper()
-	running, err := kernel.Running()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return !running.Less(kernel.V(6, 13))
-}
+var droppedTablesPostTags = kernel.V(6, 13)
 
 func TestClonedBuffers(t *testing.T) {
 	sinceLinux(t, kernel.V(6, 13))

@@ -72,7 +72,7 @@ func TestTaggedFiles(t *testing.T) {
 	equal(t, "slot 1", sendsTo(t, r, 1, peerA, 2), 0)
 
 	equal(t, "error of UnregisterFiles", r.UnregisterFiles(), nil)
-	if droppedTablesPostTags(t) {
+	if hasLinux(t, droppedTablesPostTags) {
 		tags := map[uint64]bool{next(t, r).UserData: true, next(t, r).UserData: true}
 		equal(t, "tags after the table", tags, map[uint64]bool{201: true, 202: true})
 	}

@@ -90,9 +90,19 @@ func wantError(t *testing.T, err error, text string) {
 // tells of, where the kernel is too old.
 func sinceLinux(t *testing.T, v kernel.Version) {
 	t.Helper()
-	if running, err := kernel.Running(); err != nil || running.Less(v) {
-		t.Skipf("needs Linux %v, runs on %v (%v)", v, running, err)
+	if !hasLinux(t, v) {
+		t.Skipf("needs Linux %v, runs on %s", v, KernelVersion())
 	}
+}
+
+// hasLinux says whether the running kernel is of version v or later.
+func hasLinux(tb testing.TB, v kernel.Version) bool {
+	tb.Helper()
+	running, err := kernel.Running()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return !running.Less(v)
 }
 
 // library skips a test of what liburing has since a version.
