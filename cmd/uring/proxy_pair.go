@@ -241,9 +241,10 @@ func (p *proxy) full(f *flow) bool {
 	return full
 }
 
-// share is how much of the buffers one completion may take.
+// share is how much of the buffers one completion may take: a quarter, and more
+// where there are fewer connections than that.
 func (p *proxy) share() int {
-	return max(min(int(p.queue), p.bufs*int(p.bufSize))/4, int(p.bufSize))
+	return max(min(int(p.queue), p.bufs*int(p.bufSize))/min(max(p.live, 1), 4), int(p.bufSize))
 }
 
 // received takes over what a receive brought.
