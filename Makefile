@@ -64,7 +64,7 @@ test-asan: liburing ## run the tests with AddressSanitizer in the C parts
 	$(GO_TEST) -short -asan . ./cgo
 
 soak: build ## run a million steps of the model test, and the proxy under a load of a bad day (SOAK_FLAGS="-for 1h")
-	$(GO_TEST) -timeout 1h -run '^TestTrafficAgreesWithItsModel$$' . -model.steps=250000
+	go test -count=1 -timeout 1h -run '^TestTrafficAgreesWithItsModel$$' . -model.steps=250000
 	go run ./internal/soak $(SOAK_FLAGS)
 
 fuzz: liburing ## run each fuzz target for a while (FUZZTIME=30s), say how many inputs it was given

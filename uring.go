@@ -63,9 +63,8 @@ type Ring struct {
 // An error that matches [ErrNotSupported] names the flag that the kernel
 // lacks; EPERM, EMFILE and ENOMEM say what to change. Since Linux 6.14 the queues
 // count towards RLIMIT_MEMLOCK, those of a closed ring too for a moment, which
-// New sits out. Linux 6.1 is the oldest kernel
-// that the package is tested with. See io_uring_queue_init(3) and
-// io_uring_queue_init_params(3).
+// New sits out. Linux 6.1 is the oldest kernel that the package is tested with.
+// See io_uring_queue_init(3) and io_uring_queue_init_params(3).
 func New(c Config) (*Ring, error) {
 	c, err := c.normalize()
 	if err != nil {

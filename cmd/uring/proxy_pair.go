@@ -171,6 +171,9 @@ func (p *proxy) start(pr *pair) {
 
 // watch asks to be told when src is gone: a multishot receive can miss that.
 func (p *proxy) watch(f *flow) {
+	if p.recvSingle {
+		return
+	}
 	if s, ok := p.ask(f.pair, proxyHangup, f.back); ok {
 		s.PrepPollAdd(f.src.fd, 0)
 	}

@@ -20,7 +20,7 @@ const (
 	slowClient        // the client reads slowly
 	clientReset       // the client resets the connection midway
 	sinkReset         // the sink does
-	says        = 7   // how many there are
+	styles            // how many there are
 )
 
 // A plan says what happens on a connection. It follows from the seed and the
@@ -34,7 +34,7 @@ type plan struct {
 
 func newPlan(seed, id uint64) plan {
 	r := rand.New(rand.NewPCG(seed, id))
-	p := plan{seed: seed, id: id, style: style(r.IntN(says))}
+	p := plan{seed: seed, id: id, style: style(r.IntN(int(styles)))}
 	most := 1 << 20
 	switch {
 	case p.style == slowSink || p.style == slowClient:
