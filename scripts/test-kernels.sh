@@ -146,7 +146,8 @@ unpack_module() {
 	esac >"$2"
 }
 
-# boot RELEASE: runs the tests; the console and the results end up in files.
+# boot RELEASE: runs the tests; the console and the results end up in files. The monitor's socket can halt the machine, its
+# clock too: echo stop | socat - UNIX:liburing/state/kernels/RELEASE/monitor
 boot() {
 	local dir=$state/$1
 	rm -f "$dir/results" "$dir/console"
@@ -154,7 +155,7 @@ boot() {
 		-kernel "$dir/vmlinuz" -initrd "$dir/initramfs" \
 		-append "console=ttyS0 panic=-1 no_timer_check mitigations=off loglevel=4" \
 		-drive "file=$state/tests/disk,format=raw,if=virtio,snapshot=on" \
-		-serial "file:$dir/console" -serial "file:$dir/results" </dev/null >"$dir/qemu.log" 2>&1 || true
+		-monitor "unix:$dir/monitor,server=on,wait=off" -serial "file:$dir/console" -serial "file:$dir/results" </dev/null >"$dir/qemu.log" 2>&1 || true
 }
 
 install_packages
