@@ -50,8 +50,7 @@ func (r *Ring) Close() error {
 	}
 	r.closed, r.noSQE = true, ErrClosed
 	r.q, r.head = r.q.Closed(), 0
-	r.drv.Exit()
-	noteClosed()
+	closeRaw(r.drv)
 	r.leaveMemory()
 	for _, g := range r.regions {
 		err = errors.Join(err, g.release())

@@ -83,7 +83,7 @@ func TestSetupRulesAreTheKernels(t *testing.T) {
 		for _, flags := range broken {
 			raw, _, rc := open(Config{Entries: 1, Flags: flags}, nil)
 			if rc >= 0 {
-				raw.Exit()
+				closeRaw(raw)
 			}
 			equal(t, flags.String(), rc, -int(syscall.EINVAL))
 		}

@@ -1,8 +1,10 @@
 package uring
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"os"
 	"path"
@@ -127,6 +129,38 @@ func wrongImports(t *testing.T, file string, source []byte) (wrong []string) {
 		}
 	}
 	return wrong
+}
+
+// Rings are opened and closed in settle.go only, where the one knows of the
+// other: a ring may have to wait for the memory of one that was closed.
+func TestRingsAreOpenedAndClosedInOnePlace(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]string{}
+	for _, file := range files {
+		if isTest(file) {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				switch f := types.ExprString(call.Fun); {
+				case f == "cgo.Open", f == "cgo.Setup", strings.HasSuffix(f, ".Exit"):
+					got[file] = append(got[file], f)
+				}
+			}
+			return true
+		})
+	}
+	want := map[string][]string{"settle.go": {"cgo.Open", "cgo.Setup", "ring.Exit"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("calls that open or close rings (-want +got):\n%s", diff)
+	}
 }
 
 func wrongImport(file, name string) string {

@@ -104,14 +104,25 @@ func TestUserWithoutRightsMayUseRings(t *testing.T) {
 }
 
 // The kernel counts the memory of a ring as locked for a while after it was
-// closed: New waits for it.
+// closed: New and Setup wait for it.
 func TestOpeningAndClosingTenThousandRings(t *testing.T) {
 	if !confined(t, func() error { return errors.Join(lockAtMost(1<<20), asNobody()) }) {
 		return
 	}
+	open := func(inOneStep bool) (*Ring, error) {
+		c := Config{Entries: 64}
+		if inOneStep {
+			return New(c)
+		}
+		fd, p, err := Setup(c)
+		if err != nil {
+			return nil, err
+		}
+		return OpenFD(fd, p)
+	}
 	churn := func(n int) {
 		for i := range n {
-			r, err := New(Config{Entries: 64})
+			r, err := open(i%2 == 0)
 			if err != nil {
 				t.Fatalf("ring %d: %v", i, err)
 			}

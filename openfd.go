@@ -31,7 +31,7 @@ func Setup(c Config) (fd int, p SetupParams, err error) {
 	if no := c.Flags & (SetupNoMMap | SetupIOPoll); no != 0 {
 		return -1, p, fmt.Errorf("uring: Setup does not go with %v", no)
 	}
-	rc := cgo.Setup(uint32(c.Entries), c.params(), (*cgo.RawParams)(&p))
+	rc := setupRaw(uint32(c.Entries), c.params(), (*cgo.RawParams)(&p))
 	if err := check(opOpen, rc); err != nil {
 		return -1, SetupParams{}, explain(c, err)
 	}

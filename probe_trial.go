@@ -69,8 +69,7 @@ func (t *trial) close() {
 			break
 		}
 	}
-	t.ring.Exit()
-	noteClosed()
+	closeRaw(t.ring)
 	if t.running == 0 && t.mem != nil {
 		_ = t.mem.Unmap()
 	}

@@ -23,9 +23,8 @@ var (
 	lastClosed atomic.Int64
 )
 
-func noteClosed() { lastClosed.Store(int64(time.Since(started))) }
-
-// openRaw opens a ring. It returns what the kernel made of the parameters.
+// openRaw opens a ring, which is closed by closeRaw. It returns what the kernel
+// made of the parameters.
 func openRaw(entries uint32, asked cgo.Params, memory []byte) (raw *cgo.Ring, p cgo.Params, rc int) {
 	rc = settled(func() (rc int) {
 		p = asked
@@ -33,6 +32,18 @@ func openRaw(entries uint32, asked cgo.Params, memory []byte) (raw *cgo.Ring, p 
 		return rc
 	})
 	return raw, p, rc
+}
+
+// setupRaw opens a ring without mapping it, and returns its descriptor.
+func setupRaw(entries uint32, p cgo.Params, raw *cgo.RawParams) int {
+	return settled(func() int { return cgo.Setup(entries, p, raw) })
+}
+
+// closeRaw closes a ring and frees its memory: no ring is closed otherwise, or
+// those opened soon after would not wait for what it gives back.
+func closeRaw(ring interface{ Exit() }) {
+	ring.Exit()
+	lastClosed.Store(int64(time.Since(started)))
 }
 
 // settled makes a call that takes locked memory, and makes it again while it

@@ -156,8 +156,7 @@ func missingFlag(c Config) error {
 			continue // not a valid set without it; go on to what needs it
 		}
 		if raw, _, rc := open(c, nil); rc >= 0 {
-			raw.Exit()
-			noteClosed()
+			closeRaw(raw)
 			return &feature.MissingError{Feature: s.name, Since: s.since, Cause: syscall.EINVAL}
 		}
 	}

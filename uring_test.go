@@ -478,7 +478,7 @@ func TestServe(t *testing.T) {
 		equal(t, "is the failure", errors.Is(err, failure), true)
 		equal(t, "is busy", errors.Is(err, ErrBusy), true)
 		equal(t, "closed", served.closed, false)
-		served.drv.Exit() // nobody is left who may call Close
+		closeRaw(served.drv) // nobody is left who may call Close
 		live.Closed(served)
 	})
 	t.Run("closes and says so when the function ends its goroutine", func(t *testing.T) {
