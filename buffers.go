@@ -151,7 +151,7 @@ func (t *bufferTable) release(r *Ring) {
 	case t.arenas == nil:
 		return
 	case !t.sent && r.unnotified() == 0:
-		r.drv.UnregisterBuffers()
+		afterSignals(r.drv.UnregisterBuffers)
 	default:
 		for i, a := range t.arenas {
 			if a != nil {

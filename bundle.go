@@ -233,7 +233,9 @@ func (q *SendQueue) open() (err error) {
 	if q.entries, err = arena.Map(q.cfg.Entries*int(unsafe.Sizeof(cgo.Slot{})), false); err != nil {
 		return fmt.Errorf("uring: map %d entries of a send queue: %w", q.cfg.Entries, err)
 	}
-	rc := q.ring.drv.RegisterBufRing(q.entries.Pointer(), uint32(q.cfg.Entries), uint32(q.group), 0, 0)
+	rc := settled(func() int {
+		return q.ring.drv.RegisterBufRing(q.entries.Pointer(), uint32(q.cfg.Entries), uint32(q.group), 0, 0)
+	})
 	if err = check(opRegisterBufRing, rc); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package uring
 import (
 	"fmt"
 	"math"
+	"syscall"
 	"time"
 
 	"github.com/uring-go/uring/cgo"
@@ -88,5 +89,9 @@ func (r *Ring) staticNAPI(op uint8, id uint32) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return answer("name a device's queue to poll", r.drv.RegisterNAPI(&cgo.NAPI{Op: op, Param: id}), kernel.V(6, 13), "")
+	rc := r.drv.RegisterNAPI(&cgo.NAPI{Op: op, Param: id})
+	if rc == -int(syscall.EEXIST) && r.heard() {
+		return fmt.Errorf("uring: AddNAPI: %d is polled already: %w", id, syscall.EEXIST)
+	}
+	return answer("name a device's queue to poll", rc, kernel.V(6, 13), "")
 }

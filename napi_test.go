@@ -26,7 +26,9 @@ func TestBusyPollSettingsComeBack(t *testing.T) {
 
 	const id = 1 << 20
 	equal(t, "error of AddNAPI", r.AddNAPI(id), nil)
-	equal(t, "adding it again is EEXIST", errors.Is(r.AddNAPI(id), syscall.EEXIST), true)
+	err = r.AddNAPI(id)
+	equal(t, "adding it again is EEXIST", errors.Is(err, syscall.EEXIST), true)
+	equal(t, "on this thread", errors.Is(err, ErrWrongThread), false)
 	equal(t, "error of RemoveNAPI", r.RemoveNAPI(id), nil)
 	equal(t, "removing it again is ENOENT", errors.Is(r.RemoveNAPI(id), syscall.ENOENT), true)
 	equal(t, "a number that no queue has is EINVAL", errors.Is(r.AddNAPI(0), syscall.EINVAL), true)

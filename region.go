@@ -115,7 +115,8 @@ func (g *Region) register(c RegionConfig) error {
 	if c.Waits {
 		flags = cgo.MemRegionRegWaitArg
 	}
-	if err := answer("share memory with the kernel", g.ring.drv.RegisterRegion(&d, flags), kernel.V(6, 13), ""); err != nil {
+	rc := settled(func() int { return g.ring.drv.RegisterRegion(&d, flags) })
+	if err := answer("share memory with the kernel", rc, kernel.V(6, 13), ""); err != nil {
 		return err
 	}
 	if err := g.take(g.ring, c.Memory, &d); err != nil {

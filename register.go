@@ -2,10 +2,18 @@ package uring
 
 import (
 	"errors"
+	"syscall"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/kernel"
 )
+
+// heard says whether the kernel takes calls for the ring from this thread. If
+// so, EEXIST has another reason.
+func (r *Ring) heard() bool {
+	var ops [256]uint8
+	return r.drv.Probe(ops[:]) != -int(syscall.EEXIST)
+}
 
 // RegisterRingFD lets the calling thread enter the kernel for this ring a
 // little faster. Only on a goroutine locked to its thread, as in [Serve]: the

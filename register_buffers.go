@@ -217,7 +217,7 @@ func (r *Ring) UnregisterBuffers() error {
 	if err := r.ownBuffers("UnregisterBuffers", 0, len(r.buffers.arenas)); err != nil {
 		return err
 	}
-	if err := check(opUnregisterBuffers, r.drv.UnregisterBuffers()); err != nil {
+	if err := check(opUnregisterBuffers, afterSignals(r.drv.UnregisterBuffers)); err != nil {
 		return err
 	}
 	r.buffers.forget()

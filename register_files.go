@@ -183,7 +183,7 @@ func (r *Ring) UnregisterFiles() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	err := check("unregister files", r.drv.UnregisterFiles())
+	err := check("unregister files", afterSignals(r.drv.UnregisterFiles))
 	if err == nil {
 		r.files = 0
 	}

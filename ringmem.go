@@ -135,7 +135,8 @@ func (r *Ring) ResizeRings(sq, cq int) error {
 		return fmt.Errorf("uring: ResizeRings: %d entries are queued: submit them first", r.q.SQReady())
 	}
 	r.syncHead()
-	if err := answer("resize the queues", r.drv.ResizeRings(uint32(roundUpPow2(sq)), uint32(roundUpPow2(cq))), kernel.V(6, 13), ""); err != nil {
+	rc := settled(func() int { return r.drv.ResizeRings(uint32(roundUpPow2(sq)), uint32(roundUpPow2(cq))) })
+	if err := answer("resize the queues", rc, kernel.V(6, 13), ""); err != nil {
 		return err
 	}
 	r.head, _ = r.q.CQ()

@@ -19,9 +19,16 @@ func (r *Ring) GetEvents() error {
 	if err := r.beforeEnter(); err != nil {
 		return err
 	}
+	return check(opWait, afterSignals(r.drv.GetEvents))
+}
+
+// afterSignals makes a call again while a signal ends it, such as the Go
+// runtime's own. Kernels before 6.13, too, are interrupted when they wait for
+// the requests that use what is unregistered.
+func afterSignals(call func() int) int {
 	for {
-		if rc := r.drv.GetEvents(); rc != -int(syscall.EINTR) {
-			return check(opWait, rc)
+		if rc := call(); rc != -int(syscall.EINTR) {
+			return rc
 		}
 	}
 }
