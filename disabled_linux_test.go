@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"testing"
+
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // setDisabled sets kernel.io_uring_disabled until the test ends.
@@ -38,11 +40,11 @@ func openAndClose() error {
 }
 
 func TestRingsDisabledForUsersWithoutRights(t *testing.T) {
-	if !isConfined(t) {
+	if !testutil.IsConfined(t) {
 		setDisabled(t, "1")
 		equal(t, "error of the superuser", openAndClose(), nil)
 	}
-	if confined(t, asNobody) {
+	if testutil.Confined(t, testutil.AsNobody) {
 		refused(t, "New", openAndClose(), syscall.EPERM, "kernel.io_uring_disabled is 1")
 	}
 }

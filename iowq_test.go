@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // workers returns the workers of the process, and where each may run. They are
@@ -67,7 +68,7 @@ func occupy(t *testing.T, r *Ring, n int) {
 // workers are.
 func amongOwnWorkers(t *testing.T, f func(*Ring)) {
 	t.Helper()
-	if confined(t, func() error { return nil }) {
+	if testutil.Confined(t, func() error { return nil }) {
 		onOwner(t, Config{Entries: 64}, f)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/uring-go/uring/internal/kernel"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // refused fails the test unless err is errno and its text says what to do.
@@ -25,7 +26,7 @@ func refused(t *testing.T, what string, err error, errno syscall.Errno, advice s
 }
 
 func TestLockedMemoryUsedUp(t *testing.T) {
-	if !confined(t, func() error { return errors.Join(lockAtMost(256<<10), asNobody()) }) {
+	if !testutil.Confined(t, func() error { return errors.Join(testutil.LockAtMost(256<<10), testutil.AsNobody()) }) {
 		return
 	}
 	g := newRig(t, Config{Entries: 16})
@@ -42,7 +43,7 @@ func TestLockedMemoryUsedUp(t *testing.T) {
 	}
 
 	// The advice is right, and what failed has taken nothing.
-	g.must(lockAtMost(8 << 20))
+	g.must(testutil.LockAtMost(8 << 20))
 	if _, err := g.RegisterArena(g.arena(512 << 10)); err != nil {
 		t.Error(err)
 	}
@@ -52,7 +53,7 @@ func TestLockedMemoryUsedUp(t *testing.T) {
 }
 
 func TestNoDescriptorLeft(t *testing.T) {
-	if !confined(t, func() error { return nil }) {
+	if !testutil.Confined(t, func() error { return nil }) {
 		return
 	}
 	g := newRig(t, Config{Entries: 16})
@@ -81,7 +82,7 @@ func TestSeccompRefusesRings(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.ENOSYS} {
 		t.Run(strconv.Itoa(int(errno)), func(t *testing.T) {
 			runtime.LockOSThread() // for ever: nothing else may run on this thread
-			if !confined(t, func() error { return refusing(errno, ioUringSetup) }) {
+			if !testutil.Confined(t, func() error { return refusing(errno, ioUringSetup) }) {
 				return
 			}
 			_, err := New(Config{})
@@ -95,7 +96,7 @@ func TestSeccompRefusesRings(t *testing.T) {
 }
 
 func TestUserWithoutRightsMayUseRings(t *testing.T) {
-	if !confined(t, asNobody) {
+	if !testutil.Confined(t, testutil.AsNobody) {
 		return
 	}
 	inEachMode(t, func(t *testing.T, g *rig) {
@@ -106,7 +107,7 @@ func TestUserWithoutRightsMayUseRings(t *testing.T) {
 // The kernel counts the memory of a ring as locked for a while after it was
 // closed: New and Setup wait for it.
 func TestOpeningAndClosingTenThousandRings(t *testing.T) {
-	if !confined(t, func() error { return errors.Join(lockAtMost(1<<20), asNobody()) }) {
+	if !testutil.Confined(t, func() error { return errors.Join(testutil.LockAtMost(1<<20), testutil.AsNobody()) }) {
 		return
 	}
 	open := func(inOneStep bool) (*Ring, error) {

@@ -4,11 +4,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/uring-go/uring"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -39,6 +42,48 @@ func TestDemoRunsEveryModeByteExact(t *testing.T) {
 		if r.mode.name == "small incremental" && r.proxy.buffers*uint64(r.proxy.bufSize) > uint64(r.bytes) {
 			t.Errorf("incremental buffers were used up %d times for %d bytes", r.proxy.buffers, r.bytes)
 		}
+	}
+}
+
+// Where too little memory may be locked for zero copy, the other modes run.
+func TestDemoSkipsModesThatLackMemory(t *testing.T) {
+	testutil.Need(t, uring.HaveSendZC)
+	if !testutil.Confined(t, func() error { return errors.Join(testutil.LockAtMost(4<<20), testutil.AsNobody()) }) {
+		return
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, testBytes(1, 10_000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	d := demo{ctx: context.Background(), out: &out, size: 10_000}
+	if err := d.open(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.run(); err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if len(d.results) != len(demoModes) {
+		t.Errorf("%d modes of %d", len(d.results), len(demoModes))
+	}
+	for _, r := range d.results {
+		zeroCopy := strings.HasPrefix(r.mode.name, "zero copy")
+		switch {
+		case r.mode.needs() != nil: // not on this kernel
+		case zeroCopy && !(errors.Is(r.skipped, syscall.ENOMEM) && strings.Contains(r.skipped.Error(), "RLIMIT_MEMLOCK")):
+			t.Errorf("%s: not run because of %v", r.mode.name, r.skipped)
+		case zeroCopy && !strings.Contains(out.String(), "not run: "+r.skipped.Error()):
+			t.Errorf("the reason is not shown:\n%s", out.String())
+		case !zeroCopy && (r.skipped != nil || r.bytes != 10_000 || !r.same):
+			t.Errorf("%s: %v, %d bytes", r.mode.name, r.skipped, r.bytes)
+		}
+	}
+}
+
+func TestDemoThatCanRunNothingFails(t *testing.T) {
+	d := demo{out: &strings.Builder{}, results: []demoResult{{mode: demoMode{name: "any"}, skipped: syscall.ENOMEM}}}
+	if err := d.verdict(); !errors.Is(err, syscall.ENOMEM) {
+		t.Errorf("verdict: %v", err)
 	}
 }
 
