@@ -461,7 +461,10 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 		for {
 			// The loop may take completions by other calls, even beyond tail.
 			for _, tail := r.q.CQ(); int32(tail-r.head) > 0; {
-				e, next, ok := r.q.CQE(r.head)
+				e, next, ok := r.q.OneSizeCQE(r.head), r.head+1, true
+				if r.q.Mixed() {
+					e, next, ok = r.q.CQE(r.head)
+				}
 				r.head = next
 				if ok && !yield(CQE(e)) {
 					return

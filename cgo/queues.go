@@ -257,6 +257,13 @@ func (q *Queues) CQE(i uint32) (e CQE, next uint32, ok bool) {
 	return e, i + 2, true
 }
 
+// OneSizeCQE is [Queues.CQE] where all completions have one size. It is small
+// enough to be inlined.
+func (q *Queues) OneSizeCQE(i uint32) CQE { return *(*CQE)(q.cqe(i)) }
+
+// Mixed says that completions of both sizes lie in the queue.
+func (q *Queues) Mixed() bool { return q.mixed }
+
 // BigCQE returns the second half of the 32-byte completion i.
 func (q *Queues) BigCQE(i uint32) [2]uint64 {
 	return *(*[2]uint64)(unsafe.Add(q.cqe(i), unsafe.Sizeof(CQE{})))
