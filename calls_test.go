@@ -3,6 +3,7 @@
 package uring
 
 import (
+	"bytes"
 	"runtime"
 	"syscall"
 	"testing"
@@ -12,9 +13,10 @@ import (
 )
 
 // A call into C costs more than a request that does nothing, and a system call
-// several times as much. These tests count both, so that none gets into what is
-// done for every request: a turn of a program's loop enters the kernel once or
-// twice, however many requests it handles, and does not call C at all.
+// several times as much. These tests count both, and allocations, so that none
+// gets into what is done for every request: a turn of a program's loop enters
+// the kernel once or twice, however many requests it handles, does not call C at
+// all, and allocates nothing.
 
 // A turn is one round of a program's loop that handles many requests.
 type turn struct {
@@ -46,6 +48,7 @@ func (c turn) check(t *testing.T) {
 	if enters > most {
 		t.Errorf("%d calls into the kernel for %d turns of %d requests, want about %d", enters, turns, c.requests, turns*c.enters)
 	}
+	equal(t, "allocations in a turn", testing.AllocsPerRun(turns, c.run), 0)
 }
 
 func TestCallsForNops(t *testing.T) {
@@ -83,16 +86,15 @@ func TestCallsForReceives(t *testing.T) {
 }
 
 func TestCallsForSends(t *testing.T) {
-	for _, mode := range []SendMode{SendPlain, SendVectored, SendProvided, SendBundle} {
-		t.Run(mode.String(), func(t *testing.T) {
-			if mode.provided() {
-				testutil.Need(t, HaveSendBundles)
-			}
-			f := newForwarder(t, BufRingConfig{Group: 1, Entries: 128, BufSize: 64})
-			f.open(mode)
-			turn{ring: f.ring, requests: 2 * f.pairs, enters: 2, run: f.forward}.check(t)
-		})
-	}
+	eachSendMode(t, func(t *testing.T, mode SendMode) {
+		f := newForwarder(t, BufRingConfig{Group: 1, Entries: 128, BufSize: 64, Registered: mode.zeroCopy()})
+		f.open(mode)
+		c := turn{ring: f.ring, requests: 2 * f.pairs, enters: 2, run: f.forward}
+		if mode.zeroCopy() {
+			c.enters++ // for notifications
+		}
+		c.check(t)
+	})
 }
 
 // A forwarder receives on many sockets, and may send on to as many others.
@@ -102,6 +104,9 @@ type forwarder struct {
 	ins      []int // descriptors that write writes to
 	queues   []*SendQueue
 	arrivals []int // descriptors where arrives what the queues send
+	got      [100]byte
+	due      int // results of sends to come
+	owed     int // notifications to come
 }
 
 const (
@@ -131,8 +136,8 @@ func newForwarder(tb testing.TB, c BufRingConfig) *forwarder {
 func (f *forwarder) open(mode SendMode) {
 	f.Helper()
 	for i := range f.pairs {
-		from, to := streamPair(f)
-		q, err := f.ring.NewSendQueue(FD(from), SendQueueConfig{Token: MakeToken(0, 0, uint32(forwarderSends+i)), Mode: mode, Entries: 16})
+		from, to := testutil.TCPPair(f)
+		q, err := f.ring.NewSendQueue(FD(from), SendQueueConfig{Token: MakeToken(0, 0, uint32(forwarderSends+i)), Mode: mode, Entries: 16, ZCAlways: true})
 		f.must(err)
 		f.queues = append(f.queues, q)
 		f.arrivals = append(f.arrivals, to)
@@ -154,13 +159,17 @@ func (f *forwarder) forward() {
 	f.Helper()
 	f.write()
 	f.wait(f.pairs, f.handle) // the receives
-	f.wait(f.pairs, f.handle) // the sends
-	got := make([]byte, len(forwarderMessage)+1)
-	for _, fd := range f.arrivals {
-		n, err := syscall.Read(fd, got)
-		f.must(err)
-		equal(f, "bytes that arrived", got[:n], forwarderMessage)
+	for f.due = f.pairs; f.due > 0; {
+		f.wait(f.due, f.handle) // results of the sends, and notifications
 	}
+	for _, fd := range f.arrivals {
+		n, err := syscall.Read(fd, f.got[:])
+		f.must(err)
+		if !bytes.Equal(f.got[:n], forwarderMessage) { // equal allocates
+			f.Fatalf("%q arrived, not %q", f.got[:n], forwarderMessage)
+		}
+	}
+	f.wait(f.owed, f.handle)
 }
 
 func (f *forwarder) handle(c CQE) {
@@ -168,7 +177,16 @@ func (f *forwarder) handle(c CQE) {
 	if slot := c.Token().Slot(); slot >= forwarderSends {
 		n, err := f.queues[slot-forwarderSends].Complete(c)
 		f.must(err)
-		equal(f, "bytes sent", n, len(forwarderMessage))
+		if c.Notif() {
+			f.owed--
+			return
+		}
+		if f.due--; n != len(forwarderMessage) {
+			f.Fatalf("%d bytes sent, not %d", n, len(forwarderMessage))
+		}
+		if c.More() {
+			f.owed++
+		}
 		return
 	}
 	q := f.queues[c.UserData]

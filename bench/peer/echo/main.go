@@ -1,8 +1,8 @@
-// Command echo is an echo server: with package net, with this package in one
-// goroutine that handles completions, or with this package and a goroutine for
-// each connection.
+// Command echo is an echo server: with package net, and with this package in
+// three ways: one goroutine handles completions, and runs nothing else, or a
+// coroutine for each connection; or each connection has a goroutine.
 //
-//	echo net|callbacks|goroutines PORT
+//	echo net|callbacks|coroutines|goroutines PORT
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		log.Fatal("usage: echo net|callbacks|goroutines PORT")
+		log.Fatal("usage: echo net|callbacks|coroutines|goroutines PORT")
 	}
 	l, err := net.Listen("tcp4", "127.0.0.1:"+os.Args[2])
 	peer.Must(err)
@@ -25,6 +25,8 @@ func main() {
 		serveNet(l)
 	case "callbacks":
 		serveCallbacks(l.(*net.TCPListener))
+	case "coroutines":
+		serveCoroutines(l.(*net.TCPListener))
 	case "goroutines":
 		serveGoroutines(l.(*net.TCPListener))
 	default:

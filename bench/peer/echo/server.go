@@ -33,6 +33,9 @@ type conn struct {
 	q     *uring.SendQueue
 	ended bool
 	in    chan uring.Segment // for the goroutine that answers, if it has one
+
+	completion uring.CQE               // for the coroutine that answers, if it has one
+	next       func() (struct{}, bool) // runs it
 }
 
 // open makes the buffers and arms the accept, as c/echo.c does.
