@@ -120,7 +120,7 @@ func (r *Ring) drainNotifications() error {
 	for r.unnotified() > 0 && time.Now().Before(deadline) {
 		for c := range r.Completions() {
 			if q := r.queues[c.UserData&^tokenGeneration]; q != nil {
-				q.drain(c)
+				_, _ = q.Complete(c)
 			}
 		}
 		if r.unnotified() > 0 {

@@ -96,11 +96,11 @@ func (q *SendQueue) prepareZC(s SQE, limit int) {
 	q.stats.ZeroCopy++
 }
 
-// result notes that the request in flight has its result; more says that a
-// notification follows.
+// result notes that the request in flight has its result; more says that it
+// has a notification, which may have been handled before.
 func (z *zcState) result(more bool) {
 	z.flight = false
-	if !more {
+	if !more && z.begin != z.end {
 		z.at(z.end - 1).done = true
 		z.trim()
 	}
@@ -113,16 +113,15 @@ func (z *zcState) trim() {
 	}
 }
 
-// notified handles a notification.
+// notified handles a notification. The kernel posts it behind the result, but a
+// program may handle completions in another order: the pieces of the request
+// in flight stay until they count as sent.
 func (q *SendQueue) notified(c CQE) error {
 	gen := c.Token().Generation()
 	for i := q.zc.begin; i != q.zc.end; i++ {
 		r := q.zc.at(i)
 		if r.gen != gen || r.done {
 			continue
-		}
-		if q.zc.flight && i == q.zc.end-1 {
-			return fmt.Errorf("%w: notification for send %d before its result", ErrBadCompletion, gen)
 		}
 		r.done = true
 		q.stats.Notifications++
@@ -132,16 +131,6 @@ func (q *SendQueue) notified(c CQE) error {
 		return nil
 	}
 	return fmt.Errorf("%w: notification for send %d, which is not on its way", ErrBadCompletion, gen)
-}
-
-// drain is Complete for a completion that comes when the ring is being closed.
-// The result before a notification may be with the program, which did not hand
-// it over in time.
-func (q *SendQueue) drain(c CQE) {
-	if c.Notif() && c.Token().Generation() == q.flightGen {
-		q.zc.flight = false
-	}
-	_, _ = q.Complete(c)
 }
 
 // countCopy changes over to copying when the kernel copies anyhow, as it does

@@ -599,6 +599,37 @@ func TestScenario47_NotificationsOutOfOrder(t *testing.T) {
 	}
 }
 
+// A program may come to the notification before the result. Memory goes back
+// with the second of them, whichever that is, and neither counts twice.
+func TestNotificationBeforeItsResult(t *testing.T) {
+	testutil.Need(t, HaveSendZC)
+	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: 1000, ZCAlways: true})
+	for round := range 3 {
+		s.queue(1000)
+		s.flush()
+		s.arrives(1000)
+		result := s.result(1000)
+		notif := s.notified()
+
+		s.complete(notif, 0)
+		equal(t, "space after the notification", s.q.Space(), 0)
+		equal(t, "in flight", s.q.InFlight(), true)
+		equal(t, "bytes queued", s.q.Queued(), 1000)
+		s.completeErr(notif, ErrBadCompletion)
+
+		s.complete(result, 1000)
+		equal(t, "space after both", s.q.Space(), 1000)
+		equal(t, "in flight", s.q.InFlight(), false)
+		s.completeErr(result, ErrBadCompletion)
+		s.completeErr(notif, ErrBadCompletion)
+		stats := s.q.Stats()
+		equal(t, "bytes, sends and notifications", [3]int{int(stats.Bytes), int(stats.ZeroCopy), int(stats.Notifications)},
+			[3]int{1000 * (round + 1), round + 1, round + 1})
+	}
+	s.released()
+	s.none()
+}
+
 // Sends from registered memory must lie in the buffer that they name. The
 // package refuses what does not; the kernel answers EFAULT.
 func TestScenario48_BoundsOfRegisteredBuffers(t *testing.T) {
