@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -46,7 +47,6 @@ type proxy struct {
 	live     int
 	dirty    []*flow // have bytes to send
 	starved  []*flow // wait for buffers
-	feeding  []*flow // waited for them, and try again; its memory is used in turn
 	accepts  bool    // an accept request is armed
 	draining bool
 	waker    *waker
@@ -179,6 +179,9 @@ func (p *proxy) loop() error {
 // enter submits and waits for completions.
 func (p *proxy) enter() (err error) {
 	switch {
+	case len(p.starved) > 0 && p.br.Stats().InKernel > 0:
+		// Those that were fed may have nothing to receive. Then it is the next ones' turn.
+		_, err = p.ring.SubmitAndWaitTimeout(1, 100*time.Microsecond)
 	case p.waitBatch > 1 && uring.HaveMinTimeout() == nil:
 		_, err = p.ring.SubmitAndWaitMin(p.waitBatch, p.wait, time.Hour)
 	case p.waitBatch > 1:
@@ -336,17 +339,21 @@ func (p *proxy) sendDirty() {
 	p.dirty = p.dirty[:0]
 }
 
-// feedStarved goes on receiving where there were no buffers, once there are.
+// feedStarved goes on receiving where there were no buffers, for as many flows
+// as there are buffers now, those that wait longest first. When they have got
+// what there is, it is the next ones' turn.
 func (p *proxy) feedStarved() {
-	if len(p.starved) == 0 || p.br.Stats().InKernel == 0 {
-		return
-	}
-	waiting := p.starved
-	p.starved, p.feeding = p.feeding[:0], waiting
-	for _, f := range waiting {
+	buffers, fed := p.br.Stats().InKernel, 0
+	for fed < len(p.starved) && buffers > 0 {
+		f := p.starved[fed]
 		f.starving = false
 		p.receive(f)
+		if f.armed {
+			buffers--
+		}
+		fed++
 	}
+	p.starved = slices.Delete(p.starved, 0, fed)
 }
 
 func domain(ap netip.AddrPort) int {
