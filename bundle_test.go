@@ -197,7 +197,7 @@ func (s *sender) closePeer() {
 	s.Helper()
 	null, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	s.must(err)
-	s.must(syscall.Dup2(null, s.peer))
+	s.must(syscall.Dup3(null, s.peer, syscall.O_CLOEXEC))
 	s.must(syscall.Close(null))
 }
 

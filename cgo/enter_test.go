@@ -1,4 +1,4 @@
-//go:build linux && cgo && amd64
+//go:build linux && cgo
 
 package cgo
 
@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -207,7 +208,6 @@ func trace(pid int) (calls []enterCall, err error) {
 	if err := syscall.PtraceSetOptions(pid, ptraceOptions); err != nil {
 		return nil, err
 	}
-	inCall := map[int]bool{}
 	for tid, signal := pid, 0; ; {
 		// A thread may be gone by now.
 		if err := syscall.PtraceSyscall(tid, signal); err != nil && err != syscall.ESRCH {
@@ -224,11 +224,8 @@ func trace(pid int) (calls []enterCall, err error) {
 			}
 			return calls, nil
 		case status.StopSignal() == syscallStop:
-			inCall[tid] = !inCall[tid]
-			if inCall[tid] {
-				if call, ok := readCall(tid); ok {
-					calls = append(calls, call)
-				}
+			if call, ok := readCall(tid); ok {
+				calls = append(calls, call)
 			}
 		case status.Stopped() && status.StopSignal() != syscall.SIGTRAP && status.StopSignal() != syscall.SIGSTOP:
 			signal = int(status.StopSignal())
@@ -236,15 +233,33 @@ func trace(pid int) (calls []enterCall, err error) {
 	}
 }
 
-// readCall reads the arguments of io_uring_enter, if that is what tid calls.
+// A stop is a struct ptrace_syscall_info of a call's entry, which is the same on
+// all processors.
+type stop struct {
+	op     uint8
+	_      [3]uint8
+	_      uint32
+	_, _   uint64
+	number uint64
+	args   [6]uint64
+}
+
+const (
+	getSyscallInfo = 0x420e // PTRACE_GET_SYSCALL_INFO
+	isEntry        = 1      // PTRACE_SYSCALL_INFO_ENTRY
+)
+
+// readCall reads the arguments of io_uring_enter, if tid is entering that.
 func readCall(tid int) (enterCall, bool) {
-	var regs syscall.PtraceRegs
-	if err := syscall.PtraceGetRegs(tid, &regs); err != nil || regs.Orig_rax != sysEnter {
+	var s stop
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_PTRACE, getSyscallInfo, uintptr(tid),
+		unsafe.Sizeof(s), uintptr(unsafe.Pointer(&s)), 0, 0)
+	if errno != 0 || s.op != isEntry || s.number != sysEnter {
 		return enterCall{}, false
 	}
-	c := enterCall{Submit: regs.Rsi, Wait: regs.Rdx, Flags: regs.R10, Size: regs.R9}
+	c := enterCall{Submit: s.args[1], Wait: s.args[2], Flags: s.args[3], Size: s.args[5]}
 	if c.Flags&EnterExtArg != 0 {
-		arg := peek(tid, regs.R8, 24)
+		arg := peek(tid, s.args[4], 24)
 		c.MinWait = uint64(binary.NativeEndian.Uint32(arg[12:]))
 		ts := peek(tid, binary.NativeEndian.Uint64(arg[16:]), 16)
 		c.Sec, c.Nsec = binary.NativeEndian.Uint64(ts), binary.NativeEndian.Uint64(ts[8:])
