@@ -62,17 +62,17 @@ func TestRingsInMemoryOfTheProgram(t *testing.T) {
 }
 
 func TestMemoryForRingsIsChecked(t *testing.T) {
-	a := newTestArena(t, 1<<13)
 	page := os.Getpagesize()
+	a := newTestArena(t, 2*page)
 	for _, c := range []struct {
 		config Config
 		want   string
 	}{
 		{Config{MemoryOffset: 1}, "needs Memory"},
 		{Config{Memory: a, MemoryOffset: 1}, "multiple of the page size"},
-		{Config{Memory: a, MemoryOffset: -page}, "MemoryOffset is -4096"},
-		{Config{Memory: a, MemoryOffset: 1 << 20}, "Memory has 8192 bytes"},
-		{Config{Memory: a, Entries: 1024}, "MemorySize tells how many"},
+		{Config{Memory: a, MemoryOffset: -page}, fmt.Sprintf("MemoryOffset is %d", -page)},
+		{Config{Memory: a, MemoryOffset: 1 << 20}, fmt.Sprintf("Memory has %d bytes", 2*page)},
+		{Config{Memory: a, Entries: 4096}, "MemorySize tells how many"},
 	} {
 		_, err := New(c.config)
 		wantError(t, err, c.want)
@@ -87,20 +87,17 @@ func TestMemorySizes(t *testing.T) {
 	library(t, 11)
 	page := os.Getpagesize()
 	for _, c := range []struct {
-		config Config
-		pages  int
+		config   Config
+		sqes, cq int // in bytes: entries to submit, and a header, completions and indices
 	}{
-		{Config{Entries: 64}, 1 + 1},                  // 64*64, and 64 + 128*16 + 64*4
-		{Config{Entries: 64, CQEntries: 1024}, 1 + 5}, // 1024*16 + 64 + 64*4
-		{Config{Entries: 64, Flags: SetupSQE128}, 2 + 1},
-		{Config{Entries: 64, Flags: SetupCQE32 | SetupNoSQArray}, 1 + 2}, // 64 + 128*32
+		{Config{Entries: 64}, 64 * 64, 64 + 128*16 + 64*4},
+		{Config{Entries: 64, CQEntries: 1024}, 64 * 64, 64 + 1024*16 + 64*4},
+		{Config{Entries: 64, Flags: SetupSQE128}, 64 * 128, 64 + 128*16 + 64*4},
+		{Config{Entries: 64, Flags: SetupCQE32 | SetupNoSQArray}, 64 * 64, 64 + 128*32},
 	} {
 		n, err := MemorySize(c.config)
 		equal(t, "error", err, nil)
-		equal(t, fmt.Sprintf("%+v", c.config), n, c.pages*4096)
-	}
-	if page != 4096 {
-		t.Skip("the pages above have 4096 bytes")
+		equal(t, fmt.Sprintf("%+v", c.config), n, ((c.sqes+page-1)/page+(c.cq+page-1)/page)*page)
 	}
 	_, err := MemorySize(Config{Entries: -1})
 	wantError(t, err, "Config.Entries is -1")
