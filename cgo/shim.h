@@ -5,6 +5,10 @@
 #ifndef URING_SHIM_H
 #define URING_SHIM_H
 
+#if __SIZEOF_POINTER__ < 8
+#error "uring needs a processor of 64 bits: for others build without cgo, and every call gives ErrNotSupported"
+#endif
+
 #if defined(__has_include)
 #if !__has_include(<liburing.h>)
 #error "uring needs liburing 2.9 or later, and liburing.h was not found: install the package liburing-dev (2.9 or later), or run liburing/build.sh --install /usr/local of this module as root, or `make liburing` in its repository"

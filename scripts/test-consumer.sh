@@ -86,10 +86,10 @@ without_cgo() {
 	"$tmp/program" -check >"$tmp/out" 2>&1 || status=$?
 	[ $status = 3 ] || die "built without cgo it ended with status $status, want 3: $(cat "$tmp/out")"
 	say "without cgo: $(cat "$tmp/out")"
-	for os in darwin/arm64 freebsd/amd64 openbsd/amd64 windows/amd64 linux/arm64; do
+	for os in darwin/arm64 freebsd/amd64 openbsd/amd64 windows/amd64 linux/arm64 linux/386 linux/arm; do
 		CGO_ENABLED=0 GOOS=${os%/*} GOARCH=${os#*/} go build -o /dev/null . || die "does not compile for $os"
 	done
-	say "compiles for darwin, freebsd, openbsd, windows, and linux/arm64 without cgo"
+	say "compiles for darwin, freebsd, openbsd, windows, and linux on arm64, 386 and arm, without cgo"
 }
 
 in_container() {

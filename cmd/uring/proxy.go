@@ -96,7 +96,7 @@ func proxyArgs(args []string) (c proxyConfig, status int, over bool) {
 	if status, over := parse(fs, args); over {
 		return c, status, true
 	}
-	c.wait = time.Duration(min(max(*usec, -1), math.MaxInt32+1)) * time.Microsecond // check refuses the bounds
+	c.wait = time.Duration(min(max(int64(*usec), -1), math.MaxInt32+1)) * time.Microsecond // check refuses the bounds
 	if err := c.finish(fs, *recv, *send); err != nil {
 		return c, misuse("proxy", err), true
 	}

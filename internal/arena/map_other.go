@@ -1,10 +1,11 @@
-//go:build !linux
+//go:build !linux || arm
 
 package arena
 
 import "syscall"
 
-// Map fails: there is no io_uring here to map memory for.
+// Map fails: there is no io_uring here to map memory for, and for arm Go lacks
+// the names of what it takes.
 func Map(int, bool) (*Mapping, error) { return nil, syscall.ENOSYS }
 
 // MapFile fails, like Map.
