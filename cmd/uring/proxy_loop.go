@@ -47,6 +47,7 @@ type proxy struct {
 	live     int
 	dirty    []*flow // have bytes to send
 	starved  []*flow // wait for buffers
+	idle     bool    // nothing happened for a while, with flows in starved and buffers for them
 	accepts  bool    // an accept request is armed
 	draining bool
 	waker    *waker
@@ -180,8 +181,9 @@ func (p *proxy) loop() error {
 func (p *proxy) enter() (err error) {
 	switch {
 	case len(p.starved) > 0 && p.br.Stats().InKernel > 0:
-		// Those that were fed may have nothing to receive. Then it is the next ones' turn.
+		// Perhaps no more buffers come back, and those that were fed have nothing to receive.
 		_, err = p.ring.SubmitAndWaitTimeout(1, 100*time.Microsecond)
+		p.idle = errors.Is(err, os.ErrDeadlineExceeded)
 	case p.waitBatch > 1 && uring.HaveMinTimeout() == nil:
 		_, err = p.ring.SubmitAndWaitMin(p.waitBatch, p.wait, time.Hour)
 	case p.waitBatch > 1:
@@ -342,8 +344,15 @@ func (p *proxy) sendDirty() {
 // feedStarved goes on receiving where there were no buffers, for as many flows
 // as there are buffers now, those that wait longest first. When they have got
 // what there is, it is the next ones' turn.
+//
+// Unless nothing else happens it waits until a quarter of the buffers is back:
+// who receives into each buffer as it comes back sends it by itself again, and
+// so gets the next one back by itself.
 func (p *proxy) feedStarved() {
 	buffers, fed := p.br.Stats().InKernel, 0
+	if buffers < p.bufs/4 && !p.idle {
+		return
+	}
 	for fed < len(p.starved) && buffers > 0 {
 		f := p.starved[fed]
 		f.starving = false
@@ -353,7 +362,7 @@ func (p *proxy) feedStarved() {
 		}
 		fed++
 	}
-	p.starved = slices.Delete(p.starved, 0, fed)
+	p.starved, p.idle = slices.Delete(p.starved, 0, fed), false
 }
 
 func domain(ap netip.AddrPort) int {
