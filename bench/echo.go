@@ -33,7 +33,7 @@ func echoExperiment(b *bench) *experiment {
 		},
 		plots: []chart{
 			{file: "echo-cpu", title: "Processor time of an echo server", value: "cpu_us", axis: "connections", unit: "µs for a request"},
-			{rises: true, file: "echo-rps", title: "An echo server", value: "rps", axis: "connections", unit: "requests a second"},
+			{file: "echo-rps", title: "An echo server", value: "rps", axis: "connections", unit: "requests a second"},
 		},
 		notes: []string{
 			"Each connection sends a request when the answer to the last one is there. The client is a C program on io_uring. With two processors it is as busy as the server, and limits the requests a second at 64 and 512 connections: compare the server's processor time.",

@@ -17,7 +17,6 @@ type chart struct {
 	value       string
 	axis, unit  string // what the points and the values are
 	log         bool
-	rises       bool     // lines end at the top: the legend is at the bottom
 	groups      []string // nil is all
 }
 
@@ -25,8 +24,6 @@ func (e *experiment) plot(c chart, limit float64, file string) error {
 	p := plot.New()
 	p.Title.Text = c.title
 	p.X.Label.Text, p.Y.Label.Text = c.axis, c.unit
-	p.Legend.Top = !c.rises
-	p.Legend.XOffs = -vg.Inch / 2 // fonts differ in width
 	p.Add(plotter.NewGrid())
 	if c.log {
 		p.Y.Scale = plot.LogScale{}
@@ -39,7 +36,7 @@ func (e *experiment) plot(c chart, limit float64, file string) error {
 		groups = e.groups()
 	}
 	points := e.points(groups[0])
-	n := 0
+	n, longest := 0, 0
 	for _, group := range groups {
 		for _, peer := range e.peers(group) {
 			s := e.series(c, group, peer, points, limit)
@@ -53,12 +50,17 @@ func (e *experiment) plot(c chart, limit float64, file string) error {
 			if err := s.add(p, name, n); err != nil {
 				return err
 			}
-			n++
+			n, longest = n+1, max(longest, len(name))
 		}
 	}
 	p.NominalX(points...)
-	p.X.Min, p.X.Max = -0.1, float64(len(points))-0.7
-	return p.Save(9*vg.Inch, 5*vg.Inch, file)
+	lines := 6.3 * vg.Inch
+	names := vg.Length(longest)*7 + vg.Inch/2 // browsers take fonts of other widths
+	p.Legend.Left, p.Legend.Top = true, true  // of what is to the right of the lines
+	p.Legend.XOffs, p.Legend.Padding = lines, 3
+	p.X.Min = -0.1
+	p.X.Max = p.X.Min + (float64(len(points))-0.8)*float64((lines+names)/lines)
+	return p.Save(lines+names+0.7*vg.Inch, 5*vg.Inch, file)
 }
 
 // logTicks marks 1, 2 and 5 times each power of ten.

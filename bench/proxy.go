@@ -52,9 +52,9 @@ func proxyExperiment(b *bench) *experiment {
 			{title: "processor seconds of the proxy for a GB", value: "cpu_s_per_gb"},
 		},
 		plots: []chart{
-			{rises: true, file: "proxy-mbps", title: "A proxy with one connection", value: "mbps", axis: "buffer size", unit: "MB/s", log: true, groups: []string{"one buffer at a time", "bundles", netGroup}},
+			{file: "proxy-mbps", title: "A proxy with one connection", value: "mbps", axis: "buffer size", unit: "MB/s", log: true, groups: []string{"one buffer at a time", "bundles", netGroup}},
 			{file: "proxy-cpu", title: "Processor time of a proxy with one connection", value: "cpu_s_per_gb", axis: "buffer size", unit: "s for a GB", log: true, groups: []string{"one buffer at a time", "bundles", netGroup}},
-			{rises: true, file: "proxy-zc", title: "A proxy with zero-copy sends", value: "mbps", axis: "buffer size", unit: "MB/s", log: true, groups: []string{"zero copy"}},
+			{file: "proxy-zc", title: "A proxy with zero-copy sends", value: "mbps", axis: "buffer size", unit: "MB/s", log: true, groups: []string{"zero copy"}},
 		},
 		notes: []string{
 			"proxy.c is the one among liburing's own examples, with -m1 -f1 -d1 -B0; the others are modes of `uring proxy`, with -fixed-files and multishot receives, and for package net a program of a few lines. Nagle's algorithm is on in all of them.",
