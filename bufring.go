@@ -214,10 +214,7 @@ func (b *BufRing) open(c BufRingConfig) (err error) {
 		return nil // registered by mapEntries
 	}
 	if err = check(opRegisterBufRing, b.ring.registerGroup(b.entries.Pointer(), 0, c)); err != nil {
-		if c.Registered {
-			_ = b.ring.UnregisterArena(b.reg)
-		}
-		_ = b.arena.Close()
+		b.freeArena()
 	}
 	return err
 }

@@ -62,12 +62,19 @@ func (b *BufRing) detach() {
 }
 
 func (b *BufRing) free() {
-	if b.ring.buffers.holds(b.reg) {
-		_ = b.ring.UnregisterArena(b.reg)
-	}
+	b.freeArena()
 	_ = b.entries.Unmap()
-	_ = b.arena.Close()
 	live.Closed(b)
+}
+
+// freeArena unmaps the buffers. What the kernel does not unregister, for want of
+// memory, is unmapped when the Ring is closed.
+func (b *BufRing) freeArena() {
+	if b.ring.buffers.holds(b.reg) && b.ring.UnregisterArena(b.reg) != nil {
+		b.ring.unfreed = append(b.ring.unfreed, b)
+		return
+	}
+	_ = b.arena.Close()
 }
 
 // keepForever takes the memory out of the count of what must be closed: a

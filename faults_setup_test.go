@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 	"unsafe"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/arena"
 	"github.com/uring-go/uring/internal/live"
 )
 
@@ -21,12 +24,15 @@ import (
 // up. It remembers what is registered with it.
 type scarce struct {
 	*model
-	fd      int // the ring's
-	left    int // calls that succeed
+	fd      int    // the ring's
+	arena   *Arena // the program's
+	left    int    // calls that succeed
+	stuck   bool   // nothing can be unregistered
 	failed  bool
 	groups  map[uint32]bool
 	buffers map[uint32]bool
 	eventFD bool
+	files   bool
 	memory  []uint64 // every address that it was told of
 }
 
@@ -41,7 +47,7 @@ func newScarce(t *testing.T, flags SetupFlags, left int) *scarce {
 	if err := file.Truncate(1 << 32); err != nil {
 		t.Fatal(err)
 	}
-	k := &scarce{model: openModel(), fd: int(file.Fd()), left: left, groups: map[uint32]bool{}, buffers: map[uint32]bool{}}
+	k := &scarce{model: openModel(), fd: int(file.Fd()), arena: newTestArena(t, 4096), left: left, groups: map[uint32]bool{}, buffers: map[uint32]bool{}}
 	k.ring.drv, k.ring.flags = k, flags
 	return k
 }
@@ -70,6 +76,9 @@ func (k *scarce) RegisterBuffersSparse(uint32) int { return k.does(func() {}) }
 
 func (k *scarce) UpdateBuffer(i uint32, addr, _ uint64) int {
 	if addr == 0 {
+		if k.stuck {
+			return -int(syscall.ENOMEM)
+		}
 		delete(k.buffers, i)
 		return 1
 	}
@@ -79,6 +88,24 @@ func (k *scarce) UpdateBuffer(i uint32, addr, _ uint64) int {
 
 func (k *scarce) RegisterEventFD(int, bool) int { return k.does(func() { k.eventFD = true }) }
 func (k *scarce) UnregisterEventFD() int        { k.eventFD = false; return 0 }
+
+func (k *scarce) RegisterBuffers(bufs []cgo.IovecAddr, _ []uint64) int {
+	return k.does(func() {
+		for i, b := range bufs {
+			k.memory = append(k.memory, b.Addr)
+			k.buffers[uint32(i)] = true
+		}
+	})
+}
+
+func (k *scarce) UnregisterBuffers() int { clear(k.buffers); return 0 }
+
+func (k *scarce) RegisterFilesSparse(uint32) int { return k.does(func() { k.files = true }) }
+func (k *scarce) UnregisterFiles() int           { k.files = false; return 0 }
+
+func (k *scarce) RegisterZCRX(reg *cgo.ZCRXReg, area *cgo.ZCRXArea, region *cgo.RegionDesc) int {
+	return k.does(func() { reg.Tail, reg.RQEs = 4, 64 })
+}
 
 func (k *scarce) RegisterRegion(d *cgo.RegionDesc, _ uint64) int {
 	k.memory = append(k.memory, d.UserAddr)
@@ -97,19 +124,19 @@ func mapped(addr uint64) bool {
 // no memory, no descriptor and nothing that is registered, and the next try works.
 func TestSetupThatFailsLeavesNothing(t *testing.T) {
 	type closer interface{ Close() error }
-	queue := func(mode SendMode) func(*testing.T, *Ring) (closer, error) {
-		return func(t *testing.T, r *Ring) (closer, error) {
-			return some(r.NewSendQueue(DirectSlot(0).FD(), SendQueueConfig{Mode: mode, Memory: 4096, Token: senderToken}))
+	queue := func(mode SendMode) func(*scarce) (closer, error) {
+		return func(k *scarce) (closer, error) {
+			return some(k.ring.NewSendQueue(DirectSlot(0).FD(), SendQueueConfig{Mode: mode, Memory: 4096, Token: senderToken}))
 		}
 	}
-	bufRing := func(c BufRingConfig) func(*testing.T, *Ring) (closer, error) {
-		return func(t *testing.T, r *Ring) (closer, error) { return some(r.NewBufRing(c)) }
+	bufRing := func(c BufRingConfig) func(*scarce) (closer, error) {
+		return func(k *scarce) (closer, error) { return some(k.ring.NewBufRing(c)) }
 	}
 	for _, c := range []struct {
 		name  string
 		flags SetupFlags
 		calls int // that may fail
-		open  func(*testing.T, *Ring) (closer, error)
+		open  func(*scarce) (closer, error)
 	}{
 		{"buffer ring", 0, 1, bufRing(BufRingConfig{Entries: 4, BufSize: 4096})},
 		{"registered buffer ring", 0, 3, bufRing(BufRingConfig{Entries: 4, BufSize: 4096, Registered: true})},
@@ -118,24 +145,37 @@ func TestSetupThatFailsLeavesNothing(t *testing.T) {
 		{"provided send queue", 0, 1, queue(SendProvided)},
 		{"bundle send queue", 0, 1, queue(SendBundle)},
 		{"copying send queue", 0, 0, queue(SendVectored)},
-		{"await", SetupDeferTaskrun, 1, func(_ *testing.T, r *Ring) (closer, error) {
+		{"await", SetupDeferTaskrun, 1, func(k *scarce) (closer, error) {
 			ctx, stop := context.WithTimeout(context.Background(), time.Millisecond)
 			defer stop()
-			_, err := r.Await(ctx, 1)
+			_, err := k.ring.Await(ctx, 1)
 			if errors.Is(err, context.DeadlineExceeded) {
 				err = nil
 			}
 			return nil, err
 		}},
-		{"region", 0, 1, func(_ *testing.T, r *Ring) (closer, error) {
-			_, err := r.RegisterRegion(RegionConfig{Size: 4096})
+		{"table of files", 0, 1, func(k *scarce) (closer, error) {
+			return undo(k.ring.UnregisterFiles), k.ring.RegisterFiles(4)
+		}},
+		{"arena in a table", 0, 2, func(k *scarce) (closer, error) {
+			reg, err := k.ring.RegisterArena(k.arena)
+			return undo(func() error { return k.ring.UnregisterArena(reg) }), err
+		}},
+		{"table of arenas", 0, 1, func(k *scarce) (closer, error) {
+			return undo(k.ring.UnregisterBuffers), after(k.ring.RegisterArenas([]*Arena{k.arena}))
+		}},
+		{"zero-copy receive", SetupDeferTaskrun | SetupCQE32, 1, func(k *scarce) (closer, error) {
+			return nil, after(k.ring.RegisterZCRX(ZCRXConfig{Interface: 1, Memory: k.arena, RefillEntries: 4}))
+		}},
+		{"region", 0, 1, func(k *scarce) (closer, error) {
+			_, err := k.ring.RegisterRegion(RegionConfig{Size: 4096})
 			return nil, err
 		}},
 	} {
 		for failing := range c.calls + 1 {
 			t.Run(fmt.Sprint(c.name, "/", failing), func(t *testing.T) {
 				k := newScarce(t, c.flags, failing)
-				objects, files := live.Counts(), openDescriptors(t)
+				objects, files, routines := live.Counts(), openDescriptors(t), runtime.NumGoroutine()
 				leftovers := func(what string) {
 					t.Helper()
 					equal(t, what+": objects", live.Counts(), objects)
@@ -144,13 +184,16 @@ func TestSetupThatFailsLeavesNothing(t *testing.T) {
 					equal(t, what+": buffer groups in use", len(k.ring.groups), 0)
 					equal(t, what+": registered buffers", k.buffers, nil)
 					equal(t, what+": eventfd", k.eventFD, false)
+					equal(t, what+": files", k.files, false)
+					equal(t, what+": users of the arena", k.arena.users, 0)
+					atMost(t, what+": goroutines", runtime.NumGoroutine, routines)
 					for _, addr := range k.memory {
-						if addr != 0 && mapped(addr) {
+						if addr != 0 && addr != arena.Addr(k.arena.Bytes()) && mapped(addr) {
 							t.Errorf("%s: memory at %#x is still mapped", what, addr)
 						}
 					}
 				}
-				o, err := c.open(t, k.ring)
+				o, err := c.open(k)
 				if failing < c.calls {
 					equal(t, "call failed", k.failed, true)
 					if !errors.Is(err, syscall.ENOMEM) {
@@ -158,7 +201,7 @@ func TestSetupThatFailsLeavesNothing(t *testing.T) {
 					}
 					leftovers("after the failure")
 					k.left = c.calls
-					o, err = c.open(t, k.ring)
+					o, err = c.open(k)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -172,6 +215,54 @@ func TestSetupThatFailsLeavesNothing(t *testing.T) {
 				leftovers("after Ring.Close")
 			})
 		}
+	}
+}
+
+// An undo is what undoes a registration that has no object.
+type undo func() error
+
+func (u undo) Close() error { return u() }
+
+// atMost waits until count is at most n: goroutines that have nothing left to do
+// take a moment to end.
+func atMost(t *testing.T, what string, count func() int, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); count() > n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Errorf("%s: %d, want %d", what, count(), n)
+			return
+		}
+	}
+}
+
+// What cannot be unregistered, for want of memory, stays mapped for the kernel,
+// and goes when the ring is closed.
+func TestBuffersThatCannotBeUnregisteredGoWithTheRing(t *testing.T) {
+	c := BufRingConfig{Entries: 4, BufSize: 4096, Registered: true}
+	for name, leave := range map[string]func(*scarce){
+		"by Close": func(k *scarce) {
+			b, err := k.ring.NewBufRing(c)
+			equal(t, "error", err, nil)
+			k.stuck = true
+			equal(t, "error of Close", b.Close(), nil)
+		},
+		"after a failure": func(k *scarce) {
+			k.left, k.stuck = 2, true
+			_, err := k.ring.NewBufRing(c)
+			equal(t, "is ENOMEM", errors.Is(err, syscall.ENOMEM), true)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newScarce(t, 0, 3)
+			objects := live.Counts()
+			leave(k)
+			equal(t, "groups", k.groups, nil)
+			equal(t, "registered buffers", len(k.buffers), 1)
+			buffers := k.memory[slices.IndexFunc(k.memory, mapped)]
+			equal(t, "error of Ring.Close", k.ring.Close(), nil)
+			equal(t, "buffers are mapped", mapped(buffers), false)
+			equal(t, "objects", live.Counts(), objects)
+		})
 	}
 }
 
