@@ -4,12 +4,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
+
+	"github.com/uring-go/uring/internal/live"
 )
 
 // A ring that one process opens works in another.
@@ -137,4 +140,49 @@ func TestOpenFDRefusesWhatDoesNotFit(t *testing.T) {
 	refused("parameters of a larger ring", fd, p8)
 	refused("parameters of a smaller ring", fd8, p)
 	equal(t, "the descriptor is still open", syscall.SetNonblock(fd, false), nil)
+}
+
+// FuzzOpenFD opens a ring by parameters of which any four bytes may be wrong.
+// They are refused, or the ring can be used without harm, if not with success.
+func FuzzOpenFD(f *testing.F) {
+	for word := range uint8(30) {
+		for _, value := range []uint32{0, 1, 64, 4096, 1 << 16, math.MaxUint32} {
+			f.Add(word, value)
+		}
+	}
+	drain := drainTime
+	drainTime = 0
+	f.Cleanup(func() { drainTime = drain })
+	f.Fuzz(func(t *testing.T, at uint8, value uint32) {
+		fd, p, err := Setup(Config{Entries: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at %= uint8(len(p) / 4)
+		for i := range 4 {
+			p[int(at)*4+i] = byte(value >> (8 * i))
+		}
+		r, err := OpenFD(fd, p)
+		if err != nil {
+			if err := syscall.Close(fd); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		if s, err := r.NextSQE(); err == nil {
+			s.PrepNop()
+			_, _ = r.Submit()
+		}
+		n := 0
+		for range r.Completions() {
+			if n++; n > 1000 {
+				t.Fatal("more completions than any queue has")
+			}
+		}
+		if err := r.Close(); err != nil { // of a ring that has no thread, though they say so
+			equal(t, "is busy", errors.Is(err, ErrBusy), true)
+			closeRaw(r.drv)
+			live.Closed(r)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,36 +32,83 @@ func TestPinFile(t *testing.T) {
 		"another tarball, comment": {"# a\n\n2.15 " + sum + "\n2.9 " + sum, "2.9", "Refused and removed."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "liburing")
-			tarball := filepath.Join(dir, "state", "liburing_2.9.orig.tar.gz")
-			write := func(path, text string) {
-				t.Helper()
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for _, script := range []string{"build.sh", "debian.sh"} {
-				text, err := os.ReadFile(filepath.Join("liburing", script))
-				if err != nil {
-					t.Fatal(err)
-				}
-				write(filepath.Join(dir, script), string(text))
-			}
-			write(filepath.Join(dir, "PIN"), c.pin)
-			write(tarball, "not liburing")
-			prefix := filepath.Join(dir, "out")
-			out, err := exec.Command("bash", filepath.Join(dir, "build.sh"), "--version", c.version, "--prefix", prefix).CombinedOutput()
-			if err == nil || !strings.Contains(string(out), c.want) {
+			out, dir, err := buildWithPin(t, c.pin, c.version)
+			if err == nil || !strings.Contains(out, c.want) {
 				t.Errorf("%v, %s, want %q", err, out, c.want)
 			}
-			if _, err := os.Stat(prefix); err == nil {
-				t.Error("something was built")
-			}
-			_, err = os.Stat(tarball)
+			_, err = os.Stat(filepath.Join(dir, tarball))
 			equal(t, "tarball removed", os.IsNotExist(err), strings.Contains(c.want, "Refused"))
 		})
 	}
+}
+
+// tarball is where buildWithPin puts one that is not liburing's.
+const tarball = "state/liburing_2.9.orig.tar.gz"
+
+// buildWithPin builds a version with a PIN, of a tarball that no PIN can be of,
+// in a folder of its own, where nothing must be built.
+func buildWithPin(t *testing.T, pin, version string) (out, dir string, err error) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "liburing")
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, script := range []string{"build.sh", "debian.sh"} {
+		text, err := os.ReadFile(filepath.Join("liburing", script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(script, string(text))
+	}
+	write("PIN", pin)
+	write(tarball, "not liburing")
+	prefix := filepath.Join(dir, "out")
+	b, err := exec.Command("bash", filepath.Join(dir, "build.sh"), "--version", version, "--prefix", prefix).CombinedOutput()
+	if _, err := os.Stat(prefix); err == nil {
+		t.Error("something was built")
+	}
+	if files, _ := os.ReadDir(filepath.Join(dir, "src")); len(files) > 0 {
+		t.Errorf("%v was unpacked", files[0])
+	}
+	return string(b), dir, err
+}
+
+// FuzzPinFile builds with any PIN. It refuses the file, or finds no version 2.9
+// there, or that its checksum is not the tarball's.
+func FuzzPinFile(f *testing.F) {
+	const sum = "57e9b36e4ac1e46b8e0351dfb1694dc59638fc25e384b4ba36d87b800b16db1a"
+	for _, pin := range []string{
+		"2.9 " + sum, "# 2.9\n2.9 " + sum, "2.9 " + sum + "\n2.9 " + sum, "2.9\t" + sum + "\r\n", "2.9", "", "\x00", "2.9 $(touch x)",
+		"2.9 " + sum + "\n../x " + sum, "2.9 " + sum + "\n*", "-v 2.9", "2.9 " + strings.ToUpper(sum), " 2.9  " + sum + " ", "\\\n2.9",
+	} {
+		f.Add(pin)
+	}
+	f.Fuzz(func(t *testing.T, pin string) {
+		out, dir, err := buildWithPin(t, pin, "2.9")
+		if err == nil {
+			t.Fatalf("%q: built: %s", pin, out)
+		}
+		refused := strings.Contains(out, "liburing: PIN line ")
+		none := strings.Contains(out, "liburing: PIN does not list version 2.9")
+		other := strings.Contains(out, "Refused and removed.")
+		if !refused && !none && !other {
+			t.Fatalf("%q: %s", pin, out)
+		}
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if !slices.Contains([]string{"PIN", "build.sh", "debian.sh", "src", "state"}, file.Name()) {
+				t.Errorf("%q: made %v", pin, file)
+			}
+		}
+	})
 }

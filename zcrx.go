@@ -95,7 +95,7 @@ func (r *Ring) RegisterZCRX(c ZCRXConfig) (*ZCRX, error) {
 	if err := answer(opRegisterZCRX, rc, c.since(), "2.10"); err != nil {
 		return nil, err
 	}
-	z := newZCRX(r, c, &reg, &area)
+	z := newZCRX(r, c, &reg)
 	r.zcrx = append(r.zcrx, z) // the kernel has the memory now, whatever comes
 	if err := z.shared.take(r, c.RefillMemory, &region); err != nil {
 		return nil, fmt.Errorf("uring: RegisterZCRX: %w", err)
@@ -108,12 +108,10 @@ func (r *Ring) RegisterZCRX(c ZCRXConfig) (*ZCRX, error) {
 	return z, nil
 }
 
-func newZCRX(r *Ring, c ZCRXConfig, reg *cgo.ZCRXReg, area *cgo.ZCRXArea) *ZCRX {
-	size := int(reg.BufLen) // what the kernel chose; older ones do not say
-	if size == 0 {
-		size = os.Getpagesize()
-	}
-	z := &ZCRX{ring: r, id: ZCRXID(reg.ID), memory: c.Memory, size: area.Len, shift: bits.Len(uint(size)) - 1}
+func newZCRX(r *Ring, c ZCRXConfig, reg *cgo.ZCRXReg) *ZCRX {
+	// What the kernel chose; older ones do not say, but none chooses less.
+	size := max(int(reg.BufLen), os.Getpagesize())
+	z := &ZCRX{ring: r, id: ZCRXID(reg.ID), memory: c.Memory, size: c.size(), shift: bits.Len(uint(size)) - 1}
 	z.lent = make([]uint32, (z.size+uint64(size)-1)>>z.shift)
 	if z.memory != nil {
 		z.memory.users++
@@ -161,6 +159,14 @@ func (c ZCRXConfig) raw() (cgo.ZCRXReg, cgo.ZCRXArea) {
 		return reg, cgo.ZCRXArea{Len: uint64(c.DMABuf.Size), Flags: cgo.ZCRXAreaDMABuf, DMABufFD: uint32(c.DMABuf.FD)}
 	}
 	return reg, cgo.ZCRXArea{Addr: arena.Addr(c.Memory.Bytes()), Len: uint64(c.Memory.Len())}
+}
+
+// size is how many bytes of memory there are to receive into.
+func (c ZCRXConfig) size() uint64 {
+	if c.DMABuf != nil {
+		return uint64(c.DMABuf.Size)
+	}
+	return uint64(c.Memory.Len())
 }
 
 // since is the first kernel that takes all of it.

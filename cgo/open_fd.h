@@ -4,7 +4,33 @@
 #ifndef URING_OPEN_FD_H
 #define URING_OPEN_FD_H
 
+#include <sys/syscall.h>
+
 #include "shim.h"
+
+/*
+ * Whether n bytes from p on, the start of a page, can be read. The kernel reads
+ * the set of signals, or cannot, before it finds that there is no such request.
+ */
+static inline int uring_readable(const void *p, size_t n)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	size_t at;
+
+	for (at = 0; at < n; at += page)
+		if (syscall(__NR_rt_sigprocmask, ~0, (const char *)p + at, NULL, 8) < 0 && errno == EFAULT)
+			return 0;
+	return 1;
+}
+
+/* Whether all is there that p made liburing map: some kernels map what is asked for, with nothing behind it. */
+static inline int uring_is_mapped(const struct io_uring *ring)
+{
+	const size_t sqe = ring->flags & IORING_SETUP_SQE128 ? 2 * sizeof(struct io_uring_sqe) : sizeof(struct io_uring_sqe);
+
+	return uring_readable(ring->sq.ring_ptr, ring->sq.ring_sz) && uring_readable(ring->cq.ring_ptr, ring->cq.ring_sz) &&
+	       uring_readable(ring->sq.sqes, ring->sq.ring_entries * sqe);
+}
 
 /* Whether p is what the kernel said of the mapped ring. */
 static inline int uring_is_ring_of(const struct io_uring *ring, const struct io_uring_params *p)
@@ -30,7 +56,7 @@ static inline int uring_queue_mmap(int fd, struct io_uring_params *p, struct io_
 	ring->flags = p->flags;
 	ring->features = p->features;
 	ring->ring_fd = ring->enter_ring_fd = fd;
-	if (!uring_is_ring_of(ring, p))
+	if (!uring_is_ring_of(ring, p) || !uring_is_mapped(ring))
 		ret = -EBADMSG;
 	else if (*ring->sq.khead || *ring->sq.ktail)
 		ret = -EBUSY;

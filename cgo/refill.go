@@ -37,10 +37,12 @@ func NewRefillRing(mem []byte, reg *ZCRXReg) (RefillRing, bool) {
 // Entries returns how many entries there are.
 func (r *RefillRing) Entries() uint32 { return uint32(len(r.entries)) }
 
-// Space returns how many entries are free. The load orders what the kernel has
-// read of them before what is written there next.
+// Space returns how many entries are free: none if the kernel says that it has
+// read what is not there. The load orders what the kernel has read of them
+// before what is written there next.
 func (r *RefillRing) Space() uint32 {
-	return r.Entries() - (r.next - atomic.LoadUint32(r.head))
+	n := r.Entries()
+	return n - min(n, r.next-atomic.LoadUint32(r.head))
 }
 
 // Put fills the next entry, which must be free.
