@@ -18,6 +18,7 @@ func nopExperiment(b *bench) *experiment {
 			"A ring of 256 entries. One call submits a batch and waits for it; then the completions are read.",
 			"Processor time is that of the whole process, user and system. Nothing blocks here: on a quiet machine it is the time by the clock, and on a busy one it says more.",
 			"The difference at batch 1 is the way into the kernel: from Go that is a call into C, or Go's own system call.",
+			"Where the rest lies, by perf record -e cpu-clock on an Intel processor: one at a time, C spends 106 ns of a request outside of the kernel and this package 164, 80 of either on the way in. The 58 are bookkeeping on both sides of the call, and count once for a batch. Of what counts for each request, filling an entry takes 3.7 ns in memory alone and 2.0 in C, whose compiler leaves out stores that are overwritten; taking a completion takes 3.6 and 5.4.",
 		},
 	}
 	if b.quick {
