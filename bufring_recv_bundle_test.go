@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -152,9 +153,12 @@ func TestScenario19_IncrementalBundleGoesOnInAPartlyFilledBuffer(t *testing.T) {
 	s.head(2)
 	cqes := step(0x1800, place{2, 0x800, 0x800}, place{3, 0, 0x1000})
 	s.head(4)
-	if last := cqes[len(cqes)-1]; last.More() {
-		// An older kernel notices when it looks for the next buffer.
+	last := cqes[len(cqes)-1]
+	if last.More() && !hasLinux(t, kernel.V(6, 15)) {
+		// Such a kernel notices when it looks for the next buffer.
 		s.is(s.next(), -int(syscall.ENOBUFS), -1, "")
+	} else {
+		equal(t, "goes on", last.More(), false)
 	}
 	s.none() // and otherwise no ENOBUFS
 
@@ -303,6 +307,7 @@ func streamInMode(t *testing.T, mode SetupFlags, incremental bool, flags IOFlags
 		}
 	}()
 	defer writer.Wait()
+	defer syscall.Shutdown(in, syscall.SHUT_RDWR) // or a writer would wait for a test that failed
 
 	s.sent = total
 	s.arm(flags)

@@ -351,9 +351,7 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 				count := func(p []byte) error { got += len(p); return nil }
 				one := func() {
 					got = 0
-					if n, err := syscall.Write(s.out, message); n != len(message) || err != nil {
-						t.Fatal(n, err)
-					}
+					s.write(s.out, message)
 					for got < len(message) {
 						if _, err := s.ring.SubmitAndWait(1); err != nil {
 							t.Fatal(err)

@@ -90,9 +90,7 @@ func (s *stage) send(n int) {
 
 func (s *stage) write(fd int, p []byte) {
 	s.Helper()
-	if n, err := syscall.Write(fd, p); n != len(p) || err != nil {
-		s.Fatalf("write %d bytes: %d, %v", len(p), n, err)
-	}
+	writeAll(s, fd, p)
 }
 
 // fewer is how often to repeat what is worth repeating n times.
@@ -153,7 +151,7 @@ func (s *stage) submit() {
 // next returns the next completion, and fails the test if none comes.
 func (s *stage) next() CQE {
 	s.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		for c := range s.ring.Completions() {
 			return c

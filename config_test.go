@@ -275,6 +275,8 @@ func TestSetupSubmitAll(t *testing.T) {
 		n, err := g.SubmitAndWait(2)
 		equal(t, "error", err, nil)
 		equal(t, "taken", n, 2)
+		equal(t, "ready", g.Ready(), 2)
+		equal(t, "completions", g.byUserData(2), map[uint64]CQE{1: {UserData: 1, Res: -int32(syscall.EINVAL)}, 2: {UserData: 2}})
 	})
 }
 

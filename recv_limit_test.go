@@ -3,7 +3,6 @@
 package uring
 
 import (
-	"syscall"
 	"testing"
 
 	"github.com/uring-go/uring/internal/testutil"
@@ -17,9 +16,7 @@ func TestRecvMultishotLimitBoundsEachCompletionAndEndsAfterTotal(t *testing.T) {
 		}
 		client, server := testutil.TCPPair(t)
 		sent := randomBytes(1, 0x3000)
-		if _, err := syscall.Write(client, sent); err != nil {
-			t.Fatal(err)
-		}
+		writeAll(t, client, sent)
 		var got []byte
 		var results []int32
 		err := Serve(Config{}, func(r *Ring) error {

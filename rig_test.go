@@ -190,20 +190,14 @@ func (g *rig) must(err error) {
 
 func (g *rig) write(fd int, s string) {
 	g.Helper()
-	if n, err := syscall.Write(fd, []byte(s)); n != len(s) || err != nil {
-		g.Fatalf("write: %d, %v", n, err)
-	}
+	writeAll(g, fd, []byte(s))
 }
 
 // read returns what can be read at once, "" at the end of the stream.
 func (g *rig) read(fd int) string {
 	g.Helper()
 	p := make([]byte, 1<<16)
-	n, err := syscall.Read(fd, p)
-	if err != nil {
-		g.Fatalf("read: %v", err)
-	}
-	return string(p[:n])
+	return string(p[:readSome(g, fd, p)])
 }
 
 func (g *rig) unixPair() (a, b int) {

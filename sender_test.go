@@ -229,18 +229,7 @@ func (s *sender) still() bool {
 // arrives lets the peer read n bytes, which must go on with the stream.
 func (s *sender) arrives(n int) {
 	s.Helper()
-	p := make([]byte, n)
-	for got := 0; got < n; {
-		k, err := syscall.Read(s.peer, p[got:])
-		if err == syscall.EINTR {
-			continue
-		}
-		if k <= 0 || err != nil {
-			s.Fatalf("the peer got %d bytes, then %v; want %d", got, err, n)
-		}
-		got += k
-	}
-	s.inStream(p)
+	s.inStream(readFull(s, s.peer, n))
 }
 
 // reading lets the peer read in the background until the stream ends. The
@@ -361,14 +350,6 @@ func (g *rawGroup) send(n int, msgFlags int, flags IOFlags) {
 // next to be read.
 func (g *rawGroup) arrives(from, n int) {
 	g.Helper()
-	p := make([]byte, n)
-	for got := 0; got < n; {
-		k, err := syscall.Read(g.in, p[got:])
-		if k <= 0 || err != nil {
-			g.Fatalf("the peer got %d bytes, then %v; want %d", got, err, n)
-		}
-		got += k
-	}
 	g.got = from
-	g.inStream(p)
+	g.inStream(readFull(g, g.in, n))
 }

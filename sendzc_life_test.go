@@ -217,14 +217,7 @@ func TestScenario52_CloseWithASendThatIsInNoQueue(t *testing.T) {
 	if d := time.Since(start); d > 5*time.Second {
 		t.Errorf("Close took %v", d)
 	}
-	got := make([]byte, c.Res)
-	for at := 0; at < len(got); {
-		n, err := syscall.Read(peer, got[at:])
-		if n <= 0 {
-			t.Fatalf("%d of %d bytes, then %v", at, len(got), err)
-		}
-		at += n
-	}
+	got := readFull(t, peer, int(c.Res))
 	equal(t, "bytes", string(got) == string(p[:len(got)]), true)
 }
 
