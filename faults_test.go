@@ -409,7 +409,7 @@ func TestCloseCancelsBeforeItFrees(t *testing.T) {
 	r, _, drv := newMockRing(t, 0)
 	gomock.InOrder(
 		drv.RegisterBuffersSparse(uint32(registeredBuffers)).Return(0),
-		drv.UpdateBuffer(uint32(0), gomock.Any(), uint64(4096)).Return(1),
+		drv.UpdateBuffer(uint32(0), gomock.Any(), uint64(os.Getpagesize())).Return(1),
 		drv.SyncCancelAll(gomock.Any()).Return(-int(syscall.EINTR)).Times(2), // requests may still run
 		drv.SyncCancelAll(gomock.Any()).Return(-int(syscall.ENOENT)),         // none did
 		drv.UnregisterBuffers().Return(0),

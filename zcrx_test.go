@@ -5,6 +5,7 @@ package uring
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"syscall"
@@ -196,40 +197,41 @@ func TestZCRXControls(t *testing.T) {
 // kept, as the kernel has it.
 func TestZCRXRefillRingElsewhere(t *testing.T) {
 	r, _, calls := newMockRing(t, SetupDeferTaskrun|SetupCQE32)
-	a, refill := newTestArena(t, 1<<14), newTestArena(t, 1<<14)
+	a, refill := newTestArena(t, 1), newTestArena(t, 2*os.Getpagesize())
 	calls.RegisterZCRX(gomock.Any(), gomock.Any(), gomock.Any()).DoAndReturn(func(reg *cgo.ZCRXReg, _ *cgo.ZCRXArea, _ *cgo.RegionDesc) int {
 		reg.Tail, reg.RQEs = 4, 1<<20
 		return 0
 	})
 	_, err := r.RegisterZCRX(ZCRXConfig{Interface: 1, Memory: a, RefillMemory: refill, RefillEntries: 8})
-	wantError(t, err, "8 entries from byte 1048576 on, does not lie in its 16384 bytes")
+	wantError(t, err, fmt.Sprintf("8 entries from byte 1048576 on, does not lie in its %d bytes", refill.Len()))
 	equal(t, "users of the memory", a.users+refill.users, 2)
 	equal(t, "error of release", r.zcrx[0].release(), nil)
 	equal(t, "users of the memory", a.users+refill.users, 0)
 }
 
 func TestZCRXRefusals(t *testing.T) {
-	a := newTestArena(t, 1<<14)
-	closed := newTestArena(t, 1<<14)
+	a := newTestArena(t, 1)
+	closed := newTestArena(t, 1)
 	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
 	r, _, calls := newMockRing(t, SetupDeferTaskrun|SetupCQE32)
 	calls.FD().Return(3).AnyTimes()
 	for text, c := range map[string]ZCRXConfig{
-		"interface 0":               {Memory: a},
-		"queue -1":                  {Interface: 1, Queue: -1, Memory: a},
-		"without Interface":         {Interface: 1, NoDevice: true, Memory: a},
-		"one of Memory and DMABuf":  {Interface: 1},
-		"Memory and DMABuf":         {Interface: 1, Memory: a, DMABuf: &DMABuf{FD: 1, Size: 4096}},
-		"use after Close":           {Interface: 1, Memory: closed},
-		"want whole pages":          {Interface: 1, DMABuf: &DMABuf{FD: 1, Size: 5000}},
-		"descriptor -1":             {Interface: 1, DMABuf: &DMABuf{FD: -1, Size: 4096}},
-		"BufSize is 12288":          {Interface: 1, Memory: a, BufSize: 12288},
-		"BufSize is 512":            {Interface: 1, Memory: a, BufSize: 512},
-		"RefillEntries is 32769":    {Interface: 1, Memory: a, RefillEntries: 32769},
-		"RefillEntries is -1":       {Interface: 1, Memory: a, RefillEntries: -1},
-		"want 20480 for 1024 entri": {Interface: 1, Memory: a, RefillMemory: a, RefillEntries: 1000},
+		"interface 0":              {Memory: a},
+		"queue -1":                 {Interface: 1, Queue: -1, Memory: a},
+		"without Interface":        {Interface: 1, NoDevice: true, Memory: a},
+		"one of Memory and DMABuf": {Interface: 1},
+		"Memory and DMABuf":        {Interface: 1, Memory: a, DMABuf: &DMABuf{FD: 1, Size: a.Len()}},
+		"use after Close":          {Interface: 1, Memory: closed},
+		"want whole pages":         {Interface: 1, DMABuf: &DMABuf{FD: 1, Size: 5000}},
+		"descriptor -1":            {Interface: 1, DMABuf: &DMABuf{FD: -1, Size: a.Len()}},
+		"BufSize is 12288":         {Interface: 1, Memory: a, BufSize: 12288},
+		"BufSize is 512":           {Interface: 1, Memory: a, BufSize: 512},
+		"RefillEntries is 32769":   {Interface: 1, Memory: a, RefillEntries: 32769},
+		"RefillEntries is -1":      {Interface: 1, Memory: a, RefillEntries: -1},
+
+		fmt.Sprintf("want %d for 1024 entries", a.Len()+1024*16): {Interface: 1, Memory: a, RefillMemory: a, RefillEntries: 1000},
 	} {
 		_, err := r.RegisterZCRX(c)
 		wantError(t, err, text)
