@@ -7,7 +7,13 @@ import (
 	"syscall"
 )
 
-const hugePage = 2 << 20
+const (
+	hugePage = 2 << 20
+	// MAP_HUGE_2MB. Where the usual huge page has another size, as on arm64 with
+	// pages of 16 KiB, the kernel would map one of those, and refuse to unmap the
+	// part of it that it was asked for.
+	thatSize = 21 << 26
+)
 
 // Map maps at least n bytes, rounded up to whole pages. With huge it asks for
 // huge pages: reserved ones if the system has them, otherwise transparent
@@ -18,7 +24,7 @@ func Map(n int, huge bool) (*Mapping, error) {
 
 	if huge {
 		n = roundUp(n, hugePage)
-		if mem, err := syscall.Mmap(-1, 0, n, prot, flags|syscall.MAP_HUGETLB|syscall.MAP_POPULATE); err == nil {
+		if mem, err := syscall.Mmap(-1, 0, n, prot, flags|syscall.MAP_HUGETLB|thatSize|syscall.MAP_POPULATE); err == nil {
 			return &Mapping{mem: mem, huge: true}, nil
 		}
 	}
