@@ -215,7 +215,13 @@ func (s SQE) PrepSendBundle(fd FD, group uint16, n uint32, msgFlags int) error {
 // most n bytes or without a limit if n is 0, until a completion comes without
 // [CQE.More]. Hand every completion to [ZCRX.Segment]. The connection must be
 // one whose data the device steers to the queue of the ZCRX; other data is
-// copied there. It needs Linux 6.15. liburing has no helper for it: see
+// copied there.
+//
+// It ends with ENOSPC when it finds the completion queue full, and with ENOMEM
+// when all buffers are in use. No data is lost: give buffers back, with
+// [ZCRX.Flush] if no device takes them, and prepare it again.
+//
+// It needs Linux 6.15. liburing has no helper for it: see
 // IORING_OP_RECV_ZC in io_uring_enter(2).
 func (s SQE) PrepRecvZCMultishot(fd FD, zcrx ZCRXID, n uint32) error {
 	if s.ring.flags&(SetupCQE32|SetupCQEMixed) == 0 {
