@@ -4,6 +4,7 @@ package uring
 
 import (
 	"errors"
+	"os"
 	"reflect"
 	"strings"
 	"syscall"
@@ -38,7 +39,7 @@ func newSeam(t *testing.T, method string, errno syscall.Errno, failures int) *se
 	}
 	ctrl := gomock.NewController(t)
 	drv := NewmockDriver(ctrl)
-	s := &seam{T: t, mem: &memory{}, arena: newTestArena(t, 8192)}
+	s := &seam{T: t, mem: &memory{}, arena: newTestArena(t, 2*os.Getpagesize())}
 	s.ring = newRing(s.mem.queues(u.flags), drv, u.flags, 0)
 	for name := range driverMethods() {
 		expect(ctrl, drv, name, func(args []any) int {
@@ -197,7 +198,7 @@ var seamUses = map[string]struct {
 	"UpdateBuffers": {prepare: func(s *seam) func() error {
 		reg, err := s.ring.RegisterArena(s.arena)
 		s.must(err)
-		other := newTestArena(s.T, 4096)
+		other := newTestArena(s.T, 1)
 		return func() error { return after(s.ring.ReplaceArena(reg, other, 0)) }
 	}},
 	"CloneBuffers": {prepare: func(s *seam) func() error {
@@ -322,7 +323,7 @@ func TestWhatIsThereAlreadyIsNotTheWrongThread(t *testing.T) {
 					heard = -int(syscall.EEXIST)
 				}
 				drv.Probe(gomock.Any()).Return(heard)
-				err := c.use(r, newTestArena(t, 8192))
+				err := c.use(r, newTestArena(t, 2*os.Getpagesize()))
 				equal(t, "is EEXIST", errors.Is(err, syscall.EEXIST), true)
 				equal(t, "is ErrWrongThread", errors.Is(err, ErrWrongThread), !there)
 				equal(t, "says what is there", strings.Contains(err.Error(), want), there)

@@ -146,7 +146,7 @@ func TestSetupThatFailsLeavesNothing(t *testing.T) {
 		{"bundle send queue", 0, 1, queue(SendBundle)},
 		{"copying send queue", 0, 0, queue(SendVectored)},
 		{"await", SetupDeferTaskrun, 1, func(k *scarce) (closer, error) {
-			ctx, stop := context.WithTimeout(context.Background(), time.Millisecond)
+			ctx, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer stop()
 			_, err := k.ring.Await(ctx, 1)
 			if errors.Is(err, context.DeadlineExceeded) {
