@@ -14,7 +14,7 @@ CONSUMER_FLAGS =
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan test-kernels lint fuzz parity demo bench soak \
+.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan test-kernels test-arm64 lint fuzz parity demo bench soak \
 	docker docker-test docker-base docker-seccomp test-consumer clean
 
 help: ## list the targets
@@ -48,12 +48,16 @@ test-old-liburing: deps ## check that the liburing-dev of Debian bookworm, too o
 test-kernels: liburing ## run the tests on Debian's kernels in QEMU, and write docs/kernels.md (KERNELS="6.1 7.0": some of them)
 	@scripts/test-kernels.sh
 
-lint: liburing ## gofmt, go vet (also without C, and for another system), staticcheck
+test-arm64: liburing ## run the tests on Debian's kernels for arm64, with pages of 4 and 16 KiB, on an emulated processor
+	@ARCH=arm64 scripts/test-kernels.sh
+
+lint: liburing ## gofmt, go vet (also without C, and for another system and processor), staticcheck
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt would change:"; echo "$$files"; exit 1; }
 	go vet ./...
 	go vet -tags uring_debug ./...
 	CGO_ENABLED=0 go vet ./...
 	CGO_ENABLED=0 GOOS=darwin go vet ./...
+	CGO_ENABLED=0 GOARCH=arm go build ./...
 	go run $(STATICCHECK) ./...
 	go run $(STATICCHECK) -tags uring_debug ./...
 

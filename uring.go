@@ -140,7 +140,7 @@ func explain(c Config, err error) error {
 	case errors.Is(err, syscall.ENOMEM) && c.Memory != nil:
 		return fmt.Errorf("%w: Config.Memory has %d bytes from MemoryOffset on; MemorySize tells how many are needed", err, c.Memory.Len()-c.MemoryOffset)
 	case errors.Is(err, syscall.ENOMEM) && c.Flags&SetupNoMMap != 0:
-		return fmt.Errorf("%w: with SetupNoMMap a queue larger than a page needs a huge page: reserve some (vm.nr_hugepages), or use fewer entries", err)
+		return fmt.Errorf("%w: with SetupNoMMap a queue larger than a page needs a huge page of 2 MiB: reserve some (vm.nr_hugepages, where that is their size), or use fewer entries", err)
 	}
 	return err
 }

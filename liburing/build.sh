@@ -4,6 +4,7 @@
 #   liburing/build.sh                            the newest version of PIN that a Debian suite carries
 #   LIBURING_SRC=dir liburing/build.sh           from a source tree you have (copied; no checksum)
 #   liburing/build.sh --version 2.9 --prefix d   that version of PIN into folder d
+#   CC=... AR=... liburing/build.sh --prefix d   for another processor, with its compiler and archiver
 #   liburing/build.sh --install /usr/local       for programs elsewhere, where compilers and pkg-config look
 #
 # Does nothing if the result is there already; --install always builds, and leaves nothing beside what it installs. Needs

@@ -4,14 +4,16 @@
 # The system's own apt sources are copied with the suite switched, so mirror, keys and proxy stay those the
 # machine's owner chose. Lists and caches live in a private folder; root is not needed, nothing is installed.
 
-# debian_open DIR SUITE deb|deb-src: fetches the package lists of SUITE's main component into DIR.
+# debian_open DIR SUITE deb|deb-src [ARCHITECTURE]: fetches the package lists of SUITE's main component into DIR, by default
+# for this machine's architecture.
 # Afterwards `apt-get -c DIR/apt.conf ...` and `apt-cache -c DIR/apt.conf ...` see that suite only.
 debian_open() {
-	local dir=$1 suite=$2 type=$3
+	local dir=$1 suite=$2 type=$3 architecture=${4:-}
 	command -v apt-get >/dev/null || { echo "no apt-get here" >&2; return 1; }
 	mkdir -p "$dir/sources" "$dir/lists/partial" "$dir/cache/archives/partial"
 	debian_sources "$dir/sources" "$suite" "$type"
 	debian_conf "$dir" >"$dir/apt.conf"
+	[ -z "$architecture" ] || debian_conf_for "$architecture" >>"$dir/apt.conf"
 	# A third-party source that lacks the suite makes update fail although Debian answered:
 	# what counts is whether the package is found later.
 	apt-get -c "$dir/apt.conf" update >"$dir/update.log" 2>&1 || true
@@ -34,6 +36,15 @@ debian_conf() {
 	APT::Sandbox::User "root"; // apt's own user may not read this folder
 	#clear APT::Update::Post-Invoke;
 	#clear APT::Update::Post-Invoke-Success;
+	CONF
+}
+
+# debian_conf_for ARCHITECTURE: the options that make apt see packages of that architecture, and no other.
+debian_conf_for() {
+	cat <<-CONF
+	APT::Architecture "$1";
+	#clear APT::Architectures;
+	APT::Architectures { "$1"; };
 	CONF
 }
 
@@ -63,6 +74,7 @@ debian_list_awk='
 	options = ""
 	if (match($0, /\[[^]]*\]/)) {
 		options = substr($0, RSTART, RLENGTH) " "
+		gsub(/arch[+-]?=[^] ]*/, "", options)
 		$0 = substr($0, 1, RSTART - 1) substr($0, RSTART + RLENGTH)
 	}
 }

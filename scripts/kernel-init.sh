@@ -10,8 +10,7 @@ mkdir -p /dev/shm /dev/pts
 mount -t devpts none /dev/pts
 mount -t tmpfs none /dev/shm
 . /settings
-results=/dev/ttyS1
-exec >/dev/ttyS0 2>&1
+exec >"$console" 2>&1
 while read -r module; do insmod /modules/$module.ko || echo "no module $module"; done </modules/order
 [ -e "$results" ] || echo "no device for results"
 stty -F "$results" raw -echo 2>/dev/null
@@ -23,6 +22,8 @@ ulimit -n 65536
 export HOME=/tmp
 # These ask a compiler, compare memory with what liburing writes, or read the page that comes of this: no kernel takes part.
 no_kernel='^Test(StubHasTheHeadersConstants|ConstantsAreThoseOfLiburing215|PrepWritesWhatLiburingWrites|.*AgreeWithKernelsThatWereRun)$'
+# But another processor may lay out memory otherwise.
+[ "$(uname -m)" = x86_64 ] || no_kernel=${no_kernel/PrepWritesWhatLiburingWrites|/}
 printf '@@ kernel %s\n' "$(uname -rv)" >&3
 printf '@@ start probe\n' >&3
 /bin/uring probe -json >&3

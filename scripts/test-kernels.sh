@@ -6,6 +6,7 @@
 #   KERNELS="6.1 6.12" scripts/test-kernels.sh        the kernels of these series
 #   TESTS=. RUN=TestPoll KERNELS=7.0 scripts/...      some packages (TESTS= for none but uring probe), some tests
 #   KERNEL_TABLE="6.12.74 last bookworm-backports"    other kernels than those of the table below
+#   ARCH=arm64 scripts/test-kernels.sh                those of another processor, see test-kernels-arm64.sh
 #
 # Kernels and results are kept in liburing/state/kernels.
 set -euo pipefail
@@ -13,10 +14,12 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/liburing/debian.sh"
 state=$root/liburing/state/kernels
+arch=${ARCH:-x86_64}
 go_packages=${TESTS-. ./cgo ./cmd/uring ./internal/feature ./internal/kernel}
 
-# Series, which of its point releases, and the Debian suite. A suite that has nothing of the series any more is left out.
-kernels=${KERNEL_TABLE:-"
+# Series, which of its point releases, the Debian suite, and how the release's name ends if not with $debian. A suite that has
+# nothing of the series any more is left out.
+kernels="
 6.1  last  bookworm
 6.12 first bookworm-backports
 6.12 last  trixie
@@ -29,21 +32,39 @@ kernels=${KERNEL_TABLE:-"
 7.2  last  trixie-backports
 7.3  last  trixie-backports
 newest last trixie-backports
-"}
+"
 # What is built as modules, and the tests need: a disk to write to, block devices over files.
 modules="virtio_pci virtio_blk ext4 loop"
 
 # In software, two processors take turns: at the same time, one can meet a breakpoint of code that the kernel is patching on
 # the other, and the kernel panics. A /dev/kvm may be there that boots no ordinary kernel, as the processor does not help.
-machine=(-accel tcg,thread=single -cpu max,la57=off)
-if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then machine=(-accel kvm -cpu host); fi
+machine=(qemu-system-x86_64 -machine q35 -accel tcg,thread=single -cpu max,la57=off)
+if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then machine=(qemu-system-x86_64 -machine q35 -accel kvm -cpu host); fi
+console=ttyS0 serial=(-serial chardev:results) results=ttyS1
+options="no_timer_check mitigations=off"
+
+# Debian's name of the processor, the packages for its machine, how to build for it, with which liburing, and its static busybox.
+debian=amd64
+packages="qemu-system-x86 busybox-static"
+cross=()
+build_liburing() { :; } # is there
+busybox() { echo /bin/busybox; }
+
+source_machine() {
+	case $arch in
+	x86_64) ;; # the above
+	arm64) source "$root/scripts/test-kernels-arm64.sh" ;;
+	*) die "ARCH=$arch: known are x86_64 and arm64" ;;
+	esac
+	kernels=${KERNEL_TABLE:-$kernels}
+}
 
 say() { echo "test-kernels: $*"; }
 die() { echo "test-kernels: $*" >&2; exit 1; }
 
 install_packages() {
 	local missing=() package
-	for package in qemu-system-x86 busybox-static cpio kmod e2fsprogs xz-utils zstd; do
+	for package in $packages cpio kmod e2fsprogs xz-utils zstd; do
 		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q ' installed$' || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
@@ -54,22 +75,22 @@ install_packages() {
 
 # suite_of SUITE: gets the package lists of a suite once in a run, and says where they are.
 suite_of() {
-	local dir=$state/suite-$1
+	local dir=$state/suite-$1-$debian
 	if [ ! -e "$dir/fetched" ]; then
 		mkdir -p "$dir"
-		debian_open "$dir" "$1" deb
+		debian_open "$dir" "$1" deb $debian
 		touch "$dir/fetched"
 	fi
 	echo "$dir"
 }
 
-# find_kernel SERIES first|last SUITE: prints the release of a kernel, such as 6.12.43+deb12-amd64.
+# find_kernel SERIES first|last SUITE [END]: prints the release of a kernel, such as 6.12.43+deb12-amd64.
 find_kernel() {
 	local dir series=${1/newest/[0-9.]*} pick=head
 	dir=$(suite_of "$3")
 	[ "$2" = first ] || pick=tail
 	apt-cache -c "$dir/apt.conf" pkgnames linux-image- | sed 's/^linux-image-//' |
-		grep -E "^${series//./\\.}(\.[0-9]|-|\+).*-amd64$" | grep -vE -- '-(cloud|rt|16k)-|dbg' | sort -V | $pick -n 1
+		grep -E "^${series//./\\.}(\.[0-9]|-|\+).*-${4:-$debian}$" | grep -vE -- '-(cloud|rt)-|dbg' | sort -V | $pick -n 1
 }
 
 # get_kernel RELEASE SUITE: unpacks the kernel and its modules to $state/RELEASE.
@@ -103,10 +124,10 @@ build_tests() {
 	for package in $go_packages; do
 		name=$(basename "$package")
 		[ "$name" != . ] || name=root
-		go test -c -o "$out/bin/$name.test" -ldflags "-s -w -extldflags '-static -Wl,--no-warnings'" "$package"
+		"${cross[@]}" go test -c -o "$out/bin/$name.test" -ldflags "-s -w -extldflags '-static -Wl,--no-warnings'" "$package"
 		echo "$name $package" >>"$out/tests"
 	done
-	go build -buildvcs=false -o "$out/bin/uring" -ldflags "-s -w -extldflags '-static -Wl,--no-warnings'" ./cmd/uring
+	"${cross[@]}" go build -buildvcs=false -o "$out/bin/uring" -ldflags "-s -w -extldflags '-static -Wl,--no-warnings'" ./cmd/uring
 	git ls-files -co --exclude-standard | grep -v ^bench/ | tar -cf "$out/src.tar" -T -
 	rm -f "$out/disk"
 	truncate -s 1G "$out/disk"
@@ -122,10 +143,10 @@ make_initramfs() {
 	cp "$root/scripts/kernel-init.sh" "$tree/init"
 	cp -r "$state/tests/bin" "$state/tests/tests" "$tree/"
 	tar -C "$tree/src" -xf "$state/tests/src.tar"
-	cp /bin/busybox "$tree/bin/"
+	cp "$(busybox)" "$tree/bin/busybox"
 	echo "root:x:0:0::/:/bin/sh" >"$tree/etc/passwd"
 	echo "127.0.0.1 localhost" >"$tree/etc/hosts"
-	echo "run='${RUN:-.}' limit=${TIMEOUT:-15m}" >"$tree/settings"
+	echo "run='${RUN:-.}' limit=${TIMEOUT:-15m} console=/dev/$console results=/dev/$results" >"$tree/settings"
 	: >"$tree/modules/order"
 	for file in $modules; do
 		modprobe -d "$dir" -S "$1" --show-depends "$file" 2>>"$dir/modprobe.log" || true # or it is built in
@@ -151,25 +172,27 @@ unpack_module() {
 boot() {
 	local dir=$state/$1
 	rm -f "$dir/results" "$dir/console"
-	timeout "${LIMIT:-30m}" nice -n 19 qemu-system-x86_64 -machine q35 "${machine[@]}" -smp 2 -m 2G -nodefaults -nographic -no-reboot \
+	timeout "${LIMIT:-30m}" nice -n 19 "${machine[@]}" -smp 2 -m 2G -nodefaults -nographic -no-reboot \
 		-kernel "$dir/vmlinuz" -initrd "$dir/initramfs" \
-		-append "console=ttyS0 panic=-1 no_timer_check mitigations=off loglevel=4" \
+		-append "console=$console panic=-1 loglevel=4 $options" \
 		-drive "file=$state/tests/disk,format=raw,if=virtio,snapshot=on" \
-		-monitor "unix:$dir/monitor,server=on,wait=off" -serial "file:$dir/console" -serial "file:$dir/results" </dev/null >"$dir/qemu.log" 2>&1 || true
+		-monitor "unix:$dir/monitor,server=on,wait=off" -serial "file:$dir/console" -chardev "file,id=results,path=$dir/results" "${serial[@]}" </dev/null >"$dir/qemu.log" 2>&1 || true
 }
 
+source_machine
 install_packages
 mkdir -p "$state"
 rm -f "$state"/suite-*/fetched
+build_liburing
 say "building the tests"
 build_tests
 reporter=$state/kerneltest
 go build -buildvcs=false -o "$reporter" ./internal/kerneltest
 failed=0 all=()
-while read -r series pick suite; do
+while read -r series pick suite end; do
 	[ -n "$series" ] || continue
 	[ -z "${KERNELS:-}" ] || [[ " $KERNELS " == *" $series "* ]] || continue
-	release=$(find_kernel "$series" "$pick" "$suite") || true
+	release=$(find_kernel "$series" "$pick" "$suite" "$end") || true
 	[ -n "$release" ] || { say "Debian $suite has no kernel $series"; continue; }
 	[[ " ${all[*]-} " != *" $state/$release/results "* ]] || continue
 	all+=("$state/$release/results")
@@ -182,6 +205,6 @@ while read -r series pick suite; do
 	say "took $((SECONDS - started)) s; everything is in $state/$release"
 done <<<"$kernels"
 [ ${#all[@]} -gt 0 ] || die "no kernel matches KERNELS=\"$KERNELS\""
-[ -n "${KERNELS:-}${TESTS+x}${RUN:-}${KERNEL_TABLE:-}" ] ||
+[ "$arch" != x86_64 ] || [ -n "${KERNELS:-}${TESTS+x}${RUN:-}${KERNEL_TABLE:-}" ] ||
 	"$reporter" -page "$root/docs/kernels.md" "${all[@]}"
 exit $failed
