@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"math/rand"
+	"syscall"
 	"testing"
 
 	"github.com/uring-go/uring/cgo"
@@ -49,6 +50,10 @@ func FuzzBufRingWalk(f *testing.F) {
 	})
 }
 
+// statuses are what the kernel may say, true or not, when it is asked for a head;
+// 0 stands for its head.
+var statuses = []int{0, 0, 0, -int(syscall.EINVAL), -int(syscall.EEXIST), -int(syscall.ENOENT), 1 << 16, math.MaxInt32, math.MinInt32}
+
 type fuzzed struct {
 	*testing.T
 	*model
@@ -69,6 +74,8 @@ func (z *fuzzed) step() {
 	switch op := z.byte() % 16; {
 	case op == 0:
 		z.submit(z.T)
+	case op == 1 && z.byte()%4 == 0:
+		z.status = statuses[z.byte()%len(statuses)]
 	case op == 1:
 		z.head += uint16(z.byte() % 5)
 	case op == 2:

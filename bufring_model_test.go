@@ -17,13 +17,14 @@ import (
 // a real one it can be told what to do, such as to behave like an older one.
 type model struct {
 	driver
-	mem   memory
-	ring  *Ring
-	br    *BufRing
-	slots []byte // struct io_uring_buf: addr, len, bid; the first one's resv is the tail
-	head  uint16
-	mute  bool          // has no way to ask for the head, like kernels before 6.8
-	fails syscall.Errno // what registering anything, or undoing that, ends with
+	mem    memory
+	ring   *Ring
+	br     *BufRing
+	slots  []byte // struct io_uring_buf: addr, len, bid; the first one's resv is the tail
+	head   uint16
+	mute   bool          // has no way to ask for the head, like kernels before 6.8
+	status int           // what it says instead of its head, if not 0
+	fails  syscall.Errno // what registering anything, or undoing that, ends with
 }
 
 const slotBytes = 16
@@ -86,6 +87,9 @@ func (k *model) UpdateBuffer(_ uint32, _, _ uint64) int { return -int(k.fails) }
 func (k *model) BufRingHead(uint32) int {
 	if k.mute {
 		return -int(syscall.EINVAL)
+	}
+	if k.status != 0 {
+		return k.status
 	}
 	return int(k.head)
 }

@@ -2,6 +2,7 @@ package uring
 
 import (
 	"errors"
+	"math"
 	"syscall"
 
 	"github.com/uring-go/uring/cgo"
@@ -38,11 +39,15 @@ func QueryKernel() (KernelInfo, error) {
 	if err := query("ask what io_uring the kernel has", cgo.QueryOpcodesInto(&a), kernel.V(6, 18)); err != nil {
 		return KernelInfo{}, err
 	}
+	return kernelInfo(a), nil
+}
+
+func kernelInfo(a cgo.QueryOpcodesAnswer) KernelInfo {
 	return KernelInfo{
 		Ops: int(a.Requests), Registers: int(a.Registers),
 		Features: FeatFlags(a.Features), Setup: SetupFlags(a.Setup), Enter: uint32(a.Enter), SQE: SQEFlags(a.SQE),
 		Queries: int(a.Queries),
-	}, nil
+	}
 }
 
 // A ZCRXInfo says what the kernel can do for a [ZCRX]. Whether a network device
@@ -63,11 +68,15 @@ func QueryZCRX() (ZCRXInfo, error) {
 	if err := query("ask about zero-copy receives", cgo.QueryZCRXInto(&a), kernel.V(6, 19)); err != nil {
 		return ZCRXInfo{}, err
 	}
+	return zcrxInfo(a), nil
+}
+
+func zcrxInfo(a cgo.QueryZCRXAnswer) ZCRXInfo {
 	return ZCRXInfo{
 		Register: a.Register, Area: a.Area, Controls: int(a.Controls),
 		BufSize:      a.Features&cgo.ZCRXFeatureRXPageSize != 0,
 		RefillHeader: int(a.HeaderSize), RefillAlign: int(a.HeaderAlignment),
-	}, nil
+	}
 }
 
 // A QueueInfo says how the kernel lays out the memory of a ring's queues, for
@@ -84,7 +93,12 @@ func QueryQueues() (QueueInfo, error) {
 	if err := query("ask for the layout of queues", cgo.QuerySCQInto(&a), kernel.V(6, 19)); err != nil {
 		return QueueInfo{}, err
 	}
-	return QueueInfo{Header: int(a.HeaderSize), Align: int(a.HeaderAlignment)}, nil
+	return queueInfo(a), nil
+}
+
+func queueInfo(a cgo.QuerySCQAnswer) QueueInfo {
+	bytes := func(n uint64) int { return int(min(n, math.MaxInt)) }
+	return QueueInfo{Header: bytes(a.HeaderSize), Align: bytes(a.HeaderAlignment)}
 }
 
 // query is [answer] for a question. That the kernel does not know the question

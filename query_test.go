@@ -2,6 +2,7 @@ package uring
 
 import (
 	"errors"
+	"math"
 	"syscall"
 	"testing"
 
@@ -97,4 +98,26 @@ func TestUnknownQuestion(t *testing.T) {
 		}
 	}
 	equal(t, "no error", query("ask", 0, newer), nil)
+}
+
+// FuzzQueryAnswers takes any answers: no number of anything is negative, and
+// flags are those that the kernel names, as far as the package has room for them.
+func FuzzQueryAnswers(f *testing.F) {
+	f.Add(uint32(66), uint32(37), uint64(1<<18-1), uint64(1<<20-1))
+	f.Add(uint32(0), uint32(math.MaxUint32), uint64(math.MaxUint64), uint64(1<<63))
+	f.Fuzz(func(t *testing.T, m, n uint32, a, b uint64) {
+		k := kernelInfo(cgo.QueryOpcodesAnswer{Requests: m, Registers: n, Features: a, Setup: b, Enter: a, SQE: b, Queries: m})
+		equal(t, "counts", [3]int{k.Ops, k.Registers, k.Queries}, [3]int{int(m), int(n), int(m)})
+		equal(t, "features", k.Features, FeatFlags(a))
+		equal(t, "setup flags", k.Setup, SetupFlags(b))
+		equal(t, "flags of requests", k.SQE, SQEFlags(b))
+		z := zcrxInfo(cgo.QueryZCRXAnswer{Register: a, Area: b, Controls: m, Features: n, HeaderSize: m, HeaderAlignment: n})
+		equal(t, "zero-copy receives", z, ZCRXInfo{
+			Register: a, Area: b, Controls: int(m), BufSize: n&cgo.ZCRXFeatureRXPageSize != 0, RefillHeader: int(m), RefillAlign: int(n),
+		})
+		q := queueInfo(cgo.QuerySCQAnswer{HeaderSize: a, HeaderAlignment: b})
+		if q.Header < 0 || q.Align < 0 || a < 1<<32 && q.Header != int(a) || b < 1<<32 && q.Align != int(b) {
+			t.Fatalf("%+v of %d and %d", q, a, b)
+		}
+	})
 }

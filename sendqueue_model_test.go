@@ -478,10 +478,10 @@ func (p *sendPlay) reserve() {
 	p.want = append(p.want, mem[:n]...)
 }
 
-func (p *sendPlay) must(err error) {
-	p.Helper()
+func (k *sendModel) must(err error) {
+	k.Helper()
 	if err != nil {
-		p.Fatal(err)
+		k.Fatal(err)
 	}
 }
 
