@@ -35,8 +35,8 @@ func (v Version) Less(w Version) bool {
 // Parse reads the version at the start of s, such as "6.12.107-amd64".
 func Parse(s string) (Version, error) {
 	var v Version
-	if n, _ := fmt.Sscanf(s, "%d.%d.%d", &v.Major, &v.Minor, &v.Patch); n < 2 {
-		return v, fmt.Errorf("kernel version %q is not like 6.12.1", s)
+	if n, _ := fmt.Sscanf(s, "%d.%d.%d", &v.Major, &v.Minor, &v.Patch); n < 2 || min(v.Major, v.Minor, v.Patch) < 0 {
+		return Version{}, fmt.Errorf("kernel version %q is not like 6.12.1", s)
 	}
 	return v, nil
 }

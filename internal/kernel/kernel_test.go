@@ -72,3 +72,26 @@ func TestRunningIsWhatTheSystemSays(t *testing.T) {
 		t.Errorf("got %v, the system says %s", v, release)
 	}
 }
+
+// FuzzParse reads any text as a version. What is taken is written as a version
+// that is the same, without what does not count.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"6.1.0-56-amd64", "7.3", "6.12.1+", "6", "6.-1", "-6.1", "6.1.-2", "99999999999.1", " 6.1", "6.1\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		v, err := Parse(s)
+		if err != nil {
+			if v != (Version{}) {
+				t.Fatalf("%q: %v, and it is %v", s, err, v)
+			}
+			return
+		}
+		if v.Major < 0 || v.Minor < 0 || v.Patch < 0 {
+			t.Fatalf("%q is %+v", s, v)
+		}
+		if back, err := Parse(v.String()); back != v || err != nil {
+			t.Fatalf("%q is %v, which reads as %v, %v", s, v, back, err)
+		}
+	})
+}
