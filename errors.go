@@ -65,7 +65,7 @@ func (e *OpError) Unwrap() error { return e.Err }
 // Is makes an answer that only a system without io_uring gives, or a network
 // device that cannot do it, match [ErrNotSupported], and the wrong thread's match [ErrWrongThread]: the other
 // reason for EEXIST, a buffer group that is in use, is found before the kernel
-// is asked. Where there are more, [Ring.heard] tells.
+// is asked. Where there are more, heard tells.
 func (e *OpError) Is(target error) bool {
 	switch target {
 	case ErrNotSupported:
