@@ -16,7 +16,7 @@ func writeAll(tb testing.TB, fd int, p []byte) {
 	tb.Helper()
 	for n, first := 0, true; first || n < len(p); first = false {
 		n += patientCall(tb, "write", func() (int, error) {
-			k, err := syscall.SendmsgN(fd, p[n:], nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+			k, err := syscall.SendmsgN(fd, p[n:], nil, nil, syscall.MSG_DONTWAIT)
 			if err == syscall.ENOTSOCK {
 				return syscall.Write(fd, p[n:])
 			}
