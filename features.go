@@ -57,6 +57,10 @@ func HaveAcceptMultishotDirect() error { return probeAcceptMultishotDirect.Check
 // HaveSocket: [SQE.PrepSocket]. Linux 5.19.
 func HaveSocket() error { return probeSocket.Check() }
 
+// HaveSocketOptions: [SQE.PrepSetsockopt], and the other commands of sockets.
+// Linux 6.7.
+func HaveSocketOptions() error { return probeSocketOptions.Check() }
+
 // HaveReadMultishot: multishot reads, of pipes for example. Linux 6.7.
 func HaveReadMultishot() error { return probeReadMultishot.Check() }
 
@@ -158,7 +162,7 @@ func since(p *feature.Probe) string {
 var features = []*feature.Probe{
 	probeBufRings, probeBufRingStatus, probeIncremental, probeMinLeft,
 	probeRecvMultishot, probeRecvMultishotLimit, probeBundles, probeIncrementalBundles,
-	probeAcceptMultishot, probeAcceptMultishotDirect, probeSocket, probeReadMultishot,
+	probeAcceptMultishot, probeAcceptMultishotDirect, probeSocket, probeSocketOptions, probeReadMultishot,
 	probeSendProvided, probeSendProvidedPart, probeSendBundles, probeSendVectorized, probeSendFixed,
 	probeSendZC, probeSendMsgZC, probeSendMsgZCFixed, probeReportUsage, probeNotifUserData,
 	probeMinTimeout, probeNoIowait, probeSyncCancel, probeCancelOp, probeCancelBoth, probeRingFD, probeNAPI, probeMsgRing, probeFixedFDInstall,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/uring-go/uring/cgo"
 )
@@ -114,12 +113,6 @@ var (
 		look:        onTrialLook(lookPollUpdate),
 	}
 )
-
-var bugMissedEnd = &bug{
-	name:        "a multishot receive misses the end",
-	consequence: "a PrepPollAdd beside the receive notices: see SQE.PrepRecvMultishot; uring proxy has one",
-	look:        onTrialLook(lookMissedEnd),
-}
 
 func onTrialLook(look func(*trial) (string, error)) func() (string, error) {
 	return func() (answer string, err error) {
@@ -288,54 +281,6 @@ func lookWaitAll(t *trial) (string, error) {
 		return fmt.Sprintf("received %d bytes and took %d from the buffer", c.Res, size-n), nil
 	}
 	return "", nil
-}
-
-// A multishot receive that finds data for more than 32 buffers makes a pause,
-// and goes on as if woken by what was there when it did: after the rest of the
-// data it waits, even if the stream has ended by then.
-func lookMissedEnd(t *trial) (string, error) {
-	const n = 40
-	a, b, err := t.pair(cgo.SockStream)
-	if err != nil {
-		return "", err
-	}
-	if err := t.buffers(0, n+1, 1); err != nil {
-		return "", err
-	}
-	if err := t.queue(b, a, n); err != nil {
-		return "", err
-	}
-	t.closeFD(b)
-	recv, err := t.start(cgo.SQE{Opcode: cgo.OpRecv, FD: a, Flags: cgo.SQEBufferSelect, IOPrio: cgo.RecvMultishot})
-	if err != nil {
-		return "", err
-	}
-	for range n {
-		c, err := t.wait(recv)
-		if err := result(c, err, 1); err != nil {
-			return "", err
-		}
-	}
-	timer, err := t.start(cgo.SQE{Opcode: cgo.OpTimeout, FD: -1, Addr: t.time(20 * time.Millisecond), Len: 1})
-	if err != nil {
-		return "", err
-	}
-	switch c, err := t.next(); {
-	case err != nil:
-		return "", err
-	case c.UserData == timer:
-		return fmt.Sprintf("received %d bytes, and never the end of the stream that was there behind them", n), nil
-	default:
-		return "", result(c, nil, 0)
-	}
-}
-
-// time writes a struct timespec and returns its address.
-func (t *trial) time(d time.Duration) uint64 {
-	p, addr := t.bytes(trialIovec, 16)
-	binary.NativeEndian.PutUint64(p, 0)
-	binary.NativeEndian.PutUint64(p[8:], uint64(d))
-	return addr
 }
 
 // The pipe has data when a poll for something else changes to wait for that.

@@ -44,7 +44,25 @@ var (
 		cgo.SQE{IOPrio: cgo.AcceptMultishot, FileIndex: cgo.FileIndexAlloc})
 	probeSocket = opProbe("opening sockets", kernel.V(5, 19), cgo.OpSocket,
 		"open sockets with socket(2)")
+	probeSocketOptions = trialProbe("setting options of sockets", kernel.V(6, 7),
+		"set them with setsockopt(2), which direct descriptors cannot", (*trial).setsockopt)
 )
+
+// setsockopt switches something off that is off. Many kernels do not do that
+// for UNIX sockets.
+func (t *trial) setsockopt() error {
+	const solSocket, keepAlive = 1, 9
+	fd, err := t.socket()
+	if err != nil {
+		return err
+	}
+	value, addr := t.bytes(trialIovec, 4)
+	clear(value)
+	return t.knows(cgo.SQE{
+		Opcode: cgo.OpUringCmd, FD: fd, Off: words(cgo.SocketOpSetsockopt, 0),
+		Addr: words(solSocket, keepAlive), FileIndex: uint32(len(value)), Addr3: addr,
+	})
+}
 
 // recvMultishot tries a multishot receive with what more sets.
 func (t *trial) recvMultishot(more cgo.SQE) error {

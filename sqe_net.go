@@ -105,7 +105,8 @@ func (s SQE) PrepShutdown(fd FD, how int) {
 // PrepSetsockopt sets a socket option, also of a direct descriptor. The value,
 // of at most 128 bytes, is copied; integers are in the machine's own byte
 // order. The request must not follow one with Link or HardLink, and takes no
-// Async and no Drain. Linux 6.7. See io_uring_prep_cmd_sock(3).
+// Async and no Drain. Linux 6.7; many kernels up to 6.18 answer EOPNOTSUPP for
+// UNIX sockets. See io_uring_prep_cmd_sock(3).
 func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	if len(value) > slotSize {
 		return s.refuse(fmt.Errorf("uring: socket option of %d bytes, at most %d are copied", len(value), slotSize))
@@ -208,9 +209,9 @@ func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOF
 // a completion covers several buffers. Hand every completion to
 // [BufRing.Consume] or [BufRing.Segments].
 //
-// Kernels from 6.17.13 on can miss the end: when data for more than 32 buffers, or than a
-// limit, is there and behind it a reset, or the end of a UNIX stream, the data
-// comes and then nothing. Where a peer may do that, keep a [SQE.PrepPollAdd] for
+// Kernels can miss the end: when data for more than 32 buffers, or than a limit, is
+// there and behind it the reset of a TCP connection (6.12 and later), or the end
+// of a UNIX stream (6.17 and later), the data comes and then nothing. Where a peer may do that, keep a [SQE.PrepPollAdd] for
 // no events beside the receive. It completes when the peer is gone; if the
 // receive still runs then, cancel it and go on with [SQE.PrepRecvProvided],
 // which gets what is left. [KernelBugs] says whether the kernel is one of them.
