@@ -54,10 +54,10 @@ var demoModes = []demoMode{
 		c.incremental, c.recvBundle, c.send = true, true, uring.SendBundle
 	}},
 	{"zero copy", "sends straight from the receive buffers", uring.HaveSendZC, 64 << 10, func(c *proxyConfig) {
-		c.recvBundle, c.send, c.zcAlways = true, uring.SendZC, true
+		c.recvBundle, c.send, c.zcAlways = uring.HaveBundles() == nil, uring.SendZC, true
 	}},
 	{"zero copy gather", "many of them in one request", uring.HaveSendMsgZCFixed, 64 << 10, func(c *proxyConfig) {
-		c.recvBundle, c.send, c.zcAlways = true, uring.SendZCGather, true
+		c.recvBundle, c.send, c.zcAlways = uring.HaveBundles() == nil, uring.SendZCGather, true
 	}},
 	{"small classic", "256-byte messages, a buffer each", uring.HaveBundles, 256, func(c *proxyConfig) {
 		c.recvBundle, c.send, c.nodelay = true, uring.SendBundle, true

@@ -83,7 +83,7 @@ func proxyArgs(args []string) (c proxyConfig, status int, over bool) {
 	send := fs.String("send", "auto", "direct, vectored, queue, bundle, zc, zc-gather, or auto: bundle where the kernel has it, else vectored")
 	fs.BoolVar(&c.zcAlways, "zc-always", false, "go on with zero-copy sends even if the kernel reports that it copies")
 	fs.Var(&c.queue, "queue", "bytes that may wait for one slow receiver before its sender is held back")
-	fs.BoolVar(&c.fixedFiles, "fixed-files", false, "use direct descriptors")
+	fs.BoolVar(&c.fixedFiles, "fixed-files", false, "use direct descriptors (Linux 6.7)")
 	fs.IntVar(&c.maxConns, "max-conns", c.maxConns, "most connections at once")
 	fs.BoolVar(&c.nodelay, "nodelay", false, "turn Nagle's algorithm off")
 	fs.BoolVar(&c.sqpoll, "sqpoll", false, "let a kernel thread submit")

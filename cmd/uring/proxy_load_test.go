@@ -70,11 +70,13 @@ func TestProxyCarriesThousandConnectionsOverSharedIncrementalBuffers(t *testing.
 // A sink that does not read must hold its sender back, while the proxy keeps
 // no more than its buffers; when it reads again, nothing is lost.
 func TestProxyHoldsFastSenderBackForSlowSink(t *testing.T) {
+	data := testBytes(3, 10<<20) // more than sockets and proxy keep
 	for _, m := range proxyModes {
 		t.Run(m.name, func(t *testing.T) {
 			var h hashes
 			read := make(chan struct{})
 			p := startProxy(t, target(t, func(c *net.TCPConn) {
+				_ = c.SetReadBuffer(64 << 10)
 				<-read
 				h.sink(c)
 			}), func(c *proxyConfig) {
@@ -82,7 +84,6 @@ func TestProxyHoldsFastSenderBackForSlowSink(t *testing.T) {
 				c.bufs, c.bufSize, c.queue = 64, 4<<10, 64<<10
 			})
 			sent := make(chan error, 1)
-			data := testBytes(3, 16<<20)
 			var written int
 			progress := make(chan int, 1)
 			go func() {
@@ -92,6 +93,7 @@ func TestProxyHoldsFastSenderBackForSlowSink(t *testing.T) {
 					return
 				}
 				defer c.Close()
+				_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10)
 				_ = c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
 				written, _ = c.Write(data)
 				progress <- written
@@ -120,7 +122,7 @@ func TestProxyHoldsFastSenderBackForSlowSink(t *testing.T) {
 }
 
 // One connection whose receiver does not read must not stop the others that
-// share its buffers.
+// share its buffers, whether or not the kernel knows limits of receives.
 func TestProxySlowReceiverDoesNotStopOthers(t *testing.T) {
 	var h hashes
 	stuck := make(chan struct{})
@@ -132,6 +134,7 @@ func TestProxySlowReceiverDoesNotStopOthers(t *testing.T) {
 		first = false
 		mu.Unlock()
 		if mine {
+			_ = c.SetReadBuffer(64 << 10)
 			<-stuck
 		}
 		h.sink(c)
@@ -145,7 +148,7 @@ func TestProxySlowReceiverDoesNotStopOthers(t *testing.T) {
 	}
 	defer slow.Close()
 	done := make(chan error, 1)
-	slowBytes := testBytes(1, 16<<20)
+	slowBytes := testBytes(1, 10<<20)
 	go func() {
 		_, err := slow.Write(slowBytes)
 		_ = slow.(*net.TCPConn).CloseWrite()
@@ -154,7 +157,7 @@ func TestProxySlowReceiverDoesNotStopOthers(t *testing.T) {
 	}()
 	time.Sleep(100 * time.Millisecond)
 	for i := range 20 {
-		data := testBytes(int64(100+i), 1<<20)
+		data := testBytes(int64(100+i), 256<<10)
 		if err := sendAll(p.addr, data, 64<<10); err != nil {
 			t.Fatal(err)
 		}
@@ -271,13 +274,14 @@ func TestProxyTargetResetsMidStream(t *testing.T) {
 // The reset is there, behind much data, when the proxy goes on receiving: a
 // multishot receive alone can miss it.
 func TestProxyPassesOnAResetThatCameWhileItHeldTheSenderBack(t *testing.T) {
+	data := testBytes(1, 3<<20)
 	for _, m := range proxyModes {
 		t.Run(m.name, func(t *testing.T) {
-			const data = 3 << 20
 			reset := make(chan struct{})
 			p := startProxy(t, target(t, func(c *net.TCPConn) {
 				_ = c.SetWriteBuffer(4 << 20)
-				_, _ = c.Write(testBytes(1, data))
+				_ = c.SetWriteDeadline(time.Now().Add(150 * time.Millisecond)) // or as much as there is room for
+				_, _ = c.Write(data)
 				_ = c.SetLinger(0)
 				time.Sleep(20 * time.Millisecond)
 				c.Close()
@@ -294,7 +298,7 @@ func TestProxyPassesOnAResetThatCameWhileItHeldTheSenderBack(t *testing.T) {
 				defer c.Close()
 				_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
 				<-reset
-				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+				_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
 				n, err := io.Copy(io.Discard, c)
 				if !errors.Is(err, syscall.ECONNRESET) {
 					t.Fatalf("after %d bytes: %v, want a reset", n, err)

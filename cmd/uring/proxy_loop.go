@@ -134,6 +134,14 @@ func (p *proxy) open() (err error) {
 		if err := p.ring.RegisterFiles(2 * p.maxConns); err != nil {
 			return err
 		}
+		// Else no connection could be reset, and a peer that hears of an end
+		// instead takes what it has for everything.
+		if err := uring.HaveSocketOptions(); err != nil {
+			return err
+		}
+	}
+	if err := p.checkSends(); err != nil {
+		return err
 	}
 	if p.recvBundle {
 		if err := haveBundles(p.incremental); err != nil {
@@ -146,6 +154,16 @@ func (p *proxy) open() (err error) {
 		HugePages: p.hugePages, Registered: p.zeroCopy(),
 	})
 	return err
+}
+
+// checkSends says, before there are connections, whether the kernel has what
+// -send asks for.
+func (p *proxy) checkSends() error {
+	q, err := p.ring.NewSendQueue(p.ln, uring.SendQueueConfig{Mode: p.send, ZCAlways: p.zcAlways})
+	if err != nil {
+		return err
+	}
+	return q.Close()
 }
 
 func (p *proxy) zeroCopy() bool { return p.send == uring.SendZC || p.send == uring.SendZCGather }

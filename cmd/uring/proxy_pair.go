@@ -44,6 +44,7 @@ type flow struct {
 	armed    bool // a receive is in flight
 	single   bool // it is one without multishot
 	held     bool // receiving has stopped until the queue is shorter
+	slow     bool // it was held before
 	starving bool // waits for buffers
 	dirty    bool
 	eof      bool // src has sent everything
@@ -106,9 +107,22 @@ func (p *proxy) setNodelay(pr *pair, i uint32) {
 	}
 }
 
+// setOption sets an option of one of the pair's sockets. A request can do that
+// since Linux 6.7; only direct descriptors cannot do without.
 func (p *proxy) setOption(pr *pair, i uint32, level, name int, value []byte) {
+	fd := pr.ends[i].fd
+	if !fd.IsDirect() {
+		p.optionSet(pr, syscall.SetsockoptString(int(fd), level, name, string(value)))
+		return
+	}
 	if s, ok := p.ask(pr, proxyOption, i); ok {
-		p.must(s.PrepSetsockopt(pr.ends[i].fd, level, name, value))
+		p.must(s.PrepSetsockopt(fd, level, name, value))
+	}
+}
+
+func (p *proxy) optionSet(pr *pair, err error) {
+	if err != nil {
+		p.logf("connection %d: set option: %v", pr.id, err)
 	}
 }
 
@@ -129,8 +143,8 @@ func (p *proxy) stepped(pr *pair, t uring.Token, c uring.CQE) {
 	case kind == proxyHangup:
 		p.hungUp(&pr.flows[t.Slot()&1])
 		p.settle(pr)
-	case kind == proxyOption && err != nil:
-		p.logf("connection %d: set option: %v", pr.id, err)
+	case kind == proxyOption:
+		p.optionSet(pr, err)
 		p.settle(pr)
 	default:
 		// Cancellations and shutdowns may find that there is nothing to do.
@@ -218,6 +232,10 @@ func (p *proxy) receive(f *flow) {
 	}
 	var err error
 	switch {
+	case f.slow && !p.limited:
+		// Whatever else there is could take all buffers before it is stopped, and
+		// keep them from the others for as long as dst does not read.
+		err = s.PrepRecvProvided(f.src.fd, p.br, 0, 0, 0)
 	case p.recvSingle || f.single:
 		err = s.PrepRecvProvided(f.src.fd, p.br, 0, 0, flags)
 	case p.limited:
@@ -239,6 +257,7 @@ func (p *proxy) full(f *flow) bool {
 	full := f.q != nil && f.q.Queued() >= int(p.queue)
 	if full && !f.held {
 		p.stats.held++
+		f.slow = true
 	}
 	f.held = full
 	return full

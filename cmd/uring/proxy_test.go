@@ -59,7 +59,8 @@ func startProxy(t *testing.T, target string, change func(*proxyConfig)) *testPro
 	select {
 	case p.addr = <-ready:
 	case <-p.done:
-		t.Fatalf("proxy: %v", p.err)
+		testutil.Need(t, func() error { return p.err })
+		t.Fatal("the proxy ended")
 	}
 	t.Cleanup(func() { cancel(); <-p.done })
 	return p

@@ -141,7 +141,11 @@ func openFiles(t *testing.T) []string {
 }
 
 func TestSinkReceivesExactlyWhatSendSends(t *testing.T) {
-	for _, conns := range []int{1, 100} {
+	many := 100
+	if testing.Short() {
+		many = 10
+	}
+	for _, conns := range []int{1, many} {
 		for _, c := range []struct {
 			bytes   int64
 			msgSize int
