@@ -12,6 +12,7 @@ import (
 	"github.com/uring-go/uring/internal/arena"
 	"github.com/uring-go/uring/internal/feature"
 	"github.com/uring-go/uring/internal/invariant"
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/live"
 )
 
@@ -157,6 +158,9 @@ func missingFlag(c Config) error {
 		}
 		if raw, _, rc := open(c, nil); rc >= 0 {
 			closeRaw(raw)
+			if s.flag == SetupNoMMap && c.Memory != nil && probeNoMMap.Check() == nil {
+				return &feature.MissingError{Feature: "Config.Memory for queues larger than a page, without huge pages", Since: kernel.V(6, 14), Cause: syscall.EINVAL}
+			}
 			return &feature.MissingError{Feature: s.name, Since: s.since, Cause: syscall.EINVAL}
 		}
 	}
