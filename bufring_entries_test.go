@@ -5,14 +5,13 @@ import (
 	"syscall"
 	"testing"
 	"unsafe"
-
-	"github.com/uring-go/uring/internal/kernel"
 )
 
 // A ring of buffers whose entries the kernel allocated works like any other:
 // around the ring, classic and incremental.
 func TestBufRingInTheKernelsMemory(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 4))
+	_, err := ringOf(t, Config{Entries: 4}).NewBufRing(BufRingConfig{Entries: 4, BufSize: 64, KernelMemory: true})
+	needsCall(t, err)
 	for _, incremental := range []bool{false, true} {
 		name := map[bool]string{false: "classic", true: "incremental"}[incremental]
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +43,7 @@ func TestBufRingInTheKernelsMemory(t *testing.T) {
 }
 
 func TestKernelMemoryNeedsADescriptor(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 3)) // to close the descriptor
+	needsCloseRingFD(t)
 	onOwner(t, Config{Entries: 4}, func(r *Ring) {
 		equal(t, "error of RegisterRingFD", r.RegisterRingFD(), nil)
 		equal(t, "error of CloseRingFD", r.CloseRingFD(), nil)

@@ -399,6 +399,10 @@ func TestBundleWithMinLeftIsRefused(t *testing.T) {
 	s.take(s.recv(0, 0, 0), place{1, 0, 113})
 	s.write(toSlow, make([]byte, 455))
 	c := s.next()
+	if !hasLinux(t, kernel.V(6, 15)) { // fills a bundle in one go: what is written off lies behind it
+		s.is(c, 344, 1, "B")
+		return
+	}
 	s.is(c, 455, 1, "Bb")
 	const asIfWithoutGap = 113 + 455 - 512
 	if got := s.entryAt(2); got.Off != asIfWithoutGap {

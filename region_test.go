@@ -9,12 +9,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/uring-go/uring/internal/kernel"
 )
 
+// needsRegions skips the test where no memory can be shared with the kernel.
+func needsRegions(t *testing.T) {
+	t.Helper()
+	_, err := ringOf(t, Config{Entries: 4}).RegisterRegion(RegionConfig{Size: os.Getpagesize()})
+	needsCall(t, err)
+}
+
 func TestRegisteredWaits(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 13))
+	needsRegions(t)
 	for name, own := range map[string]bool{"memory of the kernel": false, "memory of the program": true} {
 		t.Run(name, func(t *testing.T) {
 			var c RegionConfig
@@ -73,7 +78,7 @@ func TestRegisteredWaits(t *testing.T) {
 
 // A signal in the middle of a registered wait does not make it longer.
 func TestRegisteredWaitsGoOnAfterSignals(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 13))
+	needsRegions(t)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	r := ringOf(t, Config{Entries: 4, Flags: SetupRDisabled})
@@ -116,7 +121,7 @@ func signalEvery(t *testing.T, d time.Duration, sig syscall.Signal) (stop func()
 }
 
 func TestRegionsWithoutWaits(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 13))
+	needsRegions(t)
 	r := ringOf(t, Config{Entries: 4})
 	_, err := r.RegisterRegion(RegionConfig{Waits: true})
 	wantError(t, err, "needs a ring that was opened with SetupRDisabled")

@@ -119,8 +119,17 @@ func TestTaggedBuffers(t *testing.T) {
 // is dropped as a whole.
 var droppedTablesPostTags = kernel.V(6, 13)
 
+// needsCloning skips the test where rings cannot share registered buffers.
+func needsCloning(t *testing.T) {
+	t.Helper()
+	from := newRig(t, Config{Entries: 4})
+	from.register(1)
+	_, err := newRig(t, Config{Entries: 4}).CloneBuffersAt(from.Ring, 0, 0, 1)
+	needsCall(t, err)
+}
+
 func TestClonedBuffers(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 13))
+	needsCloning(t)
 	a := arenasOf(t, 4)
 	from := ringOf(t, Config{Entries: 4})
 	if err := from.RegisterBuffers(8); err != nil {
@@ -217,7 +226,8 @@ func TestBuffersInUseStay(t *testing.T) {
 
 // A ring is cloned from by its registered descriptor where it has no other.
 func TestClonedFromARingWithoutDescriptor(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 12))
+	needsCloseRingFD(t)
+	needsCloning(t)
 	a := arenasOf(t, 1)
 	onOwner(t, Config{Entries: 4}, func(from *Ring) {
 		reg, err := from.RegisterArena(a[0])

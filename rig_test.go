@@ -180,6 +180,13 @@ func (g *rig) fails(want syscall.Errno, prep func(SQE)) {
 	}
 }
 
+// answer carries out one request and returns its completion.
+func (g *rig) answer(prep func(SQE)) CQE {
+	g.Helper()
+	g.queue(0xa, prep)
+	return g.await(1)[0]
+}
+
 // must is for Prep methods that can refuse.
 func (g *rig) must(err error) {
 	g.Helper()

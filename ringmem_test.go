@@ -12,20 +12,16 @@ import (
 	"time"
 
 	"github.com/uring-go/uring/internal/arena"
-	"github.com/uring-go/uring/internal/kernel"
 )
 
 // Two rings share an arena, and it is used again after them.
 func TestRingsInMemoryOfTheProgram(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 14)) // before, the memory must be a huge page
 	library(t, 11)
 	a := newTestArena(t, 1<<16)
 	for round := range 2 {
 		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
 			first, err := New(Config{Entries: 32, Memory: a})
-			if err != nil {
-				t.Fatal(err)
-			}
+			needsCall(t, err)
 			used := first.MemoryUsed()
 			if used < 32*64+64*16 || used%os.Getpagesize() != 0 {
 				t.Errorf("used %d bytes", used)
@@ -59,6 +55,22 @@ func TestRingsInMemoryOfTheProgram(t *testing.T) {
 			equal(t, "users", a.users, 0)
 		})
 	}
+}
+
+// Queues of many pages lie in pages that need not be side by side.
+func TestLargeRingsInMemoryOfTheProgram(t *testing.T) {
+	library(t, 11)
+	a := newTestArena(t, 1<<20)
+	r, err := New(Config{Entries: 1024, Memory: a})
+	needsCall(t, err)
+	for range 3 {
+		nops(t, r, 1024)
+		if _, err := r.SubmitAndWait(1024); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "completions", len(userData(r)), 1024)
+	}
+	equal(t, "error of Close", r.Close(), nil)
 }
 
 func TestMemoryForRingsIsChecked(t *testing.T) {
@@ -130,8 +142,15 @@ func TestDontFork(t *testing.T) {
 	}
 }
 
+// needsResizing skips the test where queues keep their lengths.
+func needsResizing(t *testing.T) {
+	t.Helper()
+	g := newRig(t, Config{Entries: 4, Flags: SetupSingleIssuer | SetupDeferTaskrun})
+	needsCall(t, g.ResizeRings(8, 16))
+}
+
 func TestResizedQueues(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 13))
+	needsResizing(t)
 	onOwner(t, Config{Entries: 4, CQEntries: 8}, func(r *Ring) {
 		in, out := streamPair(t)
 		waiting(t, r, FD(in), 99) // runs on
@@ -179,7 +198,7 @@ func TestResizedQueues(t *testing.T) {
 
 // What does not fit stays, and so do the queues.
 func TestQueuesDoNotShrinkBelowTheirContent(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 13))
+	needsResizing(t)
 	onOwner(t, Config{Entries: 8}, func(r *Ring) {
 		nops(t, r, 8)
 		if _, err := r.SubmitAndWait(8); err != nil {
@@ -198,7 +217,7 @@ func TestQueuesDoNotShrinkBelowTheirContent(t *testing.T) {
 func TestRingsThatCannotBeResized(t *testing.T) {
 	r := ringOf(t, Config{Entries: 4})
 	wantError(t, r.ResizeRings(8, 16), "needs a ring with SetupDeferTaskrun")
-	sinceLinux(t, kernel.V(6, 13))
+	needsResizing(t)
 	onOwner(t, Config{Entries: 4}, func(r *Ring) {
 		equal(t, "error of RegisterRingFD", r.RegisterRingFD(), nil)
 		equal(t, "resized by the registered descriptor", r.ResizeRings(8, 16), nil)
@@ -208,7 +227,7 @@ func TestRingsThatCannotBeResized(t *testing.T) {
 }
 
 func TestSlotMemoryFollowsTheQueueLength(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 13))
+	needsResizing(t)
 	onOwner(t, Config{Entries: 2}, func(r *Ring) {
 		one(t, r, func(s SQE) { s.PrepTimeout(-1, 0, 0) })
 		equal(t, "error", r.ResizeRings(64, 0), nil)

@@ -1,6 +1,8 @@
 package uring
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"testing"
@@ -109,16 +111,7 @@ func (p *trip) needOp(op uint8, major, minor int) {
 		p.Fatal(check("probe", rc))
 	}
 	if ops[op] == 0 {
-		p.needKernel(major, minor)
-		p.Fatalf("this kernel must have opcode %d", op)
-	}
-}
-
-// needKernel skips the test on a kernel older than this.
-func (p *trip) needKernel(major, minor int) {
-	p.Helper()
-	if p.older(major, minor) {
-		p.Skipf("needs Linux %v", kernel.V(major, minor))
+		needs(p, fmt.Sprintf("opcode %d", op), kernel.V(major, minor), errors.New("the kernel does not list it"))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // both waits for two completions and returns their results by user data.
@@ -183,7 +184,7 @@ func TestPollUpdateKeepsMultishot(t *testing.T) {
 
 func TestCancelByOpcode(t *testing.T) {
 	p := newTrip(t, Config{})
-	p.needKernel(6, 6)
+	testutil.Need(t, HaveCancelOp)
 	in, _ := p.pipe()
 	in2, _ := p.pipe()
 	p.start(1, noErr(func(s SQE) { s.PrepPollAdd(in, 1) }))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -548,25 +549,39 @@ func TestScenario47_CorkedSends(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
 	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: 4096, ZCAlways: true})
 	s.must(syscall.SetsockoptInt(s.fd, syscall.IPPROTO_TCP, syscall.TCP_CORK, 1))
+	seen := map[uint32]int{}
+	notified := func(c CQE) {
+		seen[c.Token().Generation()]++
+		s.complete(c, 0)
+	}
 	for range 4 {
 		s.queue(1024)
 		s.flush()
-		s.complete(s.result(1024), 1024)
+		c := s.next()
+		for oldCork(t) && c.Notif() {
+			notified(c)
+			c = s.next()
+		}
+		s.is(c, 1024, -1, "M")
+		s.complete(c, 1024)
 	}
-	equal(t, "without notification", s.q.Unnotified(), 4)
-	equal(t, "space", s.q.Space(), 0)
+	if !oldCork(t) {
+		equal(t, "without notification", s.q.Unnotified(), 4)
+		equal(t, "space", s.q.Space(), 0)
+	}
 	s.must(syscall.SetsockoptInt(s.fd, syscall.IPPROTO_TCP, syscall.TCP_CORK, 0))
 	s.arrives(4096)
-	seen := map[uint32]int{}
-	for range 4 {
-		c := s.notified()
-		seen[c.Token().Generation()]++
-		s.complete(c, 0)
+	for s.q.Unnotified() > 0 {
+		notified(s.notified())
 	}
 	equal(t, "notifications", seen, map[uint32]int{1: 1, 2: 1, 3: 1, 4: 1})
 	s.released()
 	s.none()
 }
+
+// oldCork says whether the kernel gives each zero-copy send packets of its own:
+// then a cork holds only the last one back.
+func oldCork(t *testing.T) bool { return !hasLinux(t, kernel.V(6, 10)) }
 
 // The same with the notifications in a given order.
 func TestScenario47_NotificationsOutOfOrder(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/kernel"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // ringOf opens a ring that is closed when the test ends.
@@ -86,25 +87,6 @@ func wantError(t *testing.T, err error, text string) {
 	}
 }
 
-// sinceLinux skips a test of something that neither the kernel nor a Have function
-// tells of, where the kernel is too old.
-func sinceLinux(t *testing.T, v kernel.Version) {
-	t.Helper()
-	if !hasLinux(t, v) {
-		t.Skipf("needs Linux %v, runs on %s", v, KernelVersion())
-	}
-}
-
-// hasLinux says whether the running kernel is of version v or later.
-func hasLinux(tb testing.TB, v kernel.Version) bool {
-	tb.Helper()
-	running, err := kernel.Running()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return !running.Less(v)
-}
-
 // library skips a test of what liburing has since a version.
 func library(t *testing.T, minor int) {
 	t.Helper()
@@ -115,7 +97,7 @@ func library(t *testing.T, minor int) {
 
 // A ring whose descriptor is closed goes on working, for its thread only.
 func TestRingWithoutItsDescriptor(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 3))
+	needsCloseRingFD(t)
 	onOwner(t, Config{Entries: 4}, func(r *Ring) {
 		wantError(t, r.CloseRingFD(), "RegisterRingFD first")
 		equal(t, "error of RegisterRingFD", r.RegisterRingFD(), nil)
@@ -160,8 +142,8 @@ func TestEventFDCanBeSwitchedOff(t *testing.T) {
 }
 
 func TestClocksOfWaits(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 12))
 	r := ringOf(t, Config{Entries: 4})
+	needsCall(t, r.RegisterClock(ClockMonotonic))
 	for _, c := range []Clock{ClockBoottime, ClockMonotonic} {
 		equal(t, "error of RegisterClock", r.RegisterClock(c), nil)
 		start := time.Now()
@@ -178,8 +160,8 @@ func TestClocksOfWaits(t *testing.T) {
 // What the kernel is told is tested in package cgo: its statistics are those of
 // the whole system.
 func TestWaitsNeedNotCountAsIO(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 15))
 	library(t, 10)
+	testutil.Need(t, probeNoIowait.Check)
 	r := ringOf(t, Config{Entries: 4})
 	for _, on := range []bool{false, true} {
 		equal(t, "error of SetIOWait", r.SetIOWait(on), nil)

@@ -4,7 +4,6 @@ package uring
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -159,11 +158,14 @@ func TestCloseDirect(t *testing.T) {
 		syscall.Close(fds[0])
 		g.write(fds[1], "still open")
 		g.do(func(s SQE) { s.PrepCloseDirect(d) })
-		// Old kernels let go of the file a second later.
+		// Old kernels let go of the file a second later, when the peer may be
+		// waiting for room: it then hears that its bytes were never read.
 		for deadline := time.Now().Add(patience); err == nil && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			_, err = syscall.Write(fds[1], []byte("x"))
 		}
-		equal(t, "the peer's write fails", errors.Is(err, syscall.EPIPE), true)
+		if err != syscall.EPIPE && err != syscall.ECONNRESET {
+			t.Errorf("the peer's write: %v", err)
+		}
 		g.fails(syscall.EBADF, func(s SQE) { s.PrepCloseDirect(d) })
 		// Not a slot, and above all not descriptor 0.
 		g.queue(1, func(s SQE) { s.PrepCloseDirect(DirectAlloc) })

@@ -6,14 +6,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/uring-go/uring/internal/kernel"
 )
 
 // A goroutine without a ring wakes the owner of one.
 func TestMessageWithoutARing(t *testing.T) {
-	sinceLinux(t, kernel.V(6, 13))
 	library(t, 12)
+	needsCall(t, SyncMsg(ringOf(t, Config{Entries: 4}).FD(), CQE{}))
 	for name, c := range map[string]Config{
 		"default":         {Entries: 4},
 		"deferred work":   {Entries: 4, Flags: SetupSingleIssuer | SetupDeferTaskrun},
@@ -45,12 +43,12 @@ func TestMessageWithoutARing(t *testing.T) {
 
 func TestMessageToNoRing(t *testing.T) {
 	library(t, 12)
+	needsCall(t, SyncMsg(ringOf(t, Config{Entries: 4}).FD(), CQE{}))
 	wantError(t, SyncMsg(-1, CQE{}), "-1 is no descriptor")
 	f, err := os.Open("/dev/null")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	sinceLinux(t, kernel.V(6, 13))
 	equal(t, "is EBADFD", errors.Is(SyncMsg(int(f.Fd()), CQE{}), syscall.Errno(77)), true)
 }

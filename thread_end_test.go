@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/uring-go/uring/internal/kernel"
 )
 
 // onEndingThread runs f on a thread, and returns when that is over.
@@ -97,4 +99,46 @@ func TestRequestsOfTheKernelsThread(t *testing.T) {
 	got := g.byUserData(2)
 	equal(t, "received", got[10].Res, 4)
 	equal(t, "polled", got[11].Res, 1)
+}
+
+// A request that needs a worker of the kernel starts one on the submitting
+// thread if none is idle. Signals, which Go's scheduler sends too, get in the way
+// of that, and some kernels then give up and cancel the request.
+func TestSignalsWhileAWorkerStarts(t *testing.T) {
+	file := openTemp(t, "0123456789")
+	cancelled := 0
+	for range 50 {
+		onEndingThread(t, func() { // workers belong to a thread
+			stop := signalEvery(t, 20*time.Microsecond, syscall.SIGURG)
+			defer stop()
+			r, err := New(Config{Entries: 4})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer r.Close()
+			s, err := r.NextSQE()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.PrepRead(FD(file), make([]byte, 4), 0)
+			if err := s.SetFlags(Async); err != nil {
+				t.Error(err)
+			}
+			c, err := r.Wait()
+			switch {
+			case err != nil:
+				t.Error(err)
+			case c.Err() == syscall.ECANCELED:
+				cancelled++
+			default:
+				equal(t, "completion", c, CQE{Res: 4})
+			}
+		})
+	}
+	t.Logf("%d of 50 requests were cancelled", cancelled)
+	if cancelled > 0 && hasLinux(t, kernel.V(6, 18)) {
+		t.Error("as on Linux 6.1")
+	}
 }

@@ -20,10 +20,17 @@ chmod 1777 /tmp
 ip link set lo up
 ulimit -n 65536
 export HOME=/tmp
-# These ask a compiler, compare memory with what liburing writes, or read the page that comes of this: no kernel takes part.
-no_kernel='^Test(StubHasTheHeadersConstants|ConstantsAreThoseOfLiburing215|PrepWritesWhatLiburingWrites|.*AgreeWithKernelsThatWereRun)$'
-# But another processor may lay out memory otherwise.
-[ "$(uname -m)" = x86_64 ] || no_kernel=${no_kernel/PrepWritesWhatLiburingWrites|/}
+# Go's scheduler sends signals where something takes long, as everything does here, and Linux 6.1 cancels requests because of
+# them: see TestSignalsWhileAWorkerStarts.
+export GODEBUG=asyncpreemptoff=1
+# These ask a compiler or a shell, or read documents, one of which comes of this.
+without='StubHasTheHeadersConstants|ConstantsAreThoseOfLiburing215|PinFile|LinksInDocsLeadSomewhere|NamedTestsExist'
+without="$without|.*AgreeWithKernelsThatWereRun"
+# In these no kernel takes part either. But another processor may order or lay out memory otherwise.
+[ "$(uname -m)" != x86_64 ] || without="$without|PrepWritesWhatLiburingWrites|ParseFindsWhatLiburingFinds|RefillIsLiburings\
+|RefillRingWithAKernelAtWork|DirectCallsAskWhatLiburingAsks|.*AgreesWithAModelOfTheKernel|ImportsPointOneWay|OverviewLinksToTheAPI"
+no_kernel="^Test($without)\$"
+[ "$(uname -m)" != x86_64 ] || no_kernel="$no_kernel|^Fuzz"
 printf '@@ kernel %s\n' "$(uname -rv)" >&3
 printf '@@ start probe\n' >&3
 /bin/uring probe -json >&3

@@ -172,7 +172,7 @@ unpack_module() {
 boot() {
 	local dir=$state/$1
 	rm -f "$dir/results" "$dir/console"
-	timeout "${LIMIT:-30m}" nice -n 19 "${machine[@]}" -smp 2 -m 2G -nodefaults -nographic -no-reboot \
+	timeout "${LIMIT:-30m}" nice -n 10 "${machine[@]}" -smp 2 -m 2G -nodefaults -nographic -no-reboot \
 		-kernel "$dir/vmlinuz" -initrd "$dir/initramfs" \
 		-append "console=$console panic=-1 loglevel=4 $options" \
 		-drive "file=$state/tests/disk,format=raw,if=virtio,snapshot=on" \

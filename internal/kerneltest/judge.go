@@ -17,29 +17,20 @@ var lacks = regexp.MustCompile(`uring: .* not supported \(needs Linux \d+\.\d+`)
 var other = regexp.MustCompile(`short mode|needs -tags uring_debug|run by Test\w+|the kernel has every flag|no loop device to be had|` +
 	`Linux \S+ may have more than its version promises`)
 
-// aged is how tests say that nothing but the version tells what they need.
-var aged = regexp.MustCompile(`needs Linux (\d+\.\d+)`)
-
 // A why is the kind of reason for which a test was skipped.
 type why int
 
 const (
 	untyped  why = iota
 	missing      // the kernel lacks something, which was tried
-	tooOld       // the kernel's version is below the one that the test names
 	noKernel     // it is not about kernels
 )
 
-func (t test) why(running kernel.Version) why {
-	if lacks.MatchString(t.Output) {
+func (t test) why() why {
+	switch {
+	case lacks.MatchString(t.Output):
 		return missing
-	}
-	if m := aged.FindStringSubmatch(t.Output); m != nil {
-		if v, err := kernel.Parse(m[1]); err == nil && running.Less(v) {
-			return tooOld
-		}
-	}
-	if other.MatchString(t.Output) {
+	case other.MatchString(t.Output):
 		return noKernel
 	}
 	return untyped
@@ -86,7 +77,7 @@ func (r *kernelRun) count(action string) (n int) {
 func (r *kernelRun) skipped(w why) (n int) {
 	for _, p := range r.Programs {
 		for _, t := range p.Tests {
-			if t.Action == "skip" && t.why(r.version()) == w {
+			if t.Action == "skip" && t.why() == w {
 				n++
 			}
 		}
@@ -118,12 +109,12 @@ func (r *kernelRun) wrong() []string {
 		}
 	}
 	for _, p := range r.Programs {
-		list = append(list, p.wrong(r.version())...)
+		list = append(list, p.wrong()...)
 	}
 	return list
 }
 
-func (p program) wrong(running kernel.Version) []string {
+func (p program) wrong() []string {
 	var list []string
 	if p.Status != "0" {
 		list = append(list, fmt.Sprintf("%s: exit status %s\n%s", p.Name, p.Status, indent(p.Output)))
@@ -132,7 +123,7 @@ func (p program) wrong(running kernel.Version) []string {
 		switch {
 		case t.Action == "fail":
 			list = append(list, fmt.Sprintf("%s %s failed after %.1f s\n%s", p.Name, t.Name, t.Time, indent(t.Output)))
-		case t.Action == "skip" && t.why(running) == untyped:
+		case t.Action == "skip" && t.why() == untyped:
 			list = append(list, fmt.Sprintf("%s %s was skipped without a typed reason: %s", p.Name, t.Name, t.reason()))
 		}
 	}
