@@ -296,7 +296,7 @@ func TestScenario54_SecondThread(t *testing.T) {
 			testutil.Need(t, mode.have)
 			// The test, and what it leaves to be done at its end, is one goroutine.
 			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
+			t.Cleanup(runtime.UnlockOSThread)
 			testSecondThread(t, mode)
 		})
 	}
