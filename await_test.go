@@ -268,7 +268,8 @@ func TestAwaitAndRegisterEventFD(t *testing.T) {
 	})
 	t.Run("before RegisterEventFD", func(t *testing.T) {
 		g := newRig(t, Config{Entries: 4, Flags: flags})
-		short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		// Long enough for Await to get as far as to wait, on a slow machine too.
+		short, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
 		equal(t, "error", after(g.Await(short, 1)), context.DeadlineExceeded)
 		refused("RegisterEventFD", g.RegisterEventFD(fd, false))
