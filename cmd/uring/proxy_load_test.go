@@ -94,8 +94,10 @@ func TestProxyHoldsFastSenderBackForSlowSink(t *testing.T) {
 				}
 				defer c.Close()
 				_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10)
-				_ = c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-				written, _ = c.Write(data)
+				for n := 1; n > 0; written += n { // until it is stuck, however slow the machine is
+					_ = c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+					n, _ = c.Write(data[written:min(written+64<<10, len(data))])
+				}
 				progress <- written
 				_ = c.SetWriteDeadline(time.Time{})
 				_, err = c.Write(data[written:])
