@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -67,10 +68,25 @@ func TestProxyCarriesThousandConnectionsOverSharedIncrementalBuffers(t *testing.
 	}
 }
 
+// moreThanSocketsHold is more than goes into the sockets on both sides of the
+// proxy, two of them small, and its buffers, when nobody reads at the end.
+func moreThanSocketsHold(t *testing.T) int {
+	t.Helper()
+	limits, err := os.ReadFile("/proc/sys/net/ipv4/tcp_wmem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var least, usual, most int
+	if _, err := fmt.Sscan(string(limits), &least, &usual, &most); err != nil {
+		t.Fatal(err)
+	}
+	return 2*most + 2<<20
+}
+
 // A sink that does not read must hold its sender back, while the proxy keeps
 // no more than its buffers; when it reads again, nothing is lost.
 func TestProxyHoldsFastSenderBackForSlowSink(t *testing.T) {
-	data := testBytes(3, 10<<20) // more than sockets and proxy keep
+	data := testBytes(3, moreThanSocketsHold(t))
 	for _, m := range proxyModes {
 		t.Run(m.name, func(t *testing.T) {
 			var h hashes
@@ -150,7 +166,7 @@ func TestProxySlowReceiverDoesNotStopOthers(t *testing.T) {
 	}
 	defer slow.Close()
 	done := make(chan error, 1)
-	slowBytes := testBytes(1, 10<<20)
+	slowBytes := testBytes(1, moreThanSocketsHold(t))
 	go func() {
 		_, err := slow.Write(slowBytes)
 		_ = slow.(*net.TCPConn).CloseWrite()
