@@ -19,9 +19,6 @@ mount -t ext4 /dev/vda /tmp || mount -t tmpfs none /tmp
 chmod 1777 /tmp
 ip link set lo up
 ulimit -n 65536
-# Tests fill sockets.
-echo 4096 16384 262144 >/proc/sys/net/ipv4/tcp_wmem
-echo 4096 131072 524288 >/proc/sys/net/ipv4/tcp_rmem
 export HOME=/tmp
 # Go's scheduler sends signals where something takes long, as everything does here, and Linux 6.1 cancels requests because of
 # them: see TestSignalsWhileAWorkerStarts.
