@@ -2,6 +2,7 @@ package uring
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/uring-go/uring/internal/arena"
 	"github.com/uring-go/uring/internal/live"
@@ -14,9 +15,12 @@ import (
 // It may be used from any goroutine; Close must not run at the same time as
 // anything else.
 type Arena struct {
-	m     *arena.Mapping
-	users int     // buffer rings, registrations and requests that hold it
-	rings []*Ring // whose queues lie in it
+	m *arena.Mapping
+
+	mu    sync.Mutex // rings of several goroutines may use it
+	users int        // registrations and regions
+	rings []*Ring    // whose queues lie in it
+	last  bool       // to be closed by the last user
 }
 
 // ArenaConfig says what memory an arena has.
@@ -56,11 +60,42 @@ func (a *Arena) HugePages() bool { return a.m.Huge() }
 // has it registered or a buffer ring or send queue works on it. A second Close
 // does nothing.
 func (a *Arena) Close() error {
-	if a.users > 0 {
-		return fmt.Errorf("arena: %w: %d users; close buffer rings and send queues, and unregister it, first", ErrBusy, a.users)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.close()
+}
+
+func (a *Arena) close() error {
+	if n := a.users + len(a.rings); n > 0 {
+		return fmt.Errorf("arena: %w: %d users; close buffer rings and send queues, and unregister it, first", ErrBusy, n)
 	}
 	live.Closed(a)
 	return a.m.Unmap()
+}
+
+// use keeps the arena from being closed until leave.
+func (a *Arena) use() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.users++
+}
+
+func (a *Arena) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.users--
+	if a.last {
+		_ = a.close()
+	}
+}
+
+// abandon is Close by what made the arena for itself. While other rings have
+// clones of its registration, that is left to the last of them.
+func (a *Arena) abandon() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last = true
+	_ = a.close()
 }
 
 // contains says whether p lies inside the arena.

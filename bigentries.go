@@ -11,7 +11,7 @@ import (
 // need. On a ring with [SetupSQE128] every entry is one. On a ring with
 // [SetupSQEMixed] it counts as two entries, and as three where the first would
 // be the last of the queue: that one is filled with a request that does
-// nothing. Linux 5.19. See io_uring_get_sqe128(3).
+// nothing, after which [Drain] fails. Linux 5.19. See io_uring_get_sqe128(3).
 func (r *Ring) NextSQE128() (SQE, error) {
 	switch {
 	case r.closed:

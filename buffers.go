@@ -124,11 +124,11 @@ func (t *bufferTable) holds(b RegBuf) bool {
 
 func (t *bufferTable) take(i int, a *Arena) {
 	t.arenas[i] = a
-	a.users++
+	a.use()
 }
 
 func (t *bufferTable) drop(i int) {
-	t.arenas[i].users--
+	t.arenas[i].leave()
 	t.arenas[i] = nil
 }
 

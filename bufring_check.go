@@ -95,6 +95,8 @@ func (b *BufRing) checkRecvMsg(s SQE, m *Msg, msgFlags int) error {
 
 var errAsyncIncremental = errors.New("uring: Async does not go with an incremental buffer ring: the kernel would lose track of the receive point")
 
+var errSkipProvided = errors.New("uring: SkipSuccess does not go with a buffer ring: without a completion nobody knows of the buffer, and what was received is lost with it")
+
 func (b *BufRing) checkUse(s SQE, msgFlags int) error {
 	switch {
 	case b == nil:

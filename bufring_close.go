@@ -74,7 +74,7 @@ func (b *BufRing) freeArena() {
 		b.ring.unfreed = append(b.ring.unfreed, b)
 		return
 	}
-	_ = b.arena.Close()
+	b.arena.abandon()
 }
 
 // keepForever takes the memory out of the count of what must be closed: a

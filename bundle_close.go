@@ -57,6 +57,6 @@ func (q *SendQueue) free() {
 		_ = q.entries.Unmap()
 	}
 	if q.own.arena != nil {
-		_ = q.own.arena.Close()
+		q.own.arena.abandon()
 	}
 }

@@ -58,7 +58,7 @@ func describe(a *Arena, size int) cgo.RegionDesc {
 func (m *sharedMemory) take(r *Ring, a *Arena, d *cgo.RegionDesc) error {
 	if a != nil {
 		m.arena, m.mem = a, a.Bytes()
-		a.users++
+		a.use()
 		return nil
 	}
 	own, err := arena.MapFile(r.FD(), int64(d.MMapOffset), int(d.Size))
@@ -74,7 +74,7 @@ func (m *sharedMemory) release() error {
 	m.mem = nil
 	switch {
 	case m.arena != nil:
-		m.arena.users--
+		m.arena.leave()
 	case m.own != nil:
 		return m.own.Unmap()
 	}

@@ -63,6 +63,8 @@ func (c Config) memory() ([]byte, error) {
 	if n := cgo.MemorySize(uint32(c.Entries), c.params()); n > 0 && n < len(mem) {
 		mem = mem[:n]
 	}
+	c.Memory.mu.Lock()
+	defer c.Memory.mu.Unlock()
 	for _, r := range c.Memory.rings {
 		if c.MemoryOffset < r.memoryOffset+r.memoryUsed && r.memoryOffset < c.MemoryOffset+len(mem) {
 			return nil, fmt.Errorf("uring: Config.Memory: another ring has bytes %d to %d of it", r.memoryOffset, r.memoryOffset+r.memoryUsed-1)
@@ -78,7 +80,8 @@ func (r *Ring) tookMemory(c Config, n int) {
 		return
 	}
 	r.memory, r.memoryOffset, r.memoryUsed = c.Memory, c.MemoryOffset, n
-	c.Memory.users++
+	c.Memory.mu.Lock()
+	defer c.Memory.mu.Unlock()
 	c.Memory.rings = append(c.Memory.rings, r)
 }
 
@@ -86,9 +89,11 @@ func (r *Ring) leaveMemory() {
 	if r.memory == nil {
 		return
 	}
-	r.memory.users--
-	i := slices.Index(r.memory.rings, r)
-	r.memory.rings = slices.Delete(r.memory.rings, i, i+1)
+	a := r.memory
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := slices.Index(a.rings, r)
+	a.rings = slices.Delete(a.rings, i, i+1)
 	r.memory = nil
 }
 
