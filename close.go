@@ -117,15 +117,16 @@ func (r *Ring) drainNotifications() error {
 	// of which that is true has no notification.
 	r.q.Clear()
 	deadline := time.Now().Add(drainTime)
-	for r.unnotified() > 0 && time.Now().Before(deadline) {
+	for {
 		for c := range r.Completions() {
 			if q := r.queues[c.UserData&^tokenGeneration]; q != nil {
 				_, _ = q.Complete(c)
 			}
 		}
-		if r.unnotified() > 0 {
-			_, _ = r.SubmitAndWaitTimeout(1, time.Until(deadline))
+		if r.unnotified() == 0 || !time.Now().Before(deadline) {
+			break
 		}
+		_, _ = r.SubmitAndWaitTimeout(1, time.Until(deadline))
 	}
 	if n := r.unnotified(); n > 0 {
 		return fmt.Errorf("uring: close: %d zero-copy sends still on their way after %v, their memory is never reused: %w", n, drainTime, ErrBusy)
