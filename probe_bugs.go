@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/feature"
 )
 
 // A KernelBug is a known fault of some kernels, and whether the running one
@@ -61,9 +62,18 @@ func (b *bug) check() (answer string, err error) {
 	return answer, nil
 }
 
+// off is the reason why a feature is switched off, if the kernel has the bug.
+func (b *bug) off() error {
+	answer, err := b.check()
+	if err == nil && answer != "" {
+		err = feature.Off(fmt.Sprintf("this kernel has a bug (%s): it %s", b.name, answer))
+	}
+	return err
+}
+
 var bugs = []*bug{
 	bugShortened, bugOrder, bugIncrementalOrder, bugBundleBufMore, bugEOFBufMore, bugErrorBuffer, bugTrunc, bugWaitAll,
-	bugMissedEnd, bugPollUpdate,
+	bugMissedEnd, bugClone,
 }
 
 var (
@@ -106,11 +116,6 @@ var (
 		name:        "MSG_WAITALL loses count of incremental buffers",
 		consequence: "none: MSG_WAITALL is refused with incremental buffers",
 		look:        onTrialLook(lookWaitAll),
-	}
-	bugPollUpdate = &bug{
-		name:        "a poll request misses what is there when its events change",
-		consequence: "instead of SQE.PrepPollUpdate, remove the request and prepare another",
-		look:        onTrialLook(lookPollUpdate),
 	}
 )
 
@@ -281,48 +286,6 @@ func lookWaitAll(t *trial) (string, error) {
 		return fmt.Sprintf("received %d bytes and took %d from the buffer", c.Res, size-n), nil
 	}
 	return "", nil
-}
-
-// The pipe has data when a poll for something else changes to wait for that.
-func lookPollUpdate(t *trial) (string, error) {
-	const readable, urgent = 1, 2 // POLLIN, POLLPRI
-	in, out, err := t.pipe()
-	if err != nil {
-		return "", err
-	}
-	poll, err := t.start(cgo.SQE{Opcode: cgo.OpPollAdd, FD: in, OpFlags: pollWord(urgent)})
-	if err != nil {
-		return "", err
-	}
-	c, err := t.do(cgo.SQE{Opcode: cgo.OpWrite, FD: out, Off: CurrentOffset, Addr: t.spare(), Len: 5})
-	if err := result(c, err, 5); err != nil {
-		return "", err
-	}
-	update, err := t.start(cgo.SQE{
-		Opcode: cgo.OpPollRemove, FD: -1, Addr: poll, Len: cgo.PollUpdateEvents, OpFlags: pollWord(readable),
-	})
-	if err != nil {
-		return "", err
-	}
-	updated := false
-	for {
-		c, came, err := t.soon(poll, update)
-		switch {
-		case err != nil:
-			return "", err
-		case !came && updated:
-			return "changed the events, and did not report that there is data", nil
-		case !came:
-			return "", errNoAnswer
-		case c.UserData == poll:
-			return "", result(c, nil, readable)
-		case c.UserData == update:
-			updated = true
-			if err := result(c, nil, 0); err != nil {
-				return "", err
-			}
-		}
-	}
 }
 
 // compareBufMore says what is wrong with the flag.

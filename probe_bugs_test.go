@@ -3,6 +3,9 @@ package uring
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,7 +30,7 @@ var seenOn = map[*bug][]string{
 	bugTrunc:            {"6.12.107", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13"},
 	bugWaitAll:          {"6.12.107", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12"},
 	bugMissedEnd:        {"6.12.43", "6.12.107", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12", "7.3.4"},
-	bugPollUpdate:       {"6.12.43", "6.16.12", "6.17.13"},
+	bugClone:            {"6.16.12", "6.17.13"},
 }
 
 func TestKernelBugsOfMeasuredKernels(t *testing.T) {
@@ -53,6 +56,48 @@ func TestKernelBugsOfMeasuredKernels(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Linux %v (-want +got):\n%s", running, diff)
 	}
+}
+
+// The kernel lets go of the rings that features and bugs are tried on. Where it
+// cannot, one of its threads waits for that, for good.
+func TestTrialsLeaveNothingInTheKernel(t *testing.T) {
+	before := ringsThatEnd(t)
+	for _, b := range bugs {
+		if _, err := b.look(); err != nil && !errors.Is(err, ErrNotSupported) {
+			t.Error(err)
+		}
+	}
+	for _, p := range features {
+		if err := p.Try(); err != nil && !errors.Is(err, ErrNotSupported) {
+			t.Error(err)
+		}
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		left := ringsThatEnd(t)
+		maps.DeleteFunc(left, func(thread string, _ bool) bool { return before[thread] })
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the kernel still waits for rings to end: %v", left)
+		}
+	}
+}
+
+// ringsThatEnd returns the kernel's threads that wait for a ring to end.
+func ringsThatEnd(t *testing.T) map[string]bool {
+	t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, name := range names {
+		if comm, err := os.ReadFile(name); err == nil && strings.Contains(string(comm), "+iou_exit") {
+			found[name] = true
+		}
+	}
+	return found
 }
 
 func TestABugIsLookedForUntilThereIsAnAnswer(t *testing.T) {

@@ -115,24 +115,6 @@ func (t *trial) wait(id uint64) (cgo.CQE, error) {
 	}
 }
 
-// soon returns the next completion of one of these requests, if it comes before
-// those of some no-ops that start now, one after the other: the kernel then had
-// every opportunity.
-func (t *trial) soon(ids ...uint64) (c cgo.CQE, came bool, err error) {
-	for range 3 {
-		nop, err := t.start(cgo.SQE{Opcode: cgo.OpNop})
-		if err != nil {
-			return c, false, err
-		}
-		for c.UserData != nop {
-			if c, err = t.next(); err != nil || slices.Contains(ids, c.UserData) {
-				return c, err == nil, err
-			}
-		}
-	}
-	return c, false, nil
-}
-
 // next returns the next completion.
 func (t *trial) next() (cgo.CQE, error) {
 	for {

@@ -150,7 +150,9 @@ func (r *Ring) CloneBuffers(from *Ring) error {
 // CloneBuffersAt is [Ring.CloneBuffers] for n places of the other ring's table
 // from src on, which come to the places from dst on of this ring's; what is
 // there is replaced, and the table grows if need be. It returns the buffers as
-// this ring has them, without a value for empty places. Linux 6.13. See
+// this ring has them, without a value for empty places. Linux 6.13. Some
+// kernels before 6.18.15 drop the buffers behind those places: there the error
+// matches [ErrNotSupported] if there are any. See
 // io_uring_clone_buffers_offset(3), and __io_uring_clone_buffers_offset with
 // IORING_REGISTER_DST_REPLACE.
 func (r *Ring) CloneBuffersAt(from *Ring, dst, src, n int) ([]RegBuf, error) {
@@ -177,11 +179,30 @@ func (r *Ring) clone(method string, from *Ring, dst, src, n int, flags uint32) (
 	if err := r.ownBuffers(method, dst, n); err != nil {
 		return nil, err
 	}
-	rc := r.drv.CloneBuffers(from.drv.Raw(), uint32(dst), uint32(src), uint32(n), flags)
+	if r.buffers.anyFrom(dst + n) {
+		if err := probeCloneInFront.Check(); err != nil {
+			return nil, err
+		}
+	}
+	rc := cloneResult(flags, r.drv.CloneBuffers(from.drv.Raw(), uint32(dst), uint32(src), uint32(n), flags))
 	if err := answer("clone registered buffers", rc, kernel.V(6, 13), ""); err != nil {
 		return nil, err
 	}
 	return r.buffers.cloned(theirs[src:src+n], dst), nil
+}
+
+// cloneResult is what a kernel that does not know how to replace should say:
+// Linux 6.12 looks for a table before it looks at the flag.
+func cloneResult(flags uint32, rc int) int {
+	if flags&cgo.RegisterDstReplace != 0 && rc == -int(syscall.EBUSY) {
+		return -int(syscall.EINVAL)
+	}
+	return rc
+}
+
+// anyFrom says whether there is a buffer at place i or behind it.
+func (t *bufferTable) anyFrom(i int) bool {
+	return i < len(t.arenas) && slices.ContainsFunc(t.arenas[i:], func(a *Arena) bool { return a != nil })
 }
 
 // cloned notes that arenas came to the places from dst on.

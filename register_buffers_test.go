@@ -4,9 +4,12 @@ package uring
 
 import (
 	"errors"
+	"os"
+	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/uring-go/uring/internal/feature"
 	"github.com/uring-go/uring/internal/kernel"
 )
 
@@ -164,16 +167,66 @@ func TestClonedBuffers(t *testing.T) {
 	equal(t, "index", got[0].Index(), 8)
 	equal(t, "cloned to another place", fixedRead(t, r, got[0], "eight"), 0)
 	equal(t, "what was there", fixedRead(t, r, regs[0], "first"), 0)
-	got, err = r.CloneBuffersAt(from, 1, 0, 1)
+	got, err = r.CloneBuffersAt(from, 8, 0, 1)
 	equal(t, "error of CloneBuffersAt", err, nil)
-	equal(t, "index", got[0].Index(), 1)
-	equal(t, "users of the replaced arena", a[3].users, 0)
+	equal(t, "index", got[0].Index(), 8)
+	equal(t, "users of the replaced arena", a[2].users, 2)
 	equal(t, "instead of another", fixedRead(t, r, got[0], "one"), 0)
 
 	// The buffers outlive the ring that they come from.
 	equal(t, "error of Close", from.Close(), nil)
 	equal(t, "after Close", fixedRead(t, r, regs[2], "still"), 0)
-	equal(t, "users", []int{a[0].users, a[1].users, a[2].users, a[3].users}, []int{2, 0, 2, 0})
+	equal(t, "users", []int{a[0].users, a[1].users, a[2].users, a[3].users}, []int{2, 0, 1, 1})
+}
+
+func TestReplacingByCloningOnLinux612IsNotSupported(t *testing.T) {
+	if hasLinux(t, kernel.V(6, 13)) {
+		return // the tests below
+	}
+	a := arenasOf(t, 2)
+	from, r := ringOf(t, Config{Entries: 4}), ringOf(t, Config{Entries: 4})
+	for i, ring := range []*Ring{from, r} {
+		_, err := ring.RegisterArenas(a[i : i+1])
+		equal(t, "error of RegisterArenas", err, nil)
+	}
+	_, err := r.CloneBuffersAt(from, 0, 0, 1)
+	equal(t, "is ErrNotSupported", errors.Is(err, ErrNotSupported), true)
+	equal(t, "users", []int{a[0].users, a[1].users}, []int{1, 1})
+}
+
+// Some kernels drop the buffers behind those that are cloned: there it is
+// refused, and changes nothing.
+func TestCloningInFrontOfBuffersLeavesThem(t *testing.T) {
+	needsCloning(t)
+	switchedOff := &feature.Probe{Name: "x", Since: kernel.V(6, 19), Try: func() error { return feature.Off("it is tested") }}
+	for name, probe := range map[string]*feature.Probe{"as it is here": probeCloneInFront, "switched off": switchedOff} {
+		t.Run(name, func(t *testing.T) {
+			defer func(was *feature.Probe) { probeCloneInFront = was }(probeCloneInFront)
+			probeCloneInFront = probe
+			a := arenasOf(t, 4)
+			from, r := ringOf(t, Config{Entries: 4}), ringOf(t, Config{Entries: 4})
+			_, err := from.RegisterArenas(a[3:])
+			equal(t, "error of RegisterArenas", err, nil)
+			regs, err := r.RegisterArenas(a[:3])
+			equal(t, "error of RegisterArenas", err, nil)
+
+			got, err := r.CloneBuffersAt(from, 1, 0, 1)
+			equal(t, "error", err, probe.Check())
+			if err == nil {
+				equal(t, "users", []int{a[0].users, a[1].users, a[2].users, a[3].users}, []int{1, 0, 1, 2})
+				equal(t, "instead of another", fixedRead(t, r, got[0], "second"), 0)
+			} else {
+				equal(t, "is ErrNotSupported", errors.Is(err, ErrNotSupported), true)
+				equal(t, "users", []int{a[0].users, a[1].users, a[2].users, a[3].users}, []int{1, 1, 1, 1})
+				equal(t, "what was there", fixedRead(t, r, regs[1], "second"), 0)
+			}
+			equal(t, "in front", fixedRead(t, r, regs[0], "first"), 0)
+			equal(t, "behind", fixedRead(t, r, regs[2], "third"), 0)
+
+			_, err = r.CloneBuffersAt(from, 2, 0, 1)
+			equal(t, "error of cloning to the last place", err, nil)
+		})
+	}
 }
 
 func TestWrongBuffersAreRefused(t *testing.T) {
@@ -224,6 +277,31 @@ func TestBuffersInUseStay(t *testing.T) {
 	equal(t, "error of UnregisterBuffers", r.UnregisterBuffers(), nil)
 }
 
+// Memory that the package made for itself goes with the last ring that has it
+// registered.
+func TestClonesOutliveWhatTheMemoryWasMadeFor(t *testing.T) {
+	needsCloning(t)
+	from, r := ringOf(t, Config{Entries: 4}), ringOf(t, Config{Entries: 4})
+	br, err := from.NewBufRing(BufRingConfig{Group: 3, Entries: 2, BufSize: 1 << 12, Registered: true})
+	equal(t, "error of NewBufRing", err, nil)
+	fd, _ := streamPair(t)
+	q, err := from.NewSendQueue(FD(fd), SendQueueConfig{Mode: SendZC, Memory: 1 << 12})
+	equal(t, "error of NewSendQueue", err, nil)
+	equal(t, "error of CloneBuffers", r.CloneBuffers(from), nil)
+	received, own := br.arena, q.own.arena
+	regs := []RegBuf{br.reg, q.own.reg}
+
+	equal(t, "error of BufRing.Close", br.Close(), nil)
+	equal(t, "error of SendQueue.Close", q.Close(), nil)
+	equal(t, "error of Close", from.Close(), nil)
+	equal(t, "received, after Close", fixedRead(t, r, regs[0], "first"), 0)
+	equal(t, "to send, after Close", fixedRead(t, r, regs[1], "second"), 0)
+	equal(t, "error of UnregisterArena", r.UnregisterArena(regs[0]), nil)
+	equal(t, "bytes that are left", []int{received.Len(), own.Len()}, []int{0, os.Getpagesize()})
+	equal(t, "error of the other Close", r.Close(), nil)
+	equal(t, "bytes that are left", own.Len(), 0)
+}
+
 // A ring is cloned from by its registered descriptor where it has no other.
 func TestClonedFromARingWithoutDescriptor(t *testing.T) {
 	needsCloseRingFD(t)
@@ -241,4 +319,37 @@ func TestClonedFromARingWithoutDescriptor(t *testing.T) {
 		equal(t, "error of CloneBuffers", r.CloneBuffers(from), nil)
 		equal(t, "errno", fixedRead(t, r, reg, "cloned"), 0)
 	})
+}
+
+// Rings of several goroutines may have the same arena registered, or their
+// queues in it.
+func TestArenaIsUsedFromManyGoroutines(t *testing.T) {
+	library(t, 11)
+	a := newTestArena(t, 1<<18)
+	r, err := New(Config{Entries: 8, Memory: a})
+	needsCall(t, err)
+	size := r.MemoryUsed()
+	equal(t, "error of Close", r.Close(), nil)
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for range 50 {
+				r, err := New(Config{Entries: 8, Memory: a, MemoryOffset: i * size})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := r.RegisterArena(a); err != nil {
+					t.Error(err)
+				}
+				if err := r.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	equal(t, "error of Close", a.Close(), nil)
 }

@@ -114,11 +114,11 @@ func TestRegisterNAPI(t *testing.T) {
 			t.Errorf("%v: %v", d, err)
 		}
 	}
-	g.must(after(g.RegisterNAPI(NAPI{BusyPoll: 50 * time.Microsecond, Prefer: true})))
+	g.must(second(g.RegisterNAPI(NAPI{BusyPoll: 50 * time.Microsecond, Prefer: true})))
 	a, b := testutil.TCPPair(t)
 	g.write(b, "data")
 	equal(t, "received", g.do(func(s SQE) { s.PrepRecv(FD(a), make([]byte, 8), 0) }), 4)
-	g.must(after(g.UnregisterNAPI()))
+	g.must(second(g.UnregisterNAPI()))
 }
 
 func newEventFD(t testing.TB) int {
@@ -316,7 +316,7 @@ func TestRegisterArenaIsRefusedWithASentence(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
 	closed := newTestArena(t, 1)
 	g.must(closed.Close())
-	equal(t, "closed arena", errors.Is(after(g.RegisterArena(closed)), ErrClosed), true)
+	equal(t, "closed arena", errors.Is(second(g.RegisterArena(closed)), ErrClosed), true)
 
 	big := newTestArena(t, maxRegistered+1)
 	if _, err := g.RegisterArena(big); err == nil || !strings.Contains(err.Error(), "at most 1073741824") {
