@@ -2,6 +2,7 @@ package uring
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/live"
@@ -39,7 +40,10 @@ const (
 
 // neverReuse holds memory that the kernel might still send from after its ring
 // is gone: it must not become something else.
-var neverReuse []*Arena
+var neverReuse struct {
+	sync.Mutex // of all rings
+	arenas     []*Arena
+}
 
 func (z *zcState) open(mode SendMode) {
 	z.requests = make([]zcRequest, maxUnnotified)
@@ -150,7 +154,9 @@ func (q *SendQueue) countCopy(copied bool) {
 // keepForever keeps the memory of sends whose notification never came.
 func (q *SendQueue) keepForever() {
 	if q.own.arena != nil {
-		neverReuse = append(neverReuse, q.own.arena)
+		neverReuse.Lock()
+		neverReuse.arenas = append(neverReuse.arenas, q.own.arena)
+		neverReuse.Unlock()
 		live.Closed(q.own.arena)
 		q.own.arena = nil
 	}

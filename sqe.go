@@ -29,9 +29,10 @@ type SQEFlags uint8
 // The flags of a request. Those for buffer selection and direct descriptors
 // are set by the Prep methods.
 const (
-	// Drain starts the request when all before it have completed. It fails with
-	// EOPNOTSUPP once the ring has had a request with SkipSuccess, or one that
-	// was refused: the kernel cannot count those.
+	// Drain starts the request when all before it have completed, and holds back
+	// those behind it until then. It fails with EOPNOTSUPP once the ring has had a
+	// request with SkipSuccess, or one that was refused: the kernel cannot count
+	// those.
 	Drain SQEFlags = cgo.SQEIODrain
 	// Link starts the next request when this one has succeeded.
 	Link SQEFlags = cgo.SQEIOLink
@@ -47,7 +48,8 @@ const (
 // what the kernel gets wrong: Async with an incremental buffer ring, which
 // makes the kernel lose track of the receive point, and a zero-copy send with
 // Link, HardLink or SkipSuccess, whose notifications then come unannounced. It
-// also refuses to make a socket option's request start later than it must.
+// also refuses to make a socket option's request start later than it must, and
+// to skip completions that name buffers or descriptors.
 // A refused request becomes one that does nothing and posts no completion; its
 // entry may be filled with another Prep method.
 func (s SQE) SetFlags(f SQEFlags) error {
@@ -55,6 +57,9 @@ func (s SQE) SetFlags(f SQEFlags) error {
 		return s.refuse(err)
 	}
 	s.Flags |= uint8(f)
+	if f&Drain != 0 {
+		s.ring.drained = true
+	}
 	return nil
 }
 

@@ -502,6 +502,10 @@ func TestControlData(t *testing.T) {
 			g.must(err)
 			got := 0
 			for _, m := range messages {
+				const scmInq = 84
+				if m.Header.Type == scmInq && !hasLinux(t, kernel.V(6, 18)) {
+					continue // 6.17 adds what nobody asked for: how much there is to receive
+				}
 				rights, err := syscall.ParseUnixRights(&m)
 				g.must(err)
 				for _, fd := range rights {

@@ -50,10 +50,11 @@ const (
 // none, or EALREADY if it is just completing. Linux 5.13. See
 // io_uring_prep_poll_update(3).
 //
-// Some kernels forget the request if one of the new events is there already, and
-// it never completes: 6.12.43 to 6.12.57, 6.16.12 and 6.17.13 do so, 6.1.176,
-// 6.12.73 and 6.18.15 do not. [KernelBugs] tells; there remove the request, and
-// prepare another.
+// Some kernels forget the request if one of the new events is there already: it
+// never completes, cannot be cancelled, and keeps what the kernel has of the ring
+// for good. 6.12.43 to 6.12.57, 6.16.12 and 6.17.13 do so, 6.1.176, 6.12.73 and
+// 6.18.15 do not. [KernelBugs] cannot tell without losing a ring in that way. On
+// kernels before 6.18 rather remove the request, and prepare another.
 func (s SQE) PrepPollUpdate(old, userData uint64, events PollMask, flags PollUpdateFlags) {
 	s.prep(cgo.OpPollRemove, -1, old, uint32(flags), userData)
 	s.OpFlags = pollWord(events)

@@ -219,7 +219,8 @@ func (s SQE) PrepSendBundle(fd FD, group uint16, n uint32, msgFlags int) error {
 //
 // It ends with ENOSPC when it finds the completion queue full, and with ENOMEM
 // when all buffers are in use. No data is lost: give buffers back, with
-// [ZCRX.Flush] if no device takes them, and prepare it again.
+// [ZCRX.Flush] if no device takes them, and prepare it again. Linux 7.1 may
+// wait for more data instead, although there is some; cancel it then.
 //
 // It needs Linux 6.15. liburing has no helper for it: see
 // IORING_OP_RECV_ZC in io_uring_enter(2).

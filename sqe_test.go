@@ -203,6 +203,18 @@ func TestSkipSuccess(t *testing.T) {
 	})
 }
 
+// Where the program says which slot it opens, no completion need tell.
+func TestSkipSuccessWithAGivenSlot(t *testing.T) {
+	testutil.Need(t, HaveSocket)
+	g := newRig(t, Config{Entries: 4})
+	g.must(g.RegisterFiles(1))
+	s := g.queue(1, func(s SQE) { s.PrepSocketDirect(syscall.AF_UNIX, syscall.SOCK_STREAM, 0, DirectSlot(0)) })
+	g.must(s.SetFlags(SkipSuccess))
+	g.none()
+	g.queue(2, func(s SQE) { s.PrepCloseDirect(DirectSlot(0)) })
+	equal(t, "completions", g.await(1), []CQE{{UserData: 2}})
+}
+
 func TestAsync(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := g.unixPair()
@@ -400,9 +412,14 @@ func TestSetFlagsRefusals(t *testing.T) {
 		want  string
 	}{
 		"Async with incremental buffers": {func(s SQE) error { return s.PrepRecvProvided(FD(a), br, 0, 0, 0) }, Async, "Async does not go with"},
+		"SkipSuccess with a buffer ring": {func(s SQE) error { return s.PrepRecvMultishot(FD(a), br, 0) }, SkipSuccess, "nobody knows of the buffer"},
 		"Link with send_zc":              {func(s SQE) error { return s.PrepSendZC(FD(a), p[:4], 0, 0) }, Link, "zero-copy"},
 		"HardLink with sendmsg_zc":       {func(s SQE) error { return s.PrepSendMsgZC(FD(a), NewMsg(p[:4]), 0, 0) }, HardLink, "zero-copy"},
 		"Drain with a socket option":     {func(s SQE) error { return s.PrepSetsockopt(FD(a), 1, 1, p[:4]) }, Drain, "must be set at once"},
+		"SkipSuccess with openat":        {func(s SQE) error { return s.PrepOpenat(AtFDCWD, "/", 0, 0) }, SkipSuccess, "nobody knows which"},
+		"SkipSuccess with accept":        {func(s SQE) error { s.PrepAccept(FD(a), 0); return nil }, SkipSuccess, "nobody knows which"},
+		"SkipSuccess with any slot":      {func(s SQE) error { s.PrepSocketDirect(2, 1, 0, DirectAlloc); return nil }, SkipSuccess, "nobody knows which"},
+		"SkipSuccess with install":       {func(s SQE) error { s.PrepFixedFDInstall(DirectSlot(0), 0); return nil }, SkipSuccess, "nobody knows which"},
 		"SkipSuccess with send_zc":       {func(s SQE) error { return s.PrepSendZC(FD(a), p[:4], 0, 0) }, SkipSuccess, "zero-copy"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -443,6 +460,44 @@ func TestDrainAfterSkipSuccess(t *testing.T) {
 		s = g.queue(2, func(s SQE) { s.PrepNop() })
 		g.must(s.SetFlags(Drain))
 		equal(t, "completions", g.await(1), []CQE{{UserData: 2, Res: errno(syscall.EOPNOTSUPP)}})
+	})
+}
+
+// What fills up the end of a queue of entries of both sizes posts no completion
+// either.
+func TestDrainAfterAFiller(t *testing.T) {
+	testutil.Need(t, HaveSQEMixed)
+	g := newRig(t, Config{Entries: 4, Flags: SetupSQEMixed})
+	for i := range 3 {
+		g.queue(uint64(i), func(s SQE) { s.PrepNop() })
+	}
+	g.await(3)
+	s, err := g.NextSQE128()
+	g.must(err)
+	g.must(s.PrepNop128())
+	s.UserData = 4
+	equal(t, "queued", g.Queued(), 3)
+	equal(t, "completions", g.await(1), []CQE{{UserData: 4}})
+	s = g.queue(5, func(s SQE) { s.PrepNop() })
+	g.must(s.SetFlags(Drain))
+	equal(t, "completions", g.await(1), []CQE{{UserData: 5, Res: errno(syscall.EOPNOTSUPP)}})
+}
+
+// The kernel would read the value of an option that is held back when another
+// request may have its own there.
+func TestNoSocketOptionBehindDrain(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, _ := g.unixPair()
+		g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, 0) })
+		s := g.queue(2, func(s SQE) { s.PrepNop() })
+		g.must(s.SetFlags(Drain))
+		g.submit()
+		err := g.take().PrepSetsockopt(FD(a), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, make([]byte, 4))
+		if err == nil || !strings.Contains(err.Error(), "request with Drain") {
+			t.Errorf("error is %v", err)
+		}
+		g.await(2)
+		g.none()
 	})
 }
 

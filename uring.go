@@ -51,6 +51,7 @@ type Ring struct {
 	files        int  // slots in the table of direct descriptors
 	eventFD      bool // RegisterEventFD was called
 	ringFD       bool // RegisterRingFD was called
+	drained      bool // a request had Drain: those behind it may start late
 	parked       *parker
 	memory       *Arena // where the queues lie, if not in liburing's memory
 	memoryOffset int
@@ -370,8 +371,10 @@ func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
 // least the time least: after that one completion is enough, and after most it
 // gives up with [os.ErrDeadlineExceeded]. It makes batches under load without
 // holding up a lone request for long. Linux 6.12; older kernels give
-// [ErrNotSupported]. See io_uring_submit_and_wait_min_timeout(3) and
-// io_uring_wait_cqes_min_timeout(3).
+// [ErrNotSupported]. Without [SetupDeferTaskrun] kernels before 6.18.15, save
+// 6.12.107, may not let a completion that comes after the least time end the
+// wait, but wait for the others until most. See
+// io_uring_submit_and_wait_min_timeout(3) and io_uring_wait_cqes_min_timeout(3).
 func (r *Ring) SubmitAndWaitMin(n int, least, most time.Duration) (int, error) {
 	if err := r.minTimeout(); err != nil {
 		return 0, err

@@ -114,7 +114,7 @@ func newZCRX(r *Ring, c ZCRXConfig, reg *cgo.ZCRXReg) *ZCRX {
 	z := &ZCRX{ring: r, id: ZCRXID(reg.ID), memory: c.Memory, size: c.size(), shift: bits.Len(uint(size)) - 1}
 	z.lent = make([]uint32, (z.size+uint64(size)-1)>>z.shift)
 	if z.memory != nil {
-		z.memory.users++
+		z.memory.use()
 	}
 	return z
 }
@@ -244,7 +244,7 @@ func (r *Ring) ImportZCRX(fd int) (ZCRXID, error) {
 // release lets go of the memory. The ring has been closed.
 func (z *ZCRX) release() error {
 	if z.memory != nil {
-		z.memory.users--
+		z.memory.leave()
 	}
 	z.refill = RefillRing{zcrx: z}
 	return z.shared.release()

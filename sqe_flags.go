@@ -1,0 +1,48 @@
+package uring
+
+import (
+	"errors"
+
+	"github.com/uring-go/uring/cgo"
+)
+
+// checkFlags says what is wrong with adding flags to the request.
+func (s SQE) checkFlags(f SQEFlags) error {
+	zc := s.Opcode == cgo.OpSendZC || s.Opcode == cgo.OpSendMsgZC
+	if zc && f&(Link|HardLink|SkipSuccess) != 0 {
+		return errors.New("uring: Link, HardLink and SkipSuccess do not go with a zero-copy send: its notification would come unannounced")
+	}
+	if s.setsOption() && f&(Async|Drain) != 0 {
+		return errLateOption
+	}
+	if f&SkipSuccess != 0 && s.namesDescriptor() {
+		return errSkipDescriptor
+	}
+	if s.Flags&cgo.SQEBufferSelect == 0 {
+		return nil
+	}
+	switch br := s.ring.bufRings[s.BufIndex]; {
+	case br == nil:
+	case f&SkipSuccess != 0:
+		return errSkipProvided
+	case f&Async != 0 && br.incremental:
+		return errAsyncIncremental
+	case f&Async != 0:
+		br.async = true
+	}
+	return nil
+}
+
+var errSkipDescriptor = errors.New("uring: SkipSuccess does not go with a request that opens a descriptor: without a completion nobody knows which, to close it; it goes with a given slot")
+
+// namesDescriptor says whether the result is the descriptor, or the slot, that
+// the request opens.
+func (s SQE) namesDescriptor() bool {
+	switch s.Opcode {
+	case cgo.OpOpenat, cgo.OpOpenat2, cgo.OpAccept, cgo.OpSocket:
+		return s.FileIndex == 0 || s.FileIndex == cgo.FileIndexAlloc
+	case cgo.OpFixedFDInstall:
+		return true
+	}
+	return false
+}
