@@ -100,6 +100,15 @@ func (l *loop) cancelAll() error {
 	return nil
 }
 
+// cancel cancels one request.
+func (l *loop) cancel(t uring.Token) error {
+	sqe, err := l.request(uring.MakeToken(kindCancel, 0, 0))
+	if err == nil {
+		sqe.PrepCancel(uint64(t), 0)
+	}
+	return err
+}
+
 // A waker gets the goroutine of a ring out of its wait when a context is done:
 // the ring polls one end of a pipe, of which the other is closed then.
 type waker struct {

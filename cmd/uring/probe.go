@@ -153,11 +153,22 @@ func (r report) summary(w io.Writer) error {
 	return t.Flush()
 }
 
-// list writes names one below the other.
+// list writes names, as many in a line as 100 columns have room for.
 func list(w io.Writer, title string, names []string) {
-	for _, name := range names {
-		fmt.Fprintf(w, "%s\t%s\n", title, name)
-		title = ""
+	const room = 100 - len("kernel bugs  ")
+	line := ""
+	for i, name := range names {
+		if i < len(names)-1 {
+			name += ","
+		}
+		if line != "" && len(line)+1+len(name) > room {
+			fmt.Fprintf(w, "%s\t%s\n", title, line)
+			title, line = "", ""
+		}
+		line = strings.TrimSpace(line + " " + name)
+	}
+	if line != "" {
+		fmt.Fprintf(w, "%s\t%s\n", title, line)
 	}
 }
 

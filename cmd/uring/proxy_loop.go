@@ -17,6 +17,7 @@ import (
 // twice, plus 1 for what concerns the way back.
 const (
 	proxyAccept uint8 = iota + 1
+	proxyAcceptLater
 	proxyWake
 	proxyTick
 	proxyGrace
@@ -45,10 +46,12 @@ type proxy struct {
 	pairs    []*pair // by number; nil is free
 	free     []uint32
 	live     int
-	dirty    []*flow // have bytes to send
-	starved  []*flow // wait for buffers
-	idle     bool    // nothing happened for a while, with flows in starved and buffers for them
-	accepts  bool    // an accept request is armed
+	dirty    []*flow   // have bytes to send
+	starved  []*flow   // wait for buffers
+	fed      time.Time // when those in starved were last fed, or the first of them came there
+	idle     bool      // nothing happened for a while, with flows in starved and buffers for them
+	accepts  bool      // an accept request is armed
+	later    bool      // or a timeout after which one is
 	draining bool
 	waker    *waker
 	fatal    error
@@ -228,11 +231,18 @@ func (p *proxy) handle(c uring.CQE) {
 	t := c.Token()
 	switch t.Kind() {
 	case proxyRecv:
-		p.received(p.flow(t), c)
+		if p.pairs[t.Slot()/2] == nil || !p.flow(t).armed {
+			p.stray(c)
+		} else {
+			p.received(p.flow(t), c)
+		}
 	case proxySend:
 		p.sent(p.flow(t), c)
 	case proxyAccept:
 		p.accepted(c)
+	case proxyAcceptLater:
+		p.later = false
+		p.must(p.accept())
 	case proxyWake:
 		p.drain()
 	case proxyTick:
@@ -258,6 +268,12 @@ func (p *proxy) flow(t uring.Token) *flow {
 	return &pr.flows[t.Slot()&1]
 }
 
+// stray handles a completion after the last one of a receive, which Linux 6.1
+// and 6.10 have been seen to post for a reset connection. It may hold a buffer.
+func (p *proxy) stray(c uring.CQE) {
+	_ = p.br.Consume(c, func([]byte) error { return nil })
+}
+
 func (p *proxy) armWake() error {
 	s, err := p.next(proxyWake, 0)
 	if err == nil {
@@ -279,7 +295,7 @@ func (p *proxy) armTick() error {
 
 // accept arms the multishot accept, unless enough connections are open.
 func (p *proxy) accept() error {
-	if p.accepts || p.draining || p.live >= p.maxConns {
+	if p.accepts || p.later || p.draining || p.live >= p.maxConns {
 		return nil
 	}
 	s, err := p.next(proxyAccept, 0)
@@ -295,14 +311,28 @@ func (p *proxy) accept() error {
 	return nil
 }
 
+// acceptLater accepts again in a while: connections wait in the listener.
+func (p *proxy) acceptLater() error {
+	s, err := p.next(proxyAcceptLater, 0)
+	if err != nil {
+		return err
+	}
+	s.PrepTimeout(acceptPause, 0, 0)
+	p.later = true
+	return nil
+}
+
 func (p *proxy) accepted(c uring.CQE) {
 	if !c.More() {
 		p.accepts = false
 	}
-	switch err := c.Err(); {
-	case err == nil:
+	switch err := c.Err(); err {
+	case nil:
 		p.newPair(c.Res)
-	case errors.Is(err, syscall.ECANCELED):
+	case syscall.ECANCELED:
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS:
+		p.logf("accept: %v", err)
+		p.must(p.acceptLater())
 	default:
 		p.logf("accept: %v", err)
 	}
@@ -365,10 +395,14 @@ func (p *proxy) sendDirty() {
 //
 // Unless nothing else happens it waits until a quarter of the buffers is back:
 // who receives into each buffer as it comes back sends it by itself again, and
-// so gets the next one back by itself.
+// so gets the next one back by itself. But it does not wait for long: more than
+// the rest may be with receivers that do not read.
 func (p *proxy) feedStarved() {
+	if len(p.starved) == 0 {
+		return
+	}
 	buffers, fed := p.br.Stats().InKernel, 0
-	if buffers < p.bufs/4 && !p.idle {
+	if buffers < p.bufs/4 && !p.idle && time.Since(p.fed) < starvedTime {
 		return
 	}
 	for fed < len(p.starved) && buffers > 0 {
@@ -380,8 +414,11 @@ func (p *proxy) feedStarved() {
 		}
 		fed++
 	}
-	p.starved, p.idle = slices.Delete(p.starved, 0, fed), false
+	p.starved, p.fed, p.idle = slices.Delete(p.starved, 0, fed), time.Now(), false
 }
+
+// starvedTime is how long starved flows wait for a quarter of the buffers.
+const starvedTime = time.Millisecond
 
 func domain(ap netip.AddrPort) int {
 	if ap.Addr().Is4() {

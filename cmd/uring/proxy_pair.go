@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"syscall"
+	"time"
 
 	"github.com/uring-go/uring"
 )
@@ -138,6 +140,7 @@ func (p *proxy) stepped(pr *pair, t uring.Token, c uring.CQE) {
 		p.connect(pr)
 	case kind == proxySocket, kind == proxyConnect && err != nil:
 		p.abort(pr, fmt.Errorf("connect to %s: %w", p.to, err))
+		p.settle(pr) // it may have been aborted before
 	case kind == proxyConnect:
 		p.start(pr)
 	case kind == proxyHangup:
@@ -240,7 +243,7 @@ func (p *proxy) receive(f *flow) {
 		err = s.PrepRecvProvided(f.src.fd, p.br, 0, 0, flags)
 	case p.limited:
 		// Ends by itself when the queue may be full, and leaves buffers to others.
-		err = s.PrepRecvMultishotLimit(f.src.fd, p.br, p.share(), int(p.queue), flags)
+		err = s.PrepRecvMultishotLimit(f.src.fd, p.br, p.share(), p.most(), flags)
 	default:
 		err = s.PrepRecvMultishot(f.src.fd, p.br, flags)
 	}
@@ -263,10 +266,14 @@ func (p *proxy) full(f *flow) bool {
 	return full
 }
 
+// most is how much one receive may bring: what may wait, as far as a request can
+// say it.
+func (p *proxy) most() int { return int(min(p.queue, math.MaxInt32)) }
+
 // share is how much of the buffers one completion may take: a quarter, and more
 // where there are fewer connections than that.
 func (p *proxy) share() int {
-	return max(min(int(p.queue), p.bufs*int(p.bufSize))/min(max(p.live, 1), 4), int(p.bufSize))
+	return max(min(p.most(), p.bufs*int(p.bufSize))/min(max(p.live, 1), 4), int(p.bufSize))
 }
 
 // received takes over what a receive brought.
@@ -326,6 +333,9 @@ func (p *proxy) starve(f *flow) {
 	p.stats.starved++
 	if !f.starving {
 		f.starving = true
+		if len(p.starved) == 0 {
+			p.fed = time.Now()
+		}
 		p.starved = append(p.starved, f)
 	}
 }

@@ -93,10 +93,7 @@ func (p *testProxy) logged() []string {
 // target accepts connections and hands each to serve.
 func target(t *testing.T, serve func(*net.TCPConn)) string {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testutil.Listen(t)
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() {

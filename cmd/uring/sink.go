@@ -77,6 +77,7 @@ const (
 	kindAccept uint8 = kindOwn + iota
 	kindAcceptLater
 	kindRecv
+	kindHangup
 	kindPause // of a slow reader
 	kindStats
 )
@@ -141,6 +142,8 @@ type sinkConn struct {
 	transfer
 	slot, generation uint32
 	fd               int
+	watched          bool               // a request waits for the peer to be gone
+	single           bool               // receive without multishot
 	take             func([]byte) error // write, made once
 }
 
@@ -189,6 +192,8 @@ func (s *sink) handle(c uring.CQE) error {
 		return s.accept()
 	case kindRecv:
 		return s.onRecv(c)
+	case kindHangup:
+		return s.onHangup(s.conn(c.Token()))
 	case kindPause:
 		return s.receive(s.conn(c.Token()))
 	case kindStats:
@@ -252,7 +257,34 @@ func (s *sink) open(fd int) error {
 	s.accepted++
 	c.take = c.write
 	s.place(c)
+	if err := s.watch(c); err != nil {
+		return err
+	}
 	return s.receive(c)
+}
+
+// watch asks to be told when the peer is gone: a multishot receive can miss
+// that.
+func (s *sink) watch(c *sinkConn) error {
+	if s.cfg.Rate > 0 || s.stopping {
+		return nil
+	}
+	sqe, err := s.request(c.token(kindHangup))
+	if err != nil {
+		return err
+	}
+	sqe.PrepPollAdd(uring.FD(c.fd), 0)
+	c.watched = true
+	return nil
+}
+
+// onHangup receives what the peer has left without multishot.
+func (s *sink) onHangup(c *sinkConn) error {
+	if c == nil || s.stopping {
+		return nil
+	}
+	c.watched, c.single = false, true
+	return s.cancel(c.token(kindRecv))
 }
 
 // place finds a slot for c.
@@ -286,8 +318,11 @@ func (s *sink) receive(c *sinkConn) error {
 	if err != nil {
 		return err
 	}
-	if s.cfg.Rate > 0 {
+	switch {
+	case s.cfg.Rate > 0:
 		return sqe.PrepRecvProvided(uring.FD(c.fd), s.buffers, s.piece(), 0, 0)
+	case c.single:
+		return sqe.PrepRecvProvided(uring.FD(c.fd), s.buffers, 0, 0, 0)
 	}
 	return sqe.PrepRecvMultishot(uring.FD(c.fd), s.buffers, s.bundle)
 }
@@ -316,6 +351,8 @@ func (s *sink) onRecv(cqe uring.CQE) error {
 		return s.receive(c)
 	case err == syscall.ECANCELED && s.stopping:
 		return s.end(c, errInterrupted)
+	case err == syscall.ECANCELED && c.single:
+		return s.receive(c)
 	case err != nil:
 		return s.end(c, err)
 	case cqe.Res == 0:
@@ -354,8 +391,13 @@ func (s *sink) pause(c *sinkConn) error {
 	return nil
 }
 
-// end closes a connection of which no request is in flight.
+// end closes a connection of which no receive is in flight.
 func (s *sink) end(c *sinkConn, why error) error {
+	if c.watched && !s.stopping {
+		if err := s.cancel(c.token(kindHangup)); err != nil { // it holds the connection open
+			return err
+		}
+	}
 	syscall.Close(c.fd)
 	s.conns[c.slot] = nil
 	s.free = append(s.free, c.slot)

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -264,7 +265,7 @@ func TestSinkAndSendSpeakIPv6(t *testing.T) {
 
 func TestSendKeepsTheOrderOfSmallMessagesWhenTheSocketIsFull(t *testing.T) {
 	const n = 16 << 20
-	l := listenTCP(t)
+	l := testutil.Listen(t)
 	received := make(chan []byte, 1)
 	go func() {
 		c, err := l.Accept()
@@ -364,22 +365,11 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// listenTCP returns a listener that the test takes connections from by itself.
-func listenTCP(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
-}
-
 func TestSendReportsAReset(t *testing.T) {
 	for _, msgSize := range []int{32, 64 << 10} {
 		t.Run(fmt.Sprintf("messages of %d bytes", msgSize), func(t *testing.T) {
 			check := leftOpen(t)
-			l := listenTCP(t)
+			l := testutil.Listen(t)
 			go func() {
 				c, err := l.Accept()
 				if err != nil {
@@ -437,6 +427,43 @@ func TestSinkReportsAResetAndGoesOn(t *testing.T) {
 	check()
 }
 
+// Its receive misses the reset; the poll beside that does not.
+func TestSinkNoticesAResetBehindMuchData(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	total, err := runSink(ctx, sinkConfig{
+		Listen: "127.0.0.1:0", Conns: 1, receive: &receiveMode{},
+		Ready: func(addr netip.AddrPort) { testutil.ResetBehindData(t, listenerAt(t, addr)) },
+	})
+	// Older kernels forget the bytes that came before it.
+	if !errors.Is(err, syscall.ECONNRESET) || total.Failed != 1 {
+		t.Errorf("total is %v, error %v; want a connection that is reset", total, err)
+	}
+}
+
+// listenerAt returns a copy of the process's listener.
+func listenerAt(t *testing.T, addr netip.AddrPort) *net.TCPListener {
+	t.Helper()
+	for fd := range 1000 {
+		if listens, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); err != nil || listens == 0 {
+			continue
+		}
+		other, err := syscall.Dup(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := os.NewFile(uintptr(other), "listener")
+		l, err := net.FileListener(file)
+		file.Close()
+		if err == nil && l.Addr().String() == addr.String() {
+			t.Cleanup(func() { l.Close() })
+			return l.(*net.TCPListener)
+		}
+	}
+	t.Fatalf("nobody listens at %v", addr)
+	return nil
+}
+
 func TestSinkIgnoresACompletionOfAConnectionThatIsOver(t *testing.T) {
 	err := uring.Serve(uring.Config{}, func(r *uring.Ring) error {
 		buffers, err := r.NewBufRing(uring.BufRingConfig{Entries: 1, BufSize: 16})
@@ -461,7 +488,7 @@ func TestSinkIgnoresACompletionOfAConnectionThatIsOver(t *testing.T) {
 }
 
 func TestSendDropsWhatThePeerAnswers(t *testing.T) {
-	l := listenTCP(t)
+	l := testutil.Listen(t)
 	go func() {
 		c, err := l.Accept()
 		if err != nil {
@@ -507,8 +534,17 @@ func TestCancelledSinkLeavesNothingOpen(t *testing.T) {
 	for _, rate := range []int64{0, 1 << 20} {
 		t.Run(fmt.Sprintf("%d bytes a second", rate), func(t *testing.T) {
 			check := leftOpen(t)
-			s := startSink(t, sinkConfig{Rate: rate, SHA256: true})
-			time.AfterFunc(100*time.Millisecond, s.cancel)
+			moving := make(chan struct{})
+			var once sync.Once
+			s := startSink(t, sinkConfig{Rate: rate, SHA256: true, Stats: 10 * time.Millisecond, Progress: func(p sinkProgress) {
+				if p.Open == 10 && p.Bytes > 0 {
+					once.Do(func() { close(moving) })
+				}
+			}})
+			go func() {
+				<-moving
+				s.cancel()
+			}()
 			_, total, err := send(context.Background(), sendConfig{To: s.addr.String(), Bytes: 1 << 40, Conns: 10})
 			if err == nil || total.Failed != 10 {
 				t.Errorf("total of the sender is %v, error %v; want all failed", total, err)
@@ -533,7 +569,7 @@ func TestContextThatIsDoneBeforehandEndsAtOnce(t *testing.T) {
 	if _, err := runSink(ctx, sinkConfig{Listen: "127.0.0.1:0"}); err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("sink: %v, want context.Canceled or nothing", err)
 	}
-	l := listenTCP(t)
+	l := testutil.Listen(t)
 	if _, _, err := send(ctx, sendConfig{To: l.Addr().String(), Bytes: 1 << 40}); !errors.Is(err, context.Canceled) {
 		t.Errorf("send: %v, want context.Canceled", err)
 	}

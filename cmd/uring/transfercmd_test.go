@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/uring-go/uring"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // A runningCommand is "uring args..." in the test's process.
@@ -112,7 +113,7 @@ func TestMisuseIsExplainedAndExitsWith2(t *testing.T) {
 }
 
 func TestWhatCannotWorkIsExplainedAndExitsWith1(t *testing.T) {
-	busy := listenTCP(t).Addr().String()
+	busy := testutil.Listen(t).Addr().String()
 	for args, want := range map[string]string{
 		"send -bytes 1 -to " + closedPort(t):          "connect: connection refused",
 		"send -bytes 1 -to 127.0.0.1":                 "missing port",
@@ -155,7 +156,7 @@ $`
 }
 
 func TestSendPrintsConnectionAndTotal(t *testing.T) {
-	l := listenTCP(t)
+	l := testutil.Listen(t)
 	go func() {
 		c, err := l.Accept()
 		if err != nil {
