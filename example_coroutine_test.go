@@ -71,7 +71,8 @@ func ExampleServe_coroutines() {
 			})
 		})
 		defer stop()
-		next() // until it waits for the first time
+		defer ring.Close() // before that: what shout has must last until its request is over
+		next()             // until it waits for the first time
 		for {
 			if _, err := ring.SubmitAndWait(1); err != nil {
 				return err

@@ -281,6 +281,7 @@ func (s *server) advance(c *client) error {
 			return err
 		}
 		c.receiving = true
+		// Not multishot, which can miss a reset: see SQE.PrepRecvMultishot.
 		if err := sqe.PrepRecvProvided(uring.FD(c.fd), s.buffers, 0, 0, s.bundle); err != nil {
 			return err
 		}

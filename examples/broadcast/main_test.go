@@ -20,21 +20,22 @@ func TestMain(m *testing.M) { testutil.Main(m) }
 // start serves until the test ends.
 func start(t *testing.T) (addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := testutil.Listen(t)
+	startOn(t, l)
+	return l.Addr().String()
+}
+
+func startOn(t *testing.T, l *net.TCPListener) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
-	go func() { ended <- serve(ctx, l.(*net.TCPListener)) }()
+	go func() { ended <- serve(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("serve: %v", err)
 		}
-		l.Close()
 	})
-	return l.Addr().String()
 }
 
 // join connects n clients and sees that the server knows all of them.
@@ -180,4 +181,20 @@ func TestClientsThatLeave(t *testing.T) {
 		}
 	}
 	spread(t, all[0], randomBytes(4, 100_000), all[1:3])
+}
+
+// A multishot receive would miss the reset.
+func TestClientThatResetsBehindMuchDataIsClosed(t *testing.T) {
+	l := testutil.Listen(t)
+	testutil.ResetBehindData(t, l)
+	before := testutil.Sockets()
+	startOn(t, l)
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.(*net.TCPConn).CloseWrite()
+	_, _ = io.Copy(io.Discard, c) // when the server ends this one it has the first
+	c.Close()
+	testutil.WaitSockets(t, before+1) // and the listener's copy
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"runtime"
 	"syscall"
 
 	"github.com/uring-go/uring"
@@ -72,10 +73,13 @@ func copyFile(from, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	return uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
-		c := copier{ring: ring, in: uring.FD(in.Fd()), out: uring.FD(out.Fd()), size: info.Size()}
+	c := copier{in: uring.FD(in.Fd()), out: uring.FD(out.Fd()), size: info.Size()}
+	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
+		c.ring = ring
 		return c.run()
 	})
+	runtime.KeepAlive(&c) // after an error, requests use the blocks until the ring is closed
+	return err
 }
 
 // run copies everything and writes it to the disk. On an error it returns at

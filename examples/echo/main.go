@@ -204,8 +204,9 @@ func (s *server) open(fd uint32) error {
 }
 
 // receive arms a receive for all that comes. With many kernels it can miss a
-// reset behind much data, see SQE.PrepRecvMultishot; here that data is sent
-// back, which fails, and so ends the connection.
+// reset behind much data; here that data is sent back, which fails, and so ends
+// the connection. A server that does not send after each receive needs a poll
+// beside it: see SQE.PrepRecvMultishot.
 func (s *server) receive(c *conn) error {
 	sqe, err := s.next(receiving, c.fd)
 	if err != nil {

@@ -19,14 +19,16 @@ func TestMain(m *testing.M) { testutil.Main(m) }
 // start serves; stop ends the server and waits until it has ended.
 func start(t *testing.T) (addr string, stop func()) {
 	t.Helper()
+	l := testutil.Listen(t)
+	return l.Addr().String(), startOn(t, l)
+}
+
+func startOn(t *testing.T, l *net.TCPListener) (stop func()) {
+	t.Helper()
 	testutil.Need(t, uring.HaveRecvMultishot)
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
-	go func() { ended <- serve(ctx, l.(*net.TCPListener)) }()
+	go func() { ended <- serve(ctx, l) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -35,7 +37,7 @@ func start(t *testing.T) (addr string, stop func()) {
 		l.Close()
 	})
 	t.Cleanup(stop)
-	return l.Addr().String(), stop
+	return stop
 }
 
 func dial(t *testing.T, addr string) *net.TCPConn {
@@ -140,6 +142,18 @@ func TestClientsThatLeaveInTheMiddle(t *testing.T) {
 		c.Close()
 	}
 	exchange(t, dial(t, addr), randomBytes(3, 100_000))
+}
+
+// The receive can miss the reset; sending back does not.
+func TestClientThatResetsBehindMuchDataIsClosed(t *testing.T) {
+	l := testutil.Listen(t)
+	testutil.ResetBehindData(t, l)
+	before := testutil.Sockets()
+	startOn(t, l)
+	c := dial(t, l.Addr().String())
+	exchange(t, c, randomBytes(4, 1000)) // the first has been accepted by then
+	c.Close()
+	testutil.WaitSockets(t, before+1) // and the listener's copy
 }
 
 // A server that is stopped sends what it has received, and then ends.

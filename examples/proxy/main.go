@@ -239,6 +239,8 @@ func (p *proxy) connected(f *flow, cqe uring.CQE) error {
 	return nil // advance does the rest
 }
 
+// receive takes what is there. It is not multishot, which can miss a reset: see
+// SQE.PrepRecvMultishot.
 func (p *proxy) receive(f *flow) error {
 	sqe, err := p.next(receiving, f.from)
 	if err != nil {

@@ -17,20 +17,16 @@ import (
 
 func TestMain(m *testing.M) { testutil.Main(m) }
 
-func listen(t *testing.T) *net.TCPListener {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l.(*net.TCPListener)
-}
-
 // start runs a proxy in front of target until the test ends.
 func start(t *testing.T, target net.Listener) (addr string) {
 	t.Helper()
-	l := listen(t)
+	l := testutil.Listen(t)
+	startOn(t, l, target)
+	return l.Addr().String()
+}
+
+func startOn(t *testing.T, l *net.TCPListener, target net.Listener) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- serve(ctx, l, target.Addr().(*net.TCPAddr).AddrPort()) }()
@@ -40,7 +36,6 @@ func start(t *testing.T, target net.Listener) (addr string) {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return l.Addr().String()
 }
 
 // through makes a connection through the proxy and returns both its ends.
@@ -92,7 +87,7 @@ func passes(t *testing.T, from, to *net.TCPConn, data []byte) {
 }
 
 func TestBothDirections(t *testing.T) {
-	target := listen(t)
+	target := testutil.Listen(t)
 	addr := start(t, target)
 	var all sync.WaitGroup
 	for i := range 10 {
@@ -106,7 +101,7 @@ func TestBothDirections(t *testing.T) {
 
 // One direction ends long before the other.
 func TestHalfClose(t *testing.T) {
-	target := listen(t)
+	target := testutil.Listen(t)
 	client, server := through(t, start(t, target), target)
 	passes(t, client, server, []byte("a question"))
 	passes(t, server, client, []byte("an answer"))
@@ -114,7 +109,7 @@ func TestHalfClose(t *testing.T) {
 
 // A receiver that does not read holds its sender back, and nobody else.
 func TestSlowReceiver(t *testing.T) {
-	target := listen(t)
+	target := testutil.Listen(t)
 	addr := start(t, target)
 	client, server := through(t, addr, target)
 	const total = 24 << 20
@@ -140,7 +135,7 @@ func TestSlowReceiver(t *testing.T) {
 
 // A reset on one side is one on the other, not an end.
 func TestResetIsPassedOn(t *testing.T) {
-	target := listen(t)
+	target := testutil.Listen(t)
 	client, server := through(t, start(t, target), target)
 	if _, err := client.Write([]byte("half of ")); err != nil {
 		t.Fatal(err)
@@ -155,8 +150,28 @@ func TestResetIsPassedOn(t *testing.T) {
 	}
 }
 
+// The same behind much data, where a multishot receive would miss it.
+func TestResetBehindMuchDataIsPassedOn(t *testing.T) {
+	l, target := testutil.Listen(t), testutil.Listen(t)
+	testutil.ResetBehindData(t, l)
+	before := testutil.Sockets()
+	startOn(t, l, target)
+	server, err := target.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, server); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("read up to a reset: %v", err)
+	}
+	server.Close()
+	testutil.WaitSockets(t, before+1) // and the listener's copy
+}
+
 func TestTargetThatIsNotThere(t *testing.T) {
-	target := listen(t)
+	target := testutil.Listen(t)
 	addr := start(t, target)
 	target.Close()
 	c, err := net.Dial("tcp4", addr) // which may see the reset already
