@@ -260,18 +260,18 @@ func TestAwaitAndRegisterEventFD(t *testing.T) {
 	t.Run("after RegisterEventFD", func(t *testing.T) {
 		g := newRig(t, Config{Entries: 4, Flags: flags})
 		g.must(g.RegisterEventFD(fd, false))
-		refused("Await", after(g.Await(soon(t), 1)))
+		refused("Await", second(g.Await(soon(t), 1)))
 		g.must(g.UnregisterEventFD())
 		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 		defer cancel()
-		equal(t, "error", after(g.Await(ctx, 1)), context.DeadlineExceeded)
+		equal(t, "error", second(g.Await(ctx, 1)), context.DeadlineExceeded)
 	})
 	t.Run("before RegisterEventFD", func(t *testing.T) {
 		g := newRig(t, Config{Entries: 4, Flags: flags})
 		// Long enough for Await to get as far as to wait, on a slow machine too.
 		short, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
-		equal(t, "error", after(g.Await(short, 1)), context.DeadlineExceeded)
+		equal(t, "error", second(g.Await(short, 1)), context.DeadlineExceeded)
 		refused("RegisterEventFD", g.RegisterEventFD(fd, false))
 		if err := g.UnregisterEventFD(); err == nil {
 			t.Error("UnregisterEventFD takes the eventfd from Await")

@@ -223,6 +223,7 @@ func (s *sender) breaks(c CQE, want ...error) {
 	equal(s, "bytes queued", s.q.Queued(), 0)
 }
 
+// second keeps the error of a call that returns something before it.
 func second[T any](_ T, err error) error { return err }
 
 // A bundle to a peer that is gone names the first buffer, and costs all.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/golang/mock/gomock"
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // A seam is a ring on a mock all of whose calls succeed but one, which fails a
@@ -123,16 +124,16 @@ var seamUses = map[string]struct {
 	flags   SetupFlags
 	prepare func(s *seam) (use func() error)
 }{
-	"Submit":        {prepare: func(s *seam) func() error { return func() error { return after(s.ring.Submit()) } }},
-	"SubmitAndWait": {prepare: func(s *seam) func() error { return func() error { return after(s.ring.SubmitAndWait(1)) } }},
+	"Submit":        {prepare: func(s *seam) func() error { return func() error { return second(s.ring.Submit()) } }},
+	"SubmitAndWait": {prepare: func(s *seam) func() error { return func() error { return second(s.ring.SubmitAndWait(1)) } }},
 	"SubmitAndWaitTimeout": {prepare: func(s *seam) func() error {
-		return func() error { return after(s.ring.SubmitAndWaitTimeout(1, time.Minute)) }
+		return func() error { return second(s.ring.SubmitAndWaitTimeout(1, time.Minute)) }
 	}},
 	"SubmitAndWaitReg": {prepare: func(s *seam) func() error {
 		s.ring.regions = []*Region{{ring: s.ring, waits: true, sharedMemory: sharedMemory{mem: s.arena.Bytes()}}}
-		return func() error { return after(s.ring.SubmitAndWaitReg(1, 0)) }
+		return func() error { return second(s.ring.SubmitAndWaitReg(1, 0)) }
 	}},
-	"SubmitAndGetEvents": {prepare: func(s *seam) func() error { return func() error { return after(s.ring.SubmitAndGetEvents()) } }},
+	"SubmitAndGetEvents": {prepare: func(s *seam) func() error { return func() error { return second(s.ring.SubmitAndGetEvents()) } }},
 	"GetEvents":          {prepare: func(s *seam) func() error { return s.ring.GetEvents }},
 	"Wait":               {prepare: func(s *seam) func() error { return func() error { return s.ring.WaitReady(1, time.Minute) } }},
 	"WaitSQ": {SetupSQPoll, func(s *seam) func() error {
@@ -154,15 +155,15 @@ var seamUses = map[string]struct {
 		return s.ring.UnregisterRingFD
 	}},
 	"RegisterBufRing": {prepare: func(s *seam) func() error {
-		return func() error { return after(s.ring.NewBufRing(BufRingConfig{Entries: 4, BufSize: 16})) }
+		return func() error { return second(s.ring.NewBufRing(BufRingConfig{Entries: 4, BufSize: 16})) }
 	}},
 	"UnregisterBufRing": {prepare: func(s *seam) func() error { return s.bufRing().Close }},
-	"BufRingHead":       {prepare: func(s *seam) func() error { b := s.bufRing(); return func() error { return after(b.Head()) } }},
+	"BufRingHead":       {prepare: func(s *seam) func() error { b := s.bufRing(); return func() error { return second(b.Head()) } }},
 	"RegisterBuffersSparse": {prepare: func(s *seam) func() error {
 		return func() error { return s.ring.RegisterBuffers(4) }
 	}},
 	"UpdateBuffer": {prepare: func(s *seam) func() error {
-		return func() error { return after(s.ring.RegisterArena(s.arena)) }
+		return func() error { return second(s.ring.RegisterArena(s.arena)) }
 	}},
 	"UnregisterBuffers": {prepare: func(s *seam) func() error {
 		s.must(s.ring.RegisterBuffers(4))
@@ -188,18 +189,18 @@ var seamUses = map[string]struct {
 	}},
 	"ToggleEventFD": {prepare: func(s *seam) func() error { return func() error { return s.ring.SetEventFDEnabled(true) } }},
 	"RegisterNAPI": {prepare: func(s *seam) func() error {
-		return func() error { return after(s.ring.RegisterNAPI(NAPI{BusyPoll: time.Microsecond})) }
+		return func() error { return second(s.ring.RegisterNAPI(NAPI{BusyPoll: time.Microsecond})) }
 	}},
-	"UnregisterNAPI": {prepare: func(s *seam) func() error { return func() error { return after(s.ring.UnregisterNAPI()) } }},
-	"Probe":          {prepare: func(s *seam) func() error { return func() error { return after(s.ring.ProbeOps()) } }},
+	"UnregisterNAPI": {prepare: func(s *seam) func() error { return func() error { return second(s.ring.UnregisterNAPI()) } }},
+	"Probe":          {prepare: func(s *seam) func() error { return func() error { return second(s.ring.ProbeOps()) } }},
 	"RegisterBuffers": {prepare: func(s *seam) func() error {
-		return func() error { return after(s.ring.RegisterArenas([]*Arena{s.arena})) }
+		return func() error { return second(s.ring.RegisterArenas([]*Arena{s.arena})) }
 	}},
 	"UpdateBuffers": {prepare: func(s *seam) func() error {
 		reg, err := s.ring.RegisterArena(s.arena)
 		s.must(err)
 		other := newTestArena(s.T, 1)
-		return func() error { return after(s.ring.ReplaceArena(reg, other, 0)) }
+		return func() error { return second(s.ring.ReplaceArena(reg, other, 0)) }
 	}},
 	"CloneBuffers": {prepare: func(s *seam) func() error {
 		from, _, drv := newMockRing(s.T, 0)
@@ -213,9 +214,9 @@ var seamUses = map[string]struct {
 	}},
 	"UpdateFilesTags": {prepare: func(s *seam) func() error {
 		s.must(s.ring.RegisterFiles(4))
-		return func() error { return after(s.ring.UpdateFilesTagged(DirectSlot(1), []int{5}, []uint64{9})) }
+		return func() error { return second(s.ring.UpdateFilesTagged(DirectSlot(1), []int{5}, []uint64{9})) }
 	}},
-	"RegisterPersonality": {prepare: func(s *seam) func() error { return func() error { return after(s.ring.RegisterPersonality()) } }},
+	"RegisterPersonality": {prepare: func(s *seam) func() error { return func() error { return second(s.ring.RegisterPersonality()) } }},
 	"UnregisterPersonality": {prepare: func(s *seam) func() error {
 		return func() error { return s.ring.UnregisterPersonality(1) }
 	}},
@@ -232,15 +233,15 @@ var seamUses = map[string]struct {
 		return s.ring.CloseRingFD
 	}},
 	"SyncCancel": {prepare: func(s *seam) func() error {
-		return func() error { return after(s.ring.SyncCancel(Match{Any: true}, true, -1)) }
+		return func() error { return second(s.ring.SyncCancel(Match{Any: true}, true, -1)) }
 	}},
 	"RegisterClock": {prepare: func(s *seam) func() error { return func() error { return s.ring.RegisterClock(ClockBoottime) } }},
 	"RegisterRegion": {prepare: func(s *seam) func() error {
-		return func() error { return after(s.ring.RegisterRegion(RegionConfig{Memory: s.arena})) }
+		return func() error { return second(s.ring.RegisterRegion(RegionConfig{Memory: s.arena})) }
 	}},
 	"RegisterZCRX": {SetupDeferTaskrun | SetupCQE32, func(s *seam) func() error {
 		c := ZCRXConfig{Interface: 1, Memory: s.arena, RefillMemory: s.arena, RefillEntries: 4}
-		return func() error { return after(s.ring.RegisterZCRX(c)) }
+		return func() error { return second(s.ring.RegisterZCRX(c)) }
 	}},
 	"ZCRXControl": {prepare: func(s *seam) func() error { return (&ZCRX{ring: s.ring}).Flush }},
 	"RegisterBPFFilter": {prepare: func(s *seam) func() error {
@@ -310,7 +311,7 @@ func TestWhatIsThereAlreadyIsNotTheWrongThread(t *testing.T) {
 				return drv.RegisterZCRX(gomock.Any(), gomock.Any(), gomock.Any())
 			}, SetupDeferTaskrun | SetupCQE32,
 			func(r *Ring, a *Arena) error {
-				return after(r.RegisterZCRX(ZCRXConfig{Interface: 3, Queue: 2, Memory: a, RefillMemory: a, RefillEntries: 4}))
+				return second(r.RegisterZCRX(ZCRXConfig{Interface: 3, Queue: 2, Memory: a, RefillMemory: a, RefillEntries: 4}))
 			},
 		},
 	} {
@@ -370,6 +371,7 @@ func TestCallsThatLockMemoryWaitForThatOfAClosedRing(t *testing.T) {
 		})
 	}
 	t.Run("of a send queue", func(t *testing.T) {
+		testutil.Need(t, SendProvided.have)
 		s := newSeam(t, "RegisterBufRing", syscall.ENOMEM, 3)
 		inTime()
 		_, err := s.ring.NewSendQueue(DirectSlot(0).FD(), SendQueueConfig{Mode: SendProvided, Memory: 4096})

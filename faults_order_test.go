@@ -6,6 +6,8 @@ import (
 	"errors"
 	"syscall"
 	"testing"
+
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // Completions come in any order, more than once, or late. What they bring counts
@@ -17,6 +19,7 @@ func TestCancellationBeforeItsTarget(t *testing.T) {
 	t.Run("send", func(t *testing.T) {
 		for _, mode := range []SendMode{SendPlain, SendVectored, SendBundle, SendZC} {
 			t.Run(mode.String(), func(t *testing.T) {
+				testutil.Need(t, mode.have)
 				k := newSendModel(t, BufRingConfig{Entries: 4, BufSize: 16}, SendQueueConfig{Mode: mode, Memory: 64, ZCAlways: true}, false, 0)
 				k.queue("sixteen bytes ..")
 				k.must(k.q.Flush())
@@ -73,6 +76,7 @@ func TestCancellationBeforeItsTarget(t *testing.T) {
 func TestStaleAndRepeatedCompletionsOfSends(t *testing.T) {
 	for _, mode := range []SendMode{SendPlain, SendVectored, SendBundle, SendZC} {
 		t.Run(mode.String(), func(t *testing.T) {
+			testutil.Need(t, mode.have)
 			k := newSendModel(t, BufRingConfig{Entries: 4, BufSize: 16}, SendQueueConfig{Mode: mode, Memory: 64, ZCAlways: true}, false, 0)
 			var old []CQE
 			refuseOld := func() {

@@ -165,10 +165,10 @@ func TestSetupThatFailsLeavesNothing(t *testing.T) {
 			return undo(func() error { return k.ring.UnregisterArena(reg) }), err
 		}},
 		{"table of arenas", 0, 1, func(k *scarce) (closer, error) {
-			return undo(k.ring.UnregisterBuffers), after(k.ring.RegisterArenas([]*Arena{k.arena}))
+			return undo(k.ring.UnregisterBuffers), second(k.ring.RegisterArenas([]*Arena{k.arena}))
 		}},
 		{"zero-copy receive", SetupDeferTaskrun | SetupCQE32, 1, func(k *scarce) (closer, error) {
-			return nil, after(k.ring.RegisterZCRX(ZCRXConfig{Interface: 1, Memory: k.arena, RefillEntries: 4}))
+			return nil, second(k.ring.RegisterZCRX(ZCRXConfig{Interface: 1, Memory: k.arena, RefillEntries: 4}))
 		}},
 		{"region", 0, 1, func(k *scarce) (closer, error) {
 			_, err := k.ring.RegisterRegion(RegionConfig{Size: 4096})

@@ -388,9 +388,6 @@ func TestMixedCompletions(t *testing.T) {
 	equal(t, "queue's head", m.cqHead, 6)
 }
 
-// after keeps the error of a call that returns something before it.
-func after[T any](_ T, err error) error { return err }
-
 func newTestArena(t *testing.T, size int) *Arena {
 	t.Helper()
 	a, err := NewArena(ArenaConfig{Size: size})
@@ -587,12 +584,12 @@ func TestAwaitIsNotWokenByTheContextOfTheOneBefore(t *testing.T) {
 		m.post(1)
 		return 0
 	})
-	equal(t, "error of the first", after(r.Await(first, 1)), nil)
+	equal(t, "error of the first", second(r.Await(first, 1)), nil)
 	equal(t, "completions", userData(r), []uint64{1})
 
 	next, stop := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer stop()
-	equal(t, "error of the next", after(r.Await(next, 1)), context.DeadlineExceeded)
+	equal(t, "error of the next", second(r.Await(next, 1)), context.DeadlineExceeded)
 	drv.SyncCancelAll(gomock.Any()).Return(0)
 	drv.Exit()
 	equal(t, "error of Close", r.Close(), nil)

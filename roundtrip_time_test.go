@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -46,8 +47,8 @@ func TestTimeoutsAtAPointInTime(t *testing.T) {
 		clock int
 		flags TimeoutFlags
 	}{{"monotonic", 1, 0}, {"boottime", 7, TimeoutBoottime}, {"realtime", 0, TimeoutRealtime}} {
-		now := readClock(t, zero.clock)
 		began := time.Now()
+		now := readClock(t, zero.clock)
 		p.fails(syscall.ETIME, noErr(func(s SQE) { s.PrepTimeout(now+ahead, 0, zero.flags|TimeoutAbs) }))
 		if took := time.Since(began); took < ahead*9/10 || took > ahead+time.Second {
 			t.Errorf("%s: it took %v", zero.name, took)
@@ -137,8 +138,11 @@ func TestPollUpdate(t *testing.T) {
 	}
 }
 
-// What is there when the events change counts, except on kernels with a bug.
+// What is there when the events change counts.
 func TestPollUpdateToWhatIsThere(t *testing.T) {
+	if !hasLinux(t, kernel.V(6, 18)) {
+		return // some kernels lose the request, and never let go of its ring
+	}
 	p := newTrip(t, Config{})
 	in, out := p.pipe()
 	const readable, urgent = 1, 2 // POLLIN, POLLPRI
@@ -146,21 +150,9 @@ func TestPollUpdateToWhatIsThere(t *testing.T) {
 	_, err := syscall.Write(int(out), []byte("x"))
 	p.must(err)
 	p.start(2, noErr(func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) }))
-	missed, err := bugPollUpdate.check()
-	p.must(err)
-	if missed == "" {
-		if diff := cmp.Diff(map[uint64]int32{1: readable, 2: 0}, p.both()); diff != "" {
-			t.Error(diff)
-		}
-		return
-	}
-	if diff := cmp.Diff(map[uint64]int32{2: 0}, p.one()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{1: readable, 2: 0}, p.both()); diff != "" {
 		t.Error(diff)
 	}
-	// It is lost for good: more data does not bring it, nor can it be cancelled.
-	_, err = syscall.Write(int(out), []byte("y"))
-	p.must(err)
-	p.fails(syscall.ENOENT, noErr(func(s SQE) { s.PrepPollRemove(1) }))
 }
 
 func TestPollUpdateKeepsMultishot(t *testing.T) {

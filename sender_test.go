@@ -145,16 +145,21 @@ func (s *sender) completeErr(c CQE, want error) {
 }
 
 // blocked waits until the send in flight is stuck: the sockets hold what they
-// can, and no completion comes.
+// can, and no completion comes. A peer that has no room may drop what it is
+// sent, as Linux 6.18.15 does; then nothing is unsent, and what is unacked stays
+// that for longer than an acknowledgement may be late, which is 200 ms.
 func (s *sender) blocked() {
 	s.Helper()
-	for before := -1; ; {
+	before, since := -1, time.Now()
+	for {
 		s.none()
-		now := unread(s, s.peer)
-		if now == before && (s.unix() || unsent(s, s.fd) > 0) {
+		if now := unread(s, s.peer); now != before {
+			before, since = now, time.Now()
+			continue
+		}
+		if s.unix() || unsent(s, s.fd) > 0 || unacked(s, s.fd) > 0 && time.Since(since) > 400*time.Millisecond {
 			return
 		}
-		before = now
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -178,7 +179,7 @@ func TestScenario52_CloseWithASendOnItsWay(t *testing.T) {
 	}
 
 	// Mappings that are gone would be handed out again.
-	equal(t, "never reused", slices.ContainsFunc(neverReuse, func(a *Arena) bool { return &a.Bytes()[0] == &mem[0] }), true)
+	equal(t, "never reused", slices.ContainsFunc(neverReuse.arenas, func(a *Arena) bool { return &a.Bytes()[0] == &mem[0] }), true)
 	equal(t, "released memory", unused.arena.Bytes(), nil)
 	for range 8 {
 		m, err := arena.Map(beyond, false)
@@ -194,6 +195,26 @@ func TestScenario52_CloseWithASendOnItsWay(t *testing.T) {
 	// The second of the received slices was never sent.
 	s.sent -= 4096
 	s.reading()()
+}
+
+// Rings on several goroutines may be closed at the same time.
+func TestScenario52_ManyKeepMemoryForEver(t *testing.T) {
+	before := len(neverReuse.arenas)
+	var wg sync.WaitGroup
+	for range 4 {
+		q := &SendQueue{}
+		var err error
+		if q.own.arena, err = NewArena(ArenaConfig{Size: 1}); err != nil {
+			t.Fatal(err)
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			q.keepForever()
+		}()
+	}
+	wg.Wait()
+	equal(t, "never reused", len(neverReuse.arenas), before+4)
 }
 
 // Old kernels would wait for the peer to read before they drop a table of
@@ -231,10 +252,10 @@ func TestScenario52_CloseWaitsForNotifications(t *testing.T) {
 	s.complete(s.result(beyond), beyond)
 	s.none()
 
-	before := len(neverReuse)
+	before := len(neverReuse.arenas)
 	join := s.reading()
 	s.must(s.ring.Close())
-	equal(t, "never reused", len(neverReuse), before)
+	equal(t, "never reused", len(neverReuse.arenas), before)
 	equal(t, "without notification", s.q.Unnotified(), 0)
 	join()
 }
@@ -273,10 +294,10 @@ func TestScenario52_CloseWithABlockedSend(t *testing.T) {
 		s.forward(2, 1000)
 		s.flush()
 		s.blocked()
-		before := len(neverReuse)
+		before := len(neverReuse.arenas)
 		peer := collect(dupFD(t, s.peer))
 		s.must(s.ring.Close())
-		equal(t, "never reused", len(neverReuse), before)
+		equal(t, "never reused", len(neverReuse.arenas), before)
 		s.holds(0)
 		shutdown(t, s.fd)
 		got := <-peer

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -634,6 +635,9 @@ func (f *traffic) settle() {
 		if HaveBufRingStatus() == nil {
 			n, err := b.Available()
 			f.must(err)
+			if n == b.Entries()-1 && b.incremental && !hasLinux(f, kernel.V(6, 13)) {
+				n++ // 6.12.43 may keep the last buffer of a bundle, which the next completion tells
+			}
 			equal(f, "buffers that the kernel can pick", n, b.Entries())
 		}
 	}

@@ -329,13 +329,13 @@ func TestAnotherThreadIsRefused(t *testing.T) {
 			g.queue(1, func(s SQE) { s.PrepNop() })
 			onAnotherThread(func() {
 				for name, err := range map[string]error{
-					"Submit":               after(g.Submit()),
-					"SubmitAndWait":        after(g.SubmitAndWait(1)),
-					"SubmitAndWaitTimeout": after(g.SubmitAndWaitTimeout(1, time.Second)),
-					"Wait":                 after(g.Wait()),
+					"Submit":               second(g.Submit()),
+					"SubmitAndWait":        second(g.SubmitAndWait(1)),
+					"SubmitAndWaitTimeout": second(g.SubmitAndWaitTimeout(1, time.Second)),
+					"Wait":                 second(g.Wait()),
 					"RegisterFiles":        g.RegisterFiles(1),
-					"RegisterArena":        after(g.RegisterArena(a)),
-					"NewBufRing":           after(g.NewBufRing(BufRingConfig{Entries: 1, BufSize: 1})),
+					"RegisterArena":        second(g.RegisterArena(a)),
+					"NewBufRing":           second(g.NewBufRing(BufRingConfig{Entries: 1, BufSize: 1})),
 					"RegisterEventFD":      g.RegisterEventFD(0, false),
 					"Close":                g.Close(),
 				} {

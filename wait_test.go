@@ -33,12 +33,42 @@ func TestWaitReadyMin(t *testing.T) {
 		equal(t, "error of nothing", g.WaitReadyMin(2, time.Millisecond, 20*time.Millisecond), os.ErrDeadlineExceeded)
 		g.take().PrepNop()
 		g.submit()
+		for g.Flags()&SetupSQPoll != 0 && g.Ready() == 0 {
+			time.Sleep(time.Millisecond) // or it may not end the wait, see below
+		}
 		start := time.Now()
 		equal(t, "error of one", g.WaitReadyMin(2, time.Millisecond, 20*time.Second), nil)
 		if d := time.Since(start); d > 10*time.Second {
 			t.Errorf("waited for %v", d)
 		}
 		equal(t, "completions", len(userData(g.Ring)), 1)
+	})
+}
+
+// When the least time is over and nothing came, the first completion ends the
+// wait. Without SetupDeferTaskrun Linux 6.12.43, 6.16.12 and 6.17.13 may go on to
+// wait for the others; 6.12.107 and 6.18.15 do not.
+func TestFirstCompletionAfterTheLeastTimeEndsTheWait(t *testing.T) {
+	testutil.Need(t, HaveMinTimeout)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		const least, later = 20 * time.Millisecond, 60 * time.Millisecond
+		most := 2 * time.Second
+		if g.Flags()&SetupDeferTaskrun != 0 {
+			most = 2 * patience
+		}
+		in, out := streamPair(t)
+		buf := make([]byte, 8)
+		g.queue(1, func(s SQE) { s.PrepRead(FD(in), buf, CurrentOffset) })
+		start := time.Now()
+		write := time.AfterFunc(later, func() { _, _ = syscall.Write(out, []byte("data")) })
+		defer write.Stop()
+		_, err := g.SubmitAndWaitMin(2, least, most)
+		equal(t, "error", err, nil)
+		if d := time.Since(start); d < later || d > patience {
+			t.Errorf("waited for %v, want %v", d, later)
+		}
+		equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: 4}})
+		equal(t, "bytes", string(buf[:4]), "data")
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/golang/mock/gomock"
@@ -312,6 +313,12 @@ func withoutADevice(t *testing.T, buffers int) {
 // receiveZCRX receives more than the refill ring has entries for.
 func receiveZCRX(t *testing.T, r *Ring, z *ZCRX) {
 	const total = 1 << 20
+	// Linux 7.1 may end no request that ran out of buffers after some data, and
+	// let it wait for more of it than the connection has room for.
+	forgets, limit := !hasLinux(t, kernel.V(7, 2)), patience
+	if forgets {
+		limit = 200 * time.Millisecond
+	}
 	client, server := testutil.TCPPair(t)
 	arm := func() {
 		s, err := r.NextSQE()
@@ -326,13 +333,18 @@ func receiveZCRX(t *testing.T, r *Ring, z *ZCRX) {
 		done <- errors.Join(err, syscall.Shutdown(client, syscall.SHUT_WR))
 	}()
 	for more := true; more; {
-		if _, err := r.SubmitAndWaitTimeout(1, patience); err != nil {
-			t.Errorf("after %d bytes: %v", len(got), err)
-			return
+		if _, err := r.SubmitAndWaitTimeout(1, limit); err != nil {
+			if !forgets || unread(t, server) == 0 {
+				t.Errorf("after %d bytes: %v", len(got), err)
+				return
+			}
+			n, err := r.SyncCancel(Match{Any: true}, true, 0)
+			equal(t, "requests canceled", n, 1)
+			equal(t, "error of SyncCancel", err, nil)
 		}
 		for c, second := range r.CompletionsBig() {
-			if err := c.Err(); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.ENOMEM) {
-				// The completion queue was full, or all buffers in use.
+			if err := c.Err(); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ECANCELED) {
+				// The completion queue was full, all buffers in use, or it is canceled above.
 				equal(t, "no more completions", c.More(), false)
 				equal(t, "error of Flush", z.Flush(), nil)
 				arm()

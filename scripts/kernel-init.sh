@@ -29,7 +29,7 @@ without="$without|.*AgreeWithKernelsThatWereRun"
 # In these no kernel takes part either. But another processor may order or lay out memory otherwise.
 [ "$(uname -m)" != x86_64 ] || without="$without|PrepWritesWhatLiburingWrites|ParseFindsWhatLiburingFinds|RefillIsLiburings\
 |RefillRingWithAKernelAtWork|DirectCallsAskWhatLiburingAsks|.*AgreesWithAModelOfTheKernel|ImportsPointOneWay|OverviewLinksToTheAPI"
-no_kernel="^Test($without)\$"
+no_kernel="^Test($without)\$|^FuzzPinFile\$"
 [ "$(uname -m)" != x86_64 ] || no_kernel="$no_kernel|^Fuzz"
 printf '@@ kernel %s\n' "$(uname -rv)" >&3
 printf '@@ start probe\n' >&3

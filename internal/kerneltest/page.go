@@ -30,7 +30,8 @@ func write(runs []*kernelRun) []byte {
 		})
 	}
 	b.WriteString("\n## Bugs\n\n`uring probe` looks for these, and says what follows for a program. " +
-		"A kernel that lacks what a bug is in does not have the bug.\n\n")
+		"A kernel that lacks what a bug is in does not have the bug. " +
+		"It does not look for one that would cost a ring for good: see SQE.PrepPollUpdate.\n\n")
 	row(&b, "bug", "", runs, name)
 	row(&b, "---", "---", runs, func(*kernelRun) string { return "---" })
 	for i, bug := range runs[0].Probe.Bugs {

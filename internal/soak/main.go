@@ -74,9 +74,12 @@ var modes = [][]string{
 	{"-sqpoll", "-recv-bundle", "-send", "queue", "-bufs", "512", "-buf-size", "4KiB"},
 }
 
+// each is how long one mode runs.
+func (c config) each() time.Duration { return c.length / time.Duration(len(modes)) }
+
 // run goes through the modes and fails when one did.
 func (c config) run(ctx context.Context) error {
-	fmt.Printf("%d connections at once, %v for each of %d modes, -seed %d\n", c.conns, c.length/time.Duration(len(modes)), len(modes), c.seed)
+	fmt.Printf("%d connections at once, %v for each of %d modes, -seed %d\n", c.conns, c.each(), len(modes), c.seed)
 	failed := 0
 	for i, flags := range modes {
 		if ctx.Err() != nil {

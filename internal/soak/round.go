@@ -74,7 +74,7 @@ func (r *round) run(ctx context.Context) (err error) {
 
 // load keeps the connections going until the time is over.
 func (r *round) load(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, r.length/time.Duration(len(modes)))
+	ctx, cancel := context.WithTimeout(ctx, r.each())
 	defer cancel()
 	var wg sync.WaitGroup
 	run := func(f func()) {
@@ -178,7 +178,7 @@ func (r *round) kills(ctx context.Context) {
 
 // watch prints how it goes and looks at the proxy's memory.
 func (r *round) watch(ctx context.Context) {
-	const every = 5 * time.Second
+	every := min(5*time.Second, r.each()/4) // the first look is the one that the last is compared with
 	start := time.Now()
 	for {
 		select {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -97,14 +98,22 @@ func UnixPair(tb testing.TB, typ int) (a, b int) {
 	return fds[0], fds[1]
 }
 
-// TCPPair returns both ends of a TCP connection on loopback, with Nagle's
-// algorithm off. They are closed when the test ends.
-func TCPPair(tb testing.TB) (client, server int) {
+// Listen returns a listener on loopback. It is closed when the test ends.
+func Listen(tb testing.TB) *net.TCPListener {
 	tb.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(func() { l.Close() })
+	return l.(*net.TCPListener)
+}
+
+// TCPPair returns both ends of a TCP connection on loopback, with Nagle's
+// algorithm off. They are closed when the test ends.
+func TCPPair(tb testing.TB) (client, server int) {
+	tb.Helper()
+	l := Listen(tb)
 	defer l.Close()
 	c, err := net.Dial("tcp4", l.Addr().String())
 	if err != nil {
@@ -117,6 +126,57 @@ func TCPPair(tb testing.TB) (client, server int) {
 	}
 	defer s.Close()
 	return dup(tb, c.(*net.TCPConn)), dup(tb, s.(*net.TCPConn))
+}
+
+// ResetBehindData connects to l, on which nobody accepts yet, sends as much as
+// there is room for, up to megabytes, and resets the connection: who accepts it
+// finds both.
+func ResetBehindData(tb testing.TB, l *net.TCPListener) {
+	tb.Helper()
+	control, err := l.SyscallConn()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	const rcvbufForce = 33 // SO_RCVBUFFORCE, for root
+	err = control.Control(func(fd uintptr) {
+		for _, option := range []int{syscall.SO_RCVBUF, rcvbufForce} {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, 16<<20)
+		}
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	_, _ = c.Write(make([]byte, 32<<20))
+	if err := errors.Join(c.(*net.TCPConn).SetLinger(0), c.Close()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// WaitSockets waits until the process has no more than n sockets.
+func WaitSockets(tb testing.TB, n int) {
+	tb.Helper()
+	for range 500 {
+		if Sockets() <= n {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	tb.Errorf("%d sockets are open, want %d", Sockets(), n)
+}
+
+// Sockets counts the process's sockets.
+func Sockets() (n int) {
+	for _, file := range openFiles() {
+		if strings.Contains(file, " socket:") {
+			n++
+		}
+	}
+	return n
 }
 
 // UDPPair returns two UDP sockets on loopback, connected to each other. They
