@@ -40,7 +40,6 @@ const (
 	receiving
 	sending
 	pausing
-	cancelling
 )
 
 // maxWaiting is how many bytes may wait for a client that does not read before
@@ -62,7 +61,6 @@ type conn struct {
 	fd        uint32
 	out       *uring.SendQueue
 	receiving bool // a request is in flight
-	held      bool // and is being cancelled, as too much waits
 	ended     bool // nothing more comes
 }
 
@@ -127,10 +125,9 @@ func (s *server) handle(cqe uring.CQE) error {
 		return s.received(c, cqe)
 	case sending:
 		return s.sent(c, cqe)
-	case pausing:
-		return s.accept()
+	default:
+		return s.accept() // the pause is over
 	}
-	return nil // a cancellation: what it cancelled completes too
 }
 
 // next takes an entry for a request.
@@ -203,27 +200,24 @@ func (s *server) open(fd uint32) error {
 	return s.receive(c)
 }
 
-// receive arms a receive for all that comes. With many kernels it can miss a
-// reset behind much data; here that data is sent back, which fails, and so ends
-// the connection. A server that does not send after each receive needs a poll
-// beside it: see SQE.PrepRecvMultishot.
+// receive takes what is there, up to what is left of a buffer. It is not
+// multishot: that could take all buffers for one client before it is cancelled,
+// and can miss a reset, see SQE.PrepRecvMultishot.
 func (s *server) receive(c *conn) error {
 	sqe, err := s.next(receiving, c.fd)
 	if err != nil {
 		return err
 	}
 	c.receiving = true
-	return sqe.PrepRecvMultishot(uring.FD(c.fd), s.buffers, 0)
+	return sqe.PrepRecvProvided(uring.FD(c.fd), s.buffers, 0, 0, 0)
 }
 
 // received queues what came, where it lies.
 func (s *server) received(c *conn, cqe uring.CQE) error {
-	if !cqe.More() {
-		c.receiving, c.held = false, false
-	}
+	c.receiving = false
 	n, err := c.out.AppendCompletion(s.buffers, cqe)
 	switch {
-	case err == syscall.ENOBUFS, err == syscall.ECANCELED: // advance goes on
+	case err == syscall.ENOBUFS: // advance goes on
 	case c.out.Err() != nil || cqe.Err() != nil: // the connection is broken
 		s.abort(c)
 	case err != nil:
@@ -260,8 +254,6 @@ func (s *server) advance(c *conn) error {
 	}
 	waiting := c.out.Queued()
 	switch {
-	case c.receiving && !c.held && waiting > maxWaiting:
-		return s.hold(c)
 	case !c.receiving && !c.ended && waiting < maxWaiting:
 		if s.buffers.Stats().InKernel == 0 {
 			s.starved = true
@@ -272,16 +264,6 @@ func (s *server) advance(c *conn) error {
 		return s.close(c)
 	}
 	return nil
-}
-
-// hold stops receiving until the client has read.
-func (s *server) hold(c *conn) error {
-	c.held = true
-	sqe, err := s.next(cancelling, c.fd)
-	if err == nil {
-		sqe.PrepCancel(uint64(uring.MakeToken(receiving, 0, c.fd)), 0)
-	}
-	return err
 }
 
 // feed goes on receiving where there were no buffers, when there are.

@@ -25,7 +25,7 @@ func start(t *testing.T) (addr string, stop func()) {
 
 func startOn(t *testing.T, l *net.TCPListener) (stop func()) {
 	t.Helper()
-	testutil.Need(t, uring.HaveRecvMultishot)
+	testutil.Need(t, uring.HaveAcceptMultishot)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- serve(ctx, l) }()
@@ -126,6 +126,28 @@ func TestClientThatDoesNotReadIsHeldBack(t *testing.T) {
 	}
 	if !bytes.Equal(got, randomBytes(1, total)) {
 		t.Errorf("got %d bytes back, which are not the %d that were sent", len(got), total)
+	}
+}
+
+// Clients that never read, and that have megabytes for the server at once, do
+// not get all its buffers.
+func TestClientsThatNeverReadLeaveBuffersToOthers(t *testing.T) {
+	l := testutil.Listen(t)
+	testutil.ReceiveMuch(t, l)
+	var never []*net.TCPConn
+	for range 4 {
+		c := dial(t, l.Addr().String())
+		if err := c.SetReadBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
+		never = append(never, c)
+		go func() { _, _ = c.Write(make([]byte, 16<<20)) }()
+	}
+	time.Sleep(100 * time.Millisecond)
+	startOn(t, l)
+	exchange(t, dial(t, l.Addr().String()), randomBytes(2, 1<<20))
+	for _, c := range never {
+		c.Close()
 	}
 }
 

@@ -102,7 +102,8 @@ func serve(ctx context.Context, listener *net.TCPListener, target netip.AddrPort
 			err = errors.Join(err, syscall.Close(int(fd)))
 		}
 	}()
-	c := uring.BufRingConfig{Group: 1, Entries: 1024, BufSize: 8 << 10}
+	// Small buffers: a bundle has hundreds, and no receiver is to keep all.
+	c := uring.BufRingConfig{Group: 1, Entries: 8192, BufSize: 2 << 10}
 	if uring.HaveBundles() == nil { // Linux 6.10
 		p.bundle = uring.Bundle
 	}

@@ -133,6 +133,37 @@ func TestSlowReceiver(t *testing.T) {
 	}
 }
 
+// Receivers that never read, and for which there are megabytes at once, do not
+// get all buffers.
+func TestReceiversThatNeverReadLeaveBuffersToOthers(t *testing.T) {
+	target, l := testutil.Listen(t), testutil.Listen(t)
+	testutil.ReceiveMuch(t, l)
+	addr := l.Addr().String()
+	for range 4 {
+		c, err := net.Dial("tcp4", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		go func() { _, _ = c.Write(make([]byte, 16<<20)) }()
+	}
+	time.Sleep(100 * time.Millisecond)
+	startOn(t, l, target)
+	for range 4 {
+		server, err := target.AcceptTCP()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { server.Close() })
+		if err := server.SetReadBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	other, otherServer := through(t, addr, target)
+	passes(t, other, otherServer, randomBytes(2, 1<<20))
+}
+
 // A reset on one side is one on the other, not an end.
 func TestResetIsPassedOn(t *testing.T) {
 	target := testutil.Listen(t)

@@ -128,10 +128,9 @@ func TCPPair(tb testing.TB) (client, server int) {
 	return dup(tb, c.(*net.TCPConn)), dup(tb, s.(*net.TCPConn))
 }
 
-// ResetBehindData connects to l, on which nobody accepts yet, sends as much as
-// there is room for, up to megabytes, and resets the connection: who accepts it
-// finds both.
-func ResetBehindData(tb testing.TB, l *net.TCPListener) {
+// ReceiveMuch gives the connections to l room for megabytes that nobody has
+// received yet, as far as the process may.
+func ReceiveMuch(tb testing.TB, l *net.TCPListener) {
 	tb.Helper()
 	control, err := l.SyscallConn()
 	if err != nil {
@@ -146,6 +145,14 @@ func ResetBehindData(tb testing.TB, l *net.TCPListener) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// ResetBehindData connects to l, on which nobody accepts yet, sends as much as
+// there is room for, up to megabytes, and resets the connection: who accepts it
+// finds both.
+func ResetBehindData(tb testing.TB, l *net.TCPListener) {
+	tb.Helper()
+	ReceiveMuch(tb, l)
 	c, err := net.Dial("tcp4", l.Addr().String())
 	if err != nil {
 		tb.Fatal(err)
