@@ -15,7 +15,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/liburing/debian.sh"
 state=$root/liburing/state/kernels
 arch=${ARCH:-x86_64}
-go_packages=${TESTS-. ./cgo ./cmd/uring ./internal/feature ./internal/kernel}
+go_packages=${TESTS-. ./cgo ./cmd/uring ./internal/feature ./internal/kernel ./examples/broadcast ./examples/cancel ./examples/copy ./examples/echo ./examples/fileserver ./examples/proxy ./examples/udp}
 
 # Series, which of its point releases, the Debian suite, and how the release's name ends if not with $debian. A suite that has
 # nothing of the series any more is left out.
