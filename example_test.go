@@ -28,14 +28,14 @@ func ExampleBufRing_Consume() {
 		if err != nil {
 			return err
 		}
-		sqe, err := ring.NextSQE()
-		if err != nil {
-			return err
-		}
-		if err := sqe.PrepRecvMultishot(uring.FD(pair[0]), br, 0); err != nil {
-			return err
-		}
 		for {
+			sqe, err := ring.NextSQE()
+			if err != nil {
+				return err
+			}
+			if err := sqe.PrepRecvProvided(uring.FD(pair[0]), br, 0, 0, 0); err != nil {
+				return err
+			}
 			if _, err := ring.SubmitAndWait(1); err != nil {
 				return err
 			}
@@ -44,7 +44,7 @@ func ExampleBufRing_Consume() {
 					fmt.Printf("%s", p)
 					return nil
 				})
-				if err != nil || !cqe.More() {
+				if err != nil || cqe.Res == 0 {
 					return err // nil at the end of the stream
 				}
 			}

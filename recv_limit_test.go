@@ -3,6 +3,8 @@
 package uring
 
 import (
+	"bytes"
+	"syscall"
 	"testing"
 
 	"github.com/uring-go/uring/internal/testutil"
@@ -60,4 +62,47 @@ func TestRecvMultishotLimitBoundsEachCompletionAndEndsAfterTotal(t *testing.T) {
 			t.Errorf("flags %#x: other bytes than were sent", flags)
 		}
 	}
+}
+
+// Who cancels a multishot receive after its first completion gets 33 of them
+// all the same, or more with SQPOLL.
+func TestRecvMultishotBrings33BuffersBeforeItCanBeCancelled(t *testing.T) {
+	testutil.Need(t, HaveRecvMultishot)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		client, server := testutil.TCPPair(t)
+		sent := randomBytes(1, 200*100)
+		writeAll(t, client, sent)
+		br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 256, BufSize: 100})
+		g.must(err)
+		g.queue(1, func(s SQE) { g.must(s.PrepRecvMultishot(FD(server), br, 0)) })
+		_, err = g.SubmitAndWait(1)
+		g.must(err)
+		g.queue(2, func(s SQE) { s.PrepCancel(1, 0) })
+
+		var got []byte
+		buffers, more := 0, true
+		for more {
+			for c := range g.Completions() {
+				if c.UserData == 2 {
+					continue
+				}
+				more = c.More()
+				if c.Err() == syscall.ECANCELED {
+					continue
+				}
+				buffers++
+				g.must(br.Consume(c, func(p []byte) error { got = append(got, p...); return nil }))
+			}
+			if more {
+				_, err = g.SubmitAndWait(1)
+				g.must(err)
+			}
+		}
+		if buffers < 33 {
+			t.Errorf("%d buffers came, want 33 or more", buffers)
+		}
+		if !bytes.Equal(got, sent[:len(got)]) {
+			t.Error("what came is not what was sent")
+		}
+	})
 }

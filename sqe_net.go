@@ -210,14 +210,19 @@ func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOF
 // a completion covers several buffers. Hand every completion to
 // [BufRing.Consume] or [BufRing.Segments].
 //
+// It brings 33 completions at a turn, if there is so much data, before a
+// cancellation can end it: one peer can take the buffers of all others. Where
+// that matters use [SQE.PrepRecvMultishotLimit], or [SQE.PrepRecvProvided] again
+// and again.
+//
 // Kernels can miss the end: when data for more than 32 buffers, or than a limit,
 // is there and behind it the reset of a TCP connection (6.12 and later), or the
 // end of a UNIX stream (6.17 and later), the data comes and then nothing.
-// 6.12.43 and 6.17.13 were seen to, rarely, behind little data too. Where a peer
-// may do that, keep a [SQE.PrepPollAdd] for no events beside the receive. It
-// completes when the peer is gone; if the receive still runs then, cancel it and
-// go on with [SQE.PrepRecvProvided], which gets what is left. [KernelBugs] says
-// whether the kernel is one of them.
+// 6.12.43, 6.17.13 and 6.18.15 were seen to, rarely, behind little data too.
+// Where a peer may do that, keep a [SQE.PrepPollAdd] for no events beside the
+// receive. It completes when the peer is gone; if the receive still runs then,
+// cancel it and go on with [SQE.PrepRecvProvided], which gets what is left.
+// [KernelBugs] says whether the kernel is one of them.
 //
 // Linux 6.0, with Bundle 6.10. See io_uring_prep_recv_multishot(3).
 func (s SQE) PrepRecvMultishot(fd FD, br *BufRing, flags IOFlags) error {
