@@ -58,6 +58,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		"never ended":            results,
 		"exit status 2":          results + "panic: x\n@@ end root 2\n@@ done\n",
 		"TestBad failed":         results + "\x16=== RUN   TestBad\n    a_test.go:4: is 1\n\x16--- FAIL: TestBad (0.00s)\n" + end,
+		"TestHangs failed":       results + "\x16=== RUN   TestHangs\npanic: test timed out\n@@ end root 2\n@@ done\n",
 		"skipped without a typed reason: no time": results +
 			"\x16=== RUN   TestBad\n    a_test.go:4: no time\n\x16--- SKIP: TestBad (0.00s)\n" + end,
 		"skipped without a typed reason: needs Linux 6.7": results +

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -113,9 +114,10 @@ func (r *kernelRun) add(name, status string, output []byte) error {
 	return nil
 }
 
-// take reads the events of test2json.
+// take reads the events of test2json. A test that never ended failed.
 func (p *program) take(events []byte) error {
 	outputs := map[string]*strings.Builder{}
+	var running []string
 	for d := json.NewDecoder(bytes.NewReader(events)); ; {
 		var e struct {
 			Action, Test, Output string
@@ -132,16 +134,22 @@ func (p *program) take(events []byte) error {
 			outputs[e.Test] = out
 		}
 		switch e.Action {
+		case "run":
+			running = append(running, e.Test)
 		case "output":
 			if !strings.HasPrefix(e.Output, "=== ") {
 				out.WriteString(e.Output)
 			}
 		case "pass", "fail", "skip":
 			if e.Test != "" {
+				running = slices.DeleteFunc(running, func(name string) bool { return name == e.Test })
 				p.Tests = append(p.Tests, test{e.Test, e.Action, out.String(), e.Elapsed})
 				p.Time += top(e.Test) * e.Elapsed
 			}
 		}
+	}
+	for _, name := range running {
+		p.Tests = append(p.Tests, test{name, "fail", outputs[name].String(), 0})
 	}
 	if out := outputs[""]; out != nil {
 		p.Output = out.String()
