@@ -295,7 +295,9 @@ func TestScenario52_CloseWithABlockedSend(t *testing.T) {
 		s.flush()
 		s.blocked()
 		before := len(neverReuse.arenas)
-		peer := collect(dupFD(t, s.peer))
+		peer, fd := make(chan []byte, 1), dupFD(t, s.peer)
+		// By then Close has cancelled the send, and waits for its notification.
+		time.AfterFunc(100*time.Millisecond, func() { peer <- <-collect(fd) })
 		s.must(s.ring.Close())
 		equal(t, "never reused", len(neverReuse.arenas), before)
 		s.holds(0)
