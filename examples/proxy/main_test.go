@@ -149,6 +149,9 @@ func TestReceiversThatNeverReadLeaveBuffersToOthers(t *testing.T) {
 	}
 	time.Sleep(100 * time.Millisecond)
 	startOn(t, l, target)
+	if err := target.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	for range 4 {
 		server, err := target.AcceptTCP()
 		if err != nil {
