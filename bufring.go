@@ -78,6 +78,7 @@ func (c BufRingConfig) check() error {
 type BufRing struct {
 	ring        *Ring
 	group       uint16
+	first       uint16 // the kernel's number of buffer 0
 	incremental bool
 	minLeft     uint32 // as configured
 	least       uint32 // a buffer with less room left is retired
@@ -96,15 +97,24 @@ type BufRing struct {
 	bufs  []buffer // by buffer ID
 	head  uint32   // the first position that is not retired
 	tail  uint32   // the position of the next buffer to give back
-	// disorder says that a buffer behind head is not with the kernel any more.
-	disorder bool
+	upTo  uint32   // positions from head up to here may have been used out of order
 
 	returned []uint16 // buffers on their way back to the kernel
 	doubts   []doubt  // buffers that may have been lost, see settleDoubts
 	queued   bool     // ring.unsent has this BufRing
 	leases   leaseTable
 
+	watched    bool   // completions tell that they are this BufRing's
+	arrived    uint32 // completions with bytes that the queue handed out
+	taken      uint32 // of which the program has handed over
+	singles    bool   // a request may have moved to a worker thread, see forecast
+	handed     []CQE  // with singles: what is not handed over yet
+	looked     uint32 // the tail of the completion queue at the last forecast
+	unverified bool   // ring.unverified has this BufRing
+	broken     error  // the account and the kernel disagree
+
 	bundles  bool // may be received: see haveBundles
+	limits   bool // the kernel can end a multishot receive: see haveLimit
 	async    bool // a request may hold a buffer: in a worker thread, or half filled
 	closed   bool
 	detached bool // the memory goes when the last slice is released
@@ -185,6 +195,7 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 	for bid := range b.bufs {
 		b.returned = append(b.returned, uint16(bid))
 	}
+	b.watch()
 	b.refill()
 	return b, nil
 }

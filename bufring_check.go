@@ -34,20 +34,24 @@ func (b *BufRing) checkRecv(s SQE, fd FD, msgFlags int, flags IOFlags) error {
 // claims.
 var errBundleMinLeft = errors.New("uring: Bundle does not go with BufRingConfig.MinLeft above 1: the kernel may leave out the rest of a buffer in the middle of a bundle, and does not say so")
 
-// checkRest says whether what fd brings must not meet the rest of a buffer.
+// checkRest refuses a socket whose messages the rest of a buffer would cut. Only
+// stream sockets have none.
 func (b *BufRing) checkRest(fd FD) error {
-	if !b.incremental || b.minLeft > 0 || fd.IsDirect() {
+	if !b.incremental || b.minLeft > 0 {
 		return nil
 	}
-	if typ := cgo.SocketType(int(fd)); typ == cgo.SockDgram || typ == cgo.SockSeqpacket {
-		return errors.New("uring: an incremental buffer ring truncates datagrams that meet a short rest: set BufRingConfig.MinLeft to the largest datagram")
+	if fd.IsDirect() {
+		return errors.New("uring: a direct descriptor may be a socket of messages, which the rest of an incremental buffer would cut: set BufRingConfig.MinLeft to the largest message, or to 1 if it is a stream")
+	}
+	if typ := cgo.SocketType(int(fd)); typ > 0 && typ != cgo.SockStream {
+		return errCutsMessages
 	}
 	return nil
 }
 
-// checkRead says what is wrong with a read into b. Where the kernel cannot wait
-// for data, it takes as much of an incremental buffer as was asked for, not as
-// much as it fills, and no completion tells.
+var errCutsMessages = errors.New("uring: the rest of an incremental buffer would cut a message that is longer: set BufRingConfig.MinLeft to the largest message")
+
+// checkRead says what is wrong with a read into b.
 func (b *BufRing) checkRead(s SQE, fd FD) error {
 	if err := b.checkUse(s, 0); err != nil {
 		return err
@@ -58,10 +62,54 @@ func (b *BufRing) checkRead(s SQE, fd FD) error {
 	if fd.IsDirect() {
 		return errors.New("uring: a direct descriptor may be a file, whose reads an incremental buffer ring cannot account for: use PrepRecvProvided for a socket, or a ring without Incremental")
 	}
-	if typ := cgo.FileType(int(fd)); typ == cgo.SIFReg || typ == cgo.SIFBlk {
-		return errors.New("uring: an incremental buffer ring cannot account for reads of files: use a ring without Incremental")
+	// Where the kernel cannot wait for data, it consumes as much of the buffer as
+	// was asked for, not as much as it reads.
+	switch kind := cgo.ReadKind(int(fd)); {
+	case kind == cgo.ReadsUnpollable:
+		return errors.New("uring: an incremental buffer ring cannot account for reads of what cannot be polled, such as files: use a ring without Incremental")
+	case kind == cgo.ReadsMessages && b.minLeft == 0:
+		return errCutsMessages
 	}
-	return b.checkRest(fd)
+	return nil
+}
+
+// checkReadMultishot says what is wrong with a multishot read into b. The kernel
+// reads what can only block in a worker thread, and then once.
+func (b *BufRing) checkReadMultishot(s SQE, fd FD) error {
+	if err := b.checkRead(s, fd); err != nil {
+		return err
+	}
+	if b.incremental && s.SQE.Flags&cgo.SQEAsync != 0 {
+		return errAsyncIncremental
+	}
+	if !fd.IsDirect() && cgo.ReadBlocks(int(fd)) {
+		return errors.New("uring: a multishot read of this descriptor waits in a worker thread: open it with O_NONBLOCK, or use PrepReadProvided")
+	}
+	return nil
+}
+
+// checkSingle says what is wrong with a request that may run in a worker thread.
+// The kernel then consumes as much of an incremental buffer as was asked for, which
+// no completion tells: see foreseen.
+func (b *BufRing) checkSingle(s SQE) error {
+	if !b.incremental {
+		return nil
+	}
+	if s.SQE.Flags&cgo.SQEAsync != 0 || s.linked() {
+		return errAsyncIncremental
+	}
+	b.singles = true
+	return nil
+}
+
+// haveLimit says why a receive cannot be a multishot that ends at once.
+func (b *BufRing) haveLimit() error {
+	if b.limits {
+		return nil
+	}
+	err := HaveRecvMultishotLimit()
+	b.limits = err == nil
+	return err
 }
 
 // haveBundles says why bundles cannot be received into b. To find out takes a
@@ -93,7 +141,9 @@ func (b *BufRing) checkRecvMsg(s SQE, m *Msg, msgFlags int) error {
 	return nil
 }
 
-var errAsyncIncremental = errors.New("uring: Async does not go with an incremental buffer ring: the kernel would lose track of the receive point")
+var errAsyncIncremental = errors.New("uring: this request into an incremental buffer ring must not start in a worker thread, where it would take the rest of a buffer before there is data: it goes with no Async, and not behind Link or HardLink; multishot receives do")
+
+var errLateBundle = errors.New("uring: a receive bundle must not start in a worker thread, where it does not lie in buffers that follow each other: it goes with no Async, and not behind Link or HardLink; multishot receives do")
 
 var errSkipProvided = errors.New("uring: SkipSuccess does not go with a buffer ring: without a completion nobody knows of the buffer, and what was received is lost with it")
 
@@ -111,8 +161,6 @@ func (b *BufRing) checkUse(s SQE, msgFlags int) error {
 		return errors.New("uring: MSG_PEEK would use up provided buffers for the same bytes again and again")
 	case msgFlags&cgo.MsgWaitAll != 0 && b.incremental:
 		return errors.New("uring: MSG_WAITALL does not go with an incremental buffer ring: the kernel would overwrite received bytes")
-	case s.SQE.Flags&cgo.SQEAsync != 0 && b.incremental:
-		return errAsyncIncremental
 	}
-	return nil
+	return b.broken
 }

@@ -30,6 +30,7 @@ func (b *BufRing) Close() error {
 	delete(b.ring.bufRings, b.group)
 	delete(b.ring.groups, b.group)
 	b.closed = true
+	b.forget(quiet)
 	if !quiet {
 		// A buffer is with a request that has not completed yet, or there is no
 		// way to tell: the memory must outlive the request.
@@ -40,11 +41,20 @@ func (b *BufRing) Close() error {
 	return nil
 }
 
+// forget gives the numbers of the buffers up, unless a completion may still name
+// one.
+func (b *BufRing) forget(quiet bool) {
+	if quiet && b.watched {
+		b.ring.closedBids = append(b.ring.closedBids, b)
+		b.ring.freeBids()
+	}
+}
+
 // quiet says that no request uses a buffer: none may be in the middle of one,
 // and the kernel can pick all that it has by this account.
 func (b *BufRing) quiet() bool {
 	n, err := b.Available()
-	return err == nil && n == len(b.bufs)-b.out-len(b.returned) && !b.async
+	return err == nil && n == len(b.bufs)-b.out-len(b.returned) && !b.async && b.broken == nil
 }
 
 // abandon is Close when the ring goes: no request runs any more.

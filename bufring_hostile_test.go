@@ -64,6 +64,7 @@ func TestBadCompletionsAreRefused(t *testing.T) {
 		t.Run(fmt.Sprintf("incremental=%v", incremental), func(t *testing.T) {
 			// Buffer 0 is with the program, 1 went back and is last in the ring.
 			s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: incremental})
+			s.ring.unwatch()
 			s.send(16)
 			first := s.recv(0, 0, 0)
 			held := s.hold(first, place{0, 0, 16})
@@ -112,6 +113,7 @@ func TestBadCompletionsAreRefused(t *testing.T) {
 // Bytes in the middle of a bundle that were delivered before.
 func TestBundleOverADeliveredBufferIsRefused(t *testing.T) {
 	k := newModel(t, BufRingConfig{Entries: 4, BufSize: 16}, 0)
+	k.ring.unwatch()
 	k.head = 4
 	if err := k.br.Consume(buffered(16, 1, 0), func([]byte) error { return nil }); err != nil {
 		t.Fatal(err)
@@ -135,6 +137,7 @@ func TestBufferCountsOnceTheKernelHasPassedIt(t *testing.T) {
 	for _, incremental := range []bool{false, true} {
 		t.Run(fmt.Sprintf("incremental=%v", incremental), func(t *testing.T) {
 			k := newModel(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: incremental}, 0)
+			k.ring.unwatch()
 			whole := buffered(32, 1, 0)
 			for k.head = range 3 {
 				refusesCompletion(t, k.br, whole, notReached)
@@ -160,6 +163,7 @@ func TestCompletionsWithoutBytesCostNothingWhileTheKernelHasTheBuffer(t *testing
 	for _, incremental := range []bool{false, true} {
 		t.Run(fmt.Sprintf("incremental=%v", incremental), func(t *testing.T) {
 			s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: incremental})
+			s.ring.unwatch()
 			testutil.Need(t, HaveBufRingStatus) // others always let go of it
 			before := account(s.br)
 			for _, c := range []CQE{
@@ -181,61 +185,76 @@ func TestCompletionsWithoutBytesCostNothingWhileTheKernelHasTheBuffer(t *testing
 	}
 }
 
-// An incremental ring is used in order: a completion for a later buffer says
-// that the kernel has done with those before it.
-func TestLaterBufferRetiresThoseBeforeIt(t *testing.T) {
+// A buffer that the kernel has passed over is with a request in a worker thread: it
+// stays there until that request's completion comes, and then holds nothing more.
+func TestBufferThatWasPassedOverStaysWithTheKernel(t *testing.T) {
 	k := newModel(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: true}, 0)
-	var held Segment
-	for seg, err := range k.br.Segments(buffered(10, 0, cgo.CQEFBufMore)) {
-		if err != nil {
-			t.Fatal(err)
+	p := &play{TB: t, model: k}
+	take := func(want string) {
+		t.Helper()
+		for c := range k.ring.Completions() {
+			got := ""
+			if err := k.br.Consume(c, func(b []byte) error { got += string(b); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "bytes", got, want)
+			return
 		}
-		held = seg
+		t.Fatal("no completion")
 	}
-	refusesCompletion(t, k.br, buffered(5, 2, cgo.CQEFBufMore), notReached)
-	k.head = 2
-	if err := k.br.Consume(buffered(5, 2, cgo.CQEFBufMore), func([]byte) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "stats", k.br.Stats(), BufRingStats{Completions: 2, Bytes: 15, Buffers: 2, Wasted: 6 + 16, Lent: 1, InKernel: 3})
-	equal(t, "on their way back", k.br.returned, []uint16{1})
-	if err := held.Release(); err != nil {
-		t.Fatal(err)
-	}
-	equal(t, "on their way back", k.br.returned, []uint16{1, 0})
+	p.post(k.receive([]byte("0123456789"), 1), "")
+	take("0123456789")
+	bid, mem := k.pick() // the other six bytes of buffer 0
+	p.post(k.receive([]byte("later"), 1), "")
+	take("later")
+	k.submit(t)
+	equal(t, "stats", k.br.Stats(), BufRingStats{Completions: 2, Bytes: 15, InKernel: 4})
+
+	n := copy(mem, "work")
+	p.post(buffered(n, bid, 0), "")
+	take("work")
+	k.submit(t)
+	equal(t, "stats", k.br.Stats(), BufRingStats{Completions: 3, Bytes: 19, Buffers: 1, Wasted: 2, InKernel: 4})
 	checkAccount(t, k.br)
 }
 
-// BUF_MORE that contradicts the account is counted, and changes nothing.
-func TestBufferMoreIsOnlyCompared(t *testing.T) {
+// BUF_MORE that contradicts the account is held against what the kernel has left of
+// the buffer.
+func TestBufferMoreIsComparedWithTheEntry(t *testing.T) {
+	incremental := BufRingConfig{Entries: 2, BufSize: 16, Incremental: true}
 	for _, c := range []struct {
 		name       string
 		config     BufRingConfig
-		res        int
-		more, want bool
+		res, left  int // left by the entry
+		more       bool
+		mismatches uint64
+		kept, fits bool
 	}{
-		{"missing", BufRingConfig{Entries: 1, BufSize: 16, Incremental: true}, 10, false, true},
-		{"spurious", BufRingConfig{Entries: 1, BufSize: 16, Incremental: true}, 16, true, false},
-		{"in a classic ring", BufRingConfig{Entries: 1, BufSize: 16}, 10, true, false},
+		{"missing", incremental, 10, 6, false, 1, true, true},
+		{"missing, as the kernel took the rest", incremental, 10, 0, false, 0, false, true},
+		{"spurious", incremental, 16, 0, true, 1, false, true},
+		{"true: the kernel has a rest that the account has not", incremental, 16, 4, true, 0, true, false},
+		{"in a classic ring", BufRingConfig{Entries: 2, BufSize: 16}, 10, 16, true, 0, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := newModel(t, c.config, 0)
-			for i, more := range []bool{c.want, c.more} {
-				var flags uint32
-				if more {
-					flags = cgo.CQEFBufMore
-				}
-				if err := k.br.Consume(buffered(c.res, 0, flags), func([]byte) error { return nil }); err != nil {
-					t.Fatal(err)
-				}
-				equal(t, "mismatches", int(k.br.Stats().Mismatches), i)
-				equal(t, "with the kernel", k.br.bufs[0].state == inRing, c.want)
-				if c.want {
-					return // the buffer is nearly full
-				}
+			s := k.first()
+			s.use(s.len() - c.left)
+			if !c.kept {
 				k.head++
-				k.submit(t)
 			}
+			flags := uint32(0)
+			if c.more {
+				flags = cgo.CQEFBufMore
+			}
+			(&play{TB: t, model: k}).post(buffered(c.res, 0, flags), "")
+			for cqe := range k.ring.Completions() {
+				err := k.br.Consume(cqe, func([]byte) error { return nil })
+				equal(t, "fits", err == nil, c.fits)
+				equal(t, "disagreement", errors.Is(err, ErrAccount), !c.fits)
+			}
+			equal(t, "mismatches", k.br.Stats().Mismatches, c.mismatches)
+			equal(t, "with the kernel", k.br.bufs[0].state == inRing, c.kept)
 		})
 	}
 }
@@ -249,6 +268,7 @@ func TestLargestRingTellsAWholeRoundFromNone(t *testing.T) {
 	}{{"none gone", 0}, {"all gone", entries}} {
 		t.Run(c.name, func(t *testing.T) {
 			k := newModel(t, BufRingConfig{Entries: entries, BufSize: 1}, 1<<16-entries)
+			k.ring.unwatch()
 			k.head += uint16(c.gone)
 			for bid := range entries {
 				if err := k.br.Consume(buffered(0, uint16(bid), 0), nil); err != nil {
@@ -291,6 +311,7 @@ func TestBufferIsNotLostBeforeAllCompletionsAreHandled(t *testing.T) {
 // The memory of a ring whose buffers are all accounted for is freed at once.
 func TestCloseSettlesWhatWasLost(t *testing.T) {
 	k := newModel(t, BufRingConfig{Entries: 2, BufSize: 16}, 0)
+	k.ring.unwatch()
 	k.head++
 	if err := k.br.Consume(buffered(0, 0, 0), nil); err != nil {
 		t.Fatal(err)

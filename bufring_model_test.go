@@ -55,6 +55,7 @@ func newModel(tb testing.TB, c BufRingConfig, start uint32) *model {
 	}
 	br.head += start
 	br.tail += start
+	br.upTo += start
 	k.head += uint16(start)
 	binary.NativeEndian.PutUint16(k.slots[14:], uint16(br.tail))
 	return k
@@ -139,7 +140,7 @@ func (k *model) receive(p []byte, most int) CQE {
 			flags |= cgo.CQEFBufMore
 			break
 		}
-		k.head++
+		k.retire()
 	}
 	return buffered(n, bid, flags)
 }
@@ -147,8 +148,18 @@ func (k *model) receive(p []byte, most int) CQE {
 // pick takes a buffer for a request that goes on in a worker thread.
 func (k *model) pick() (bid uint16, mem []byte) {
 	s := k.first()
+	bid, mem = s.bid(), k.memory(s)
+	k.retire()
+	return bid, mem
+}
+
+// retire lets go of the first buffer. The address of an incremental one stays as it
+// is.
+func (k *model) retire() {
+	if k.br.incremental {
+		binary.NativeEndian.PutUint32(k.first()[8:], 0)
+	}
 	k.head++
-	return s.bid(), k.memory(s)
 }
 
 // A play lets a model and a program do things in random order.
@@ -172,7 +183,7 @@ func (p *play) post(c CQE, bytes string) {
 	m := &p.mem
 	c.UserData = uint64(len(p.expects))
 	p.expects = append(p.expects, bytes)
-	m.cqes[m.cqTail%uint32(len(m.cqes))] = cgo.CQE(c)
+	m.cqes[m.cqTail%uint32(len(m.cqes))] = cgo.CQE{UserData: c.UserData, Res: c.Res, Flags: c.Flags}
 	m.cqTail++
 }
 
@@ -200,10 +211,10 @@ func (p *play) kernel(spurious bool) {
 			p.post(buffered(-int(syscall.ECANCELED), bid, 0), "")
 		}
 	case 1: // one that does
-		p.head++
+		p.retire()
 		p.post(buffered(-p.Intn(2)*int(syscall.ECANCELED), bid, 0), "")
 	case 2:
-		if !p.br.incremental && !spurious {
+		if !spurious {
 			bid, mem := p.pick()
 			p.held = append(p.held, work{bid, mem})
 		}

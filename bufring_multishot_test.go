@@ -349,14 +349,14 @@ func TestScenario40_PositionsWrapAround(t *testing.T) {
 	rounds := 65536/entries + 2
 	for range rounds - 1 {
 		s.send(2 * entries)
-		s.consume(s.recv(0, 0, Bundle))
+		s.consume(s.recv(0, syscall.MSG_DONTWAIT, Bundle))
 	}
 	s.send(2 * entries)
 	var all []place
 	for bid := range entries {
 		all = append(all, place{bid, 0, 2})
 	}
-	held := s.hold(s.recv(0, 0, Bundle), all...)
+	held := s.hold(s.recv(0, syscall.MSG_DONTWAIT, Bundle), all...)
 	equal(t, "buffers", int(s.br.Stats().Buffers), rounds*entries)
 	s.head(2 * entries)
 	equal(t, "tail", int(uint16(s.br.tail)), 2*entries)

@@ -392,6 +392,7 @@ func TestBundleWithMinLeftIsRefused(t *testing.T) {
 	s.take(s.recv(0, 0, 0), place{0, 0, 168})
 	slow, toSlow := streamPair(t)
 	s.sqe(uint64(slow), func(q SQE) error {
+		s.singleReceives()
 		err := q.PrepRecvProvided(FD(slow), s.br, 0, 0, 0)
 		q.IOPrio |= uint16(Bundle)
 		return err

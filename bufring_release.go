@@ -14,20 +14,29 @@ func (b *BufRing) retire(bid uint16) {
 	b.out++
 	b.stats.Buffers++
 	b.stats.Wasted += uint64(b.size - buf.off)
-	if buf.pos == b.head && !b.disorder {
-		b.head++
+	if buf.pos != b.head {
+		b.outOfOrder(buf.pos + 1)
 		return
 	}
-	b.disorder = true
-	for b.head != b.tail {
+	b.head++
+	for b.disorder() {
 		first := &b.bufs[b.order[b.head&b.mask]]
 		if first.state == inRing && first.pos == b.head {
-			break
+			return
 		}
 		b.head++
 	}
-	b.disorder = b.head != b.tail
 }
+
+// outOfOrder notes that positions after head, and before end, were used.
+func (b *BufRing) outOfOrder(end uint32) {
+	if int32(end-b.upTo) > 0 {
+		b.upTo = end
+	}
+}
+
+// disorder reports whether a buffer after head is not whole, or not with the kernel.
+func (b *BufRing) disorder() bool { return int32(b.upTo-b.head) > 0 }
 
 // release ends the loan of one slice of a buffer.
 func (b *BufRing) release(bid uint16) {
@@ -99,8 +108,8 @@ func (b *BufRing) queue() {
 // publish gives the returned buffers to the kernel. It says whether it must be
 // called again.
 func (b *BufRing) publish() (again bool) {
-	if b.closed {
-		return false
+	if b.closed || b.broken != nil {
+		return false // what is with the kernel is not known
 	}
 	b.settleDoubts()
 	b.refill()
@@ -120,9 +129,15 @@ func (b *BufRing) refill() {
 		b.bufs[bid].pos, b.bufs[bid].state = b.tail, inRing
 		b.tail++
 	}
-	cgo.RefillIDs(b.entries.Pointer(), b.mask, b.base, b.size, b.returned)
+	if !b.disorder() {
+		b.upTo = b.head // or it would seem to be ahead when positions have gone round
+	}
+	cgo.RefillIDs(b.entries.Pointer(), b.mask, b.base, b.size, b.first, b.returned)
 	b.returned = b.returned[:0]
 }
+
+// address returns where a buffer begins.
+func (b *BufRing) address(bid uint16) uint64 { return b.base + uint64(bid)*uint64(b.size) }
 
 func (b *BufRing) buffer(bid uint16) []byte {
 	lo := int(bid) * int(b.size)

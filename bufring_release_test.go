@@ -220,7 +220,7 @@ var errStop = errors.New("stop")
 func fourBuffers(t *testing.T) (*stage, CQE) {
 	s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16})
 	s.send(64)
-	c := s.recv(0, 0, Bundle)
+	c := s.recv(0, syscall.MSG_DONTWAIT, Bundle)
 	s.is(c, 64, 0, "B")
 	return s, c
 }

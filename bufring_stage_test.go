@@ -232,7 +232,7 @@ func observe(c CQE) completion {
 	if !ok {
 		return completion{int(c.Res), -1, flags.String()}
 	}
-	return completion{int(c.Res), int(bid), flags.String()}
+	return completion{int(c.Res), int(bid &^ sendBids), flags.String()}
 }
 
 // is fails the test if c is not as expected. Whether more data had come by then

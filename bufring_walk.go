@@ -75,40 +75,70 @@ func (b *BufRing) begin(c CQE) (walk, error) {
 	if b.detached {
 		return walk{}, ErrClosed
 	}
-	bid, ok := c.BufferID()
+	if b.broken != nil {
+		return walk{}, b.broken
+	}
+	id, ok := c.BufferID()
 	if !ok {
 		if c.Res > 0 {
 			return walk{}, b.bad(c, "it names no buffer")
 		}
 		return walk{b: b}, nil
 	}
+	bid := id - b.first
+	if b.watched && c.Res <= 0 {
+		return walk{b: b}, nil // see arrive
+	}
+	if err := b.expects(c); err != nil {
+		return walk{}, err
+	}
+	if b.singles && !b.foreseen() {
+		b.broken = b.disagreement()
+		return walk{}, b.broken
+	}
 	if int(bid) >= len(b.bufs) || b.bufs[bid].state != inRing {
-		return walk{}, b.bad(c, "the kernel did not have that buffer")
+		return walk{}, b.fail(b.bad(c, "the kernel did not have that buffer"))
 	}
 	if c.Res <= 0 {
-		b.doubts = append(b.doubts, doubt{b.bufs[bid].pos, bid})
-		b.queue()
+		b.doubt(c)
 		return walk{b: b}, nil
 	}
 	n := uint32(c.Res)
-	end, kept, ok := b.span(bid, n)
-	if !ok {
-		return walk{}, b.bad(c, "it claims more bytes than the kernel had room for")
+	kept, err := b.fits(c, bid, n)
+	if err != nil {
+		return walk{}, b.fail(err)
 	}
-	if pos := b.bufs[bid].pos; pos != b.head {
-		if !b.reached(end) {
-			return walk{}, b.bad(c, "the kernel has not come to that buffer")
-		}
-		b.skipTo(pos)
-	}
+	b.take(c)
 	b.stats.Completions++
 	b.stats.Bytes += uint64(n)
-	if kept != c.BufferMore() {
-		b.stats.Mismatches++
-	}
 	w := walk{b: b, left: n, bid: bid, off: b.bufs[bid].off}
-	b.claim(bid, n)
+	b.claim(bid, n, kept)
+	b.moved()
 	return w, nil
+}
+
+// fits checks that the kernel can have put n bytes, as c says, into buffer bid and
+// those after it, and returns whether it keeps the last one of them.
+func (b *BufRing) fits(c CQE, bid uint16, n uint32) (kept bool, err error) {
+	end, kept, ok := b.span(bid, n)
+	if !ok {
+		return false, b.bad(c, "it claims more bytes than the kernel had room for")
+	}
+	// Buffers that the kernel has passed over are with requests in worker threads,
+	// which complete out of order.
+	if b.bufs[bid].pos != b.head {
+		if !b.reached(end) {
+			return false, b.bad(c, "the kernel has not come to that buffer")
+		}
+		b.outOfOrder(end)
+	}
+	if b.incremental && kept != c.BufferMore() {
+		if !kept {
+			end--
+		}
+		return b.judge(c, end, kept)
+	}
+	return kept, nil
 }
 
 func (b *BufRing) bad(c CQE, why string) error {
@@ -121,7 +151,7 @@ func (b *BufRing) bad(c CQE, why string) error {
 // kernel had not that much room.
 func (b *BufRing) span(bid uint16, n uint32) (end uint32, kept, ok bool) {
 	pos, room := b.bufs[bid].pos, b.size-b.bufs[bid].off
-	if n > room && pos == b.head && !b.disorder {
+	if n > room && pos == b.head && !b.disorder() {
 		// All buffers behind it are whole.
 		whole := (n - room - 1) / b.size
 		if whole >= b.tail-pos-1 {
@@ -147,10 +177,10 @@ func (b *BufRing) span(bid uint16, n uint32) (end uint32, kept, ok bool) {
 }
 
 // claim takes n bytes from buffer bid on, with a hold on each buffer, and
-// retires those that they use up.
-func (b *BufRing) claim(bid uint16, n uint32) {
+// retires those that they use up, and the last one unless the kernel keeps it.
+func (b *BufRing) claim(bid uint16, n uint32, kept bool) {
 	for {
-		if n > b.size && !b.disorder && b.bufs[bid].pos == b.head && b.bufs[bid].off == 0 {
+		if n > b.size && !b.disorder() && b.bufs[bid].pos == b.head && b.bufs[bid].off == 0 {
 			bid, n = b.claimWhole(bid, n)
 		}
 		buf := &b.bufs[bid]
@@ -159,7 +189,7 @@ func (b *BufRing) claim(bid uint16, n uint32) {
 		buf.off += part
 		buf.refs++
 		b.stats.Lent++
-		if !b.incremental || b.size-buf.off < b.least {
+		if n > 0 || !kept {
 			b.retire(bid)
 		}
 		if n == 0 {
@@ -189,16 +219,6 @@ func (b *BufRing) claimWhole(bid uint16, n uint32) (uint16, uint32) {
 	return bid, n
 }
 
-// skipTo retires the buffers before pos that an incremental ring still has: the
-// kernel has gone past them without saying so. In a classic ring their
-// completions are still to come: requests in worker threads complete out of
-// order.
-func (b *BufRing) skipTo(pos uint32) {
-	for b.incremental && int32(pos-b.head) > 0 {
-		b.lose(b.order[b.head&b.mask])
-	}
-}
-
 // lose retires a buffer that brought nothing more.
 func (b *BufRing) lose(bid uint16) {
 	b.retire(bid)
@@ -219,7 +239,7 @@ func (b *BufRing) settleDoubts() {
 	// Ask first and look for completions then: each is there by the time the
 	// head has moved.
 	pos, err := b.letGo()
-	if b.ring.ready() > 0 || b.ring.Overflowed() {
+	if b.pending() {
 		return
 	}
 	if err != nil && !errors.Is(err, ErrNotSupported) {
@@ -232,7 +252,6 @@ func (b *BufRing) settleDoubts() {
 		}
 		// Kernels too old to be asked have always let go of it.
 		if err != nil || int32(pos-d.pos) > 0 {
-			b.skipTo(d.pos)
 			b.lose(d.bid)
 		}
 	}

@@ -149,7 +149,7 @@ func (q *SendQueue) publish() {
 	slots := q.ring.slots[:0]
 	for pos := q.out.armed; pos != q.out.armed+n; pos++ {
 		p := q.out.at(pos)
-		slots = append(slots, cgo.Slot{Addr: p.addr, Len: p.n, BID: uint16(pos & mask)})
+		slots = append(slots, cgo.Slot{Addr: p.addr, Len: p.n, BID: sendBids | uint16(pos&mask)})
 	}
 	cgo.Refill(q.entries.Pointer(), mask, slots)
 	q.ring.slots = slots

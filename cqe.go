@@ -17,6 +17,17 @@ type CQE struct {
 	Res int32
 	// Flags are the IORING_CQE_F_ bits; the methods below read them.
 	Flags uint32
+
+	// order is the completion's number among those that brought bytes to one
+	// BufRing, from 1 on, and 0 for others.
+	order uint32
+}
+
+func newCQE(e cgo.CQE) CQE { return CQE{UserData: e.UserData, Res: e.Res, Flags: e.Flags} }
+
+// Equal reports whether d has the same user data, result and flags.
+func (c CQE) Equal(d CQE) bool {
+	return c.UserData == d.UserData && c.Res == d.Res && c.Flags == d.Flags
 }
 
 // Err returns the error of a failed request, a [syscall.Errno], or nil. It
@@ -41,8 +52,8 @@ func (c CQE) BufferID() (id uint16, ok bool) {
 }
 
 // BufferMore says that the kernel keeps the buffer and fills the rest of it
-// later: incremental buffer rings only. [BufRing] does not rely on it, as some
-// kernels set it wrongly.
+// later: incremental buffer rings only. Some kernels set it wrongly; [BufRing]
+// compares it with what the kernel has left of the buffer.
 func (c CQE) BufferMore() bool { return c.Flags&cgo.CQEFBufMore != 0 }
 
 // SockNonEmpty says that the socket held more data after this receive. It is

@@ -35,6 +35,11 @@ var (
 	// for a send to complete and try again.
 	ErrQueueFull = errors.New("uring: send queue full")
 
+	// ErrAccount: what the kernel says of a buffer ring's buffers is not what
+	// follows from its completions. The ring hands out no more bytes. Close the
+	// Ring, and open another.
+	ErrAccount = errors.New("uring: the kernel and the account of a buffer ring disagree")
+
 	// ErrReleased: a segment was released twice, or used after its release.
 	ErrReleased = errors.New("uring: segment was released before")
 

@@ -474,8 +474,18 @@ var basicPreps = []prepCase{
 			if a.io&Bundle != 0 {
 				a.n = 0
 			}
+			if once := a.flags&cgo.MsgWaitAll == 0 && (a.io&Bundle == 0 || a.flags&cgo.MsgDontWait == 0) && HaveRecvMultishotLimit() == nil; once {
+				on(s, a.fd, func(fd int32) { cgo.OracleRecvMultishot(s, fd, a.flags) })
+				s.Len, s.FileIndex = uint32(a.n), 1 // the helper has no arguments for the limits
+				selectGroup(s, s.IOPrio|uint16(a.io&^Bundle))
+				return
+			}
+			io := a.io
+			if a.flags&cgo.MsgDontWait == 0 {
+				io &^= Bundle
+			}
 			on(s, a.fd, func(fd int32) { cgo.OracleRecv(s, fd, 0, uint32(a.n), a.flags) })
-			selectGroup(s, uint16(a.io))
+			selectGroup(s, uint16(io))
 		},
 		refuses: func(a prepArgs) bool {
 			return a.io&^(PollFirst|Bundle) != 0 || a.flags&(syscall.MSG_TRUNC|syscall.MSG_PEEK) != 0 ||

@@ -144,7 +144,9 @@ func (r *Ring) ResizeRings(sq, cq int) error {
 	if err := answer("resize the queues", rc, kernel.V(6, 13), ""); err != nil {
 		return err
 	}
+	seen := r.noted - r.head
 	r.head, _ = r.q.CQ()
+	r.noted = r.head + seen
 	return r.resetSlots()
 }
 

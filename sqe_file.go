@@ -36,16 +36,27 @@ func (s SQE) PrepReadFixed(fd FD, b RegBuf, p []byte, off uint64) error {
 // buffer has room for. Hand the completion to [BufRing.Consume] or
 // [BufRing.Segments], at the end of the file too.
 //
-// An incremental ring is for pipes, sockets and devices that can be polled. It
-// is refused for files and block devices, where the kernel takes as much of the
-// buffer as was asked for, however little it read, and for direct descriptors,
-// which may be such. Linux 5.19. See io_uring_prep_read(3) and
+// An incremental ring is for what can be polled: pipes, stream sockets, terminals,
+// and with [BufRingConfig] MinLeft also what brings messages, such as an eventfd.
+// A socket is received from, as by [SQE.PrepRecvProvided]. It is refused for files
+// and other devices, and for direct descriptors, which may be such: the kernel
+// consumes as much of the buffer as was asked for, however little it reads. The
+// same happens in a worker thread of the kernel, where a read goes after 128 vain
+// attempts, such as when several requests read from one pipe: the ring then ends
+// with [ErrAccount]. Linux 5.19. See io_uring_prep_read(3) and
 // io_uring_provided_buffers(7).
 func (s SQE) PrepReadProvided(fd FD, br *BufRing, n int) error {
 	if n < 0 || int64(n) > math.MaxInt32 {
 		return s.refuse(fmt.Errorf("uring: read of %d bytes, want 0 to %d", n, math.MaxInt32))
 	}
 	if err := br.checkRead(s, fd); err != nil {
+		return s.refuse(err)
+	}
+	if br.incremental && cgo.SocketType(int(fd)) > 0 && br.haveLimit() == nil {
+		s.prepRecvOnce(fd, br, n, 0, 0) // the same, and never in a worker thread
+		return nil
+	}
+	if err := br.checkSingle(s); err != nil {
 		return s.refuse(err)
 	}
 	s.prep(cgo.OpRead, fd, 0, uint32(n), CurrentOffset)

@@ -25,12 +25,21 @@ func (s SQE) checkFlags(f SQEFlags) error {
 	case br == nil:
 	case f&SkipSuccess != 0:
 		return errSkipProvided
-	case f&Async != 0 && br.incremental:
+	case f&Async == 0 || s.multishot():
+	case br.incremental:
 		return errAsyncIncremental
-	case f&Async != 0:
+	case s.Opcode == cgo.OpRecv && s.IOPrio&cgo.RecvSendBundle != 0:
+		return errLateBundle
+	default:
 		br.async = true
 	}
 	return nil
+}
+
+// multishot reports whether the request is a multishot receive, which waits outside
+// of worker threads.
+func (s SQE) multishot() bool {
+	return (s.Opcode == cgo.OpRecv || s.Opcode == cgo.OpRecvMsg) && s.IOPrio&cgo.RecvMultishot != 0
 }
 
 var errSkipDescriptor = errors.New("uring: SkipSuccess does not go with a request that opens a descriptor: without a completion nobody knows which, to close it; it goes with a given slot")

@@ -35,6 +35,7 @@ func (s SQE) PrepProvideBuffers(mem []byte, size int, group, first uint16) error
 	if err := s.checkGroup(group); err != nil {
 		return err
 	}
+	s.ring.unwatch() // their completions may have the number of a BufRing's buffer
 	s.prep(cgo.OpProvideBuffers, 0, address(mem), uint32(size), uint64(first))
 	s.SQE.FD = int32(n)
 	s.BufIndex = group

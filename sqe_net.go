@@ -183,14 +183,26 @@ func (s SQE) prepMsg(op uint8, fd FD, m *Msg, msgFlags int) {
 }
 
 // PrepRecvProvided receives once, into a buffer that the kernel picks from br.
-// n is the most bytes to take, 0 for all that the buffer has room for. With
-// [Bundle] the completion covers several buffers, and n must be 0, as the
-// kernel would not keep to it. Hand the completion to [BufRing.Consume] or
-// [BufRing.Segments]. Linux 5.19, with Bundle 6.10. See io_uring_prep_recv(3)
-// and io_uring_provided_buffers(7).
+// n is the most bytes to take, 0 for all that the buffer has room for. Hand the
+// completion to [BufRing.Consume] or [BufRing.Segments]. Linux 5.19. See
+// io_uring_prep_recv(3) and io_uring_provided_buffers(7).
+//
+// Since Linux 6.17 the request is a multishot receive that ends with its first
+// completion. Unlike a single receive, it never moves to a worker thread of the
+// kernel, where it would take a buffer long before data comes: peers can cause
+// that, by urgent bytes for example. Older kernels have no such limit, see
+// [HaveRecvMultishotLimit]. There, and with MSG_WAITALL, it is a single receive: a
+// worker may keep a buffer until the request completes. With an incremental ring n
+// must be 0 there, and a peer that gets its request into a worker can make the
+// ring end with [ErrAccount]: prefer [SQE.PrepRecvMultishot].
+//
+// With [Bundle] and MSG_DONTWAIT the completion covers several buffers; n must
+// then be 0, as the kernel would not keep to it. Without MSG_DONTWAIT, Bundle has
+// no effect: a bundle that a worker receives does not lie in buffers that follow
+// each other. Multishot receives have no such limit. Linux 6.10.
 func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOFlags) error {
 	if n < 0 || int64(n) > math.MaxInt32 {
-		return s.refuse(fmt.Errorf("uring: receive of %d bytes", n))
+		return s.refuse(fmt.Errorf("uring: receive of %d bytes, want 0 to %d", n, math.MaxInt32))
 	}
 	if flags&Bundle != 0 && n != 0 {
 		return s.refuse(errors.New("uring: a length does not limit a receive bundle: use 0"))
@@ -198,7 +210,43 @@ func (s SQE) PrepRecvProvided(fd FD, br *BufRing, n int, msgFlags int, flags IOF
 	if err := br.checkRecv(s, fd, msgFlags, flags); err != nil {
 		return s.refuse(err)
 	}
+	switch {
+	case flags&Bundle != 0 && msgFlags&cgo.MsgDontWait != 0:
+		return s.prepBundleNow(fd, br, msgFlags, flags)
+	case msgFlags&cgo.MsgWaitAll != 0 || br.haveLimit() != nil:
+		return s.prepRecvSingle(fd, br, n, msgFlags, flags&^Bundle)
+	}
+	s.prepRecvOnce(fd, br, n, msgFlags, flags&^Bundle)
+	return nil
+}
+
+// prepRecvOnce is [SQE.PrepRecvProvided] by a multishot receive.
+func (s SQE) prepRecvOnce(fd FD, br *BufRing, n int, msgFlags int, flags IOFlags) {
 	s.prep(cgo.OpRecv, fd, 0, uint32(n), 0)
+	s.selectBuffer(br, msgFlags, flags|cgo.RecvMultishot)
+	s.FileIndex = 1 // optlen: over after the first byte
+}
+
+// prepRecvSingle is [SQE.PrepRecvProvided] by a request that may move to a worker
+// thread.
+func (s SQE) prepRecvSingle(fd FD, br *BufRing, n int, msgFlags int, flags IOFlags) error {
+	if br.incremental && n != 0 {
+		return s.refuse(fmt.Errorf("uring: a receive of at most %d bytes into an incremental buffer ring: use 0, for all that the buffer has room for: %w", n, br.haveLimit()))
+	}
+	if err := br.checkSingle(s); err != nil {
+		return s.refuse(err)
+	}
+	s.prep(cgo.OpRecv, fd, 0, uint32(n), 0)
+	s.selectBuffer(br, msgFlags, flags)
+	return nil
+}
+
+// prepBundleNow is [SQE.PrepRecvProvided] by a single bundle that does not wait.
+func (s SQE) prepBundleNow(fd FD, br *BufRing, msgFlags int, flags IOFlags) error {
+	if s.Flags&cgo.SQEAsync != 0 || s.linked() {
+		return s.refuse(errLateBundle)
+	}
+	s.prep(cgo.OpRecv, fd, 0, 0, 0)
 	s.selectBuffer(br, msgFlags, flags)
 	return nil
 }
@@ -275,7 +323,7 @@ func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) erro
 }
 
 func (s SQE) selectBuffer(br *BufRing, msgFlags int, flags IOFlags) {
-	if s.Flags&cgo.SQEAsync != 0 || msgFlags&cgo.MsgWaitAll != 0 {
+	if flags&cgo.RecvMultishot == 0 && (s.Flags&cgo.SQEAsync != 0 || msgFlags&cgo.MsgWaitAll != 0) {
 		br.async = true
 	}
 	s.Flags |= cgo.SQEBufferSelect

@@ -81,13 +81,15 @@ func (s SQE) prepVectorFixed(op uint8, fd FD, b RegBuf, parts [][]byte, off uint
 // positions, such as a pipe or a terminal, each time into a buffer that the
 // kernel picks from br, until a completion comes without [CQE.More]: at the end
 // of the file, on an error, when br is used up, or when the completion queue
-// was full. Files fail with EBADFD. Each read takes as much as its buffer has
+// was full. Files fail with EBADFD. Other than pipes, sockets, terminals, eventfd,
+// timerfd and signalfd the descriptor must have O_NONBLOCK: reading it waits in a
+// worker thread otherwise. Each read takes as much as its buffer has
 // room for: the kernel refuses a length with EINVAL, so there is none here,
 // although liburing's helper has one. Hand every completion to
 // [BufRing.Consume] or [BufRing.Segments]. Linux 6.7; before 6.12 the last completion may lose its
 // buffer. See io_uring_prep_read_multishot(3).
 func (s SQE) PrepReadMultishot(fd FD, br *BufRing) error {
-	if err := br.checkRead(s, fd); err != nil {
+	if err := br.checkReadMultishot(s, fd); err != nil {
 		return s.refuse(err)
 	}
 	s.prep(cgo.OpReadMultishot, fd, 0, 0, CurrentOffset)

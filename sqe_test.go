@@ -404,6 +404,9 @@ func TestSetFlagsRefusals(t *testing.T) {
 	a, b := g.unixPair()
 	br, err := g.NewBufRing(BufRingConfig{Group: 3, Entries: 2, BufSize: 4096, Incremental: true})
 	g.must(err)
+	classic, err := g.NewBufRing(BufRingConfig{Group: 4, Entries: 2, BufSize: 4096})
+	g.must(err)
+	testutil.Need(t, HaveBundles)
 	p := g.arena(4096).Bytes()
 	g.write(b, "data")
 	for name, c := range map[string]struct {
@@ -411,7 +414,8 @@ func TestSetFlagsRefusals(t *testing.T) {
 		flags SQEFlags
 		want  string
 	}{
-		"Async with incremental buffers": {func(s SQE) error { return s.PrepRecvProvided(FD(a), br, 0, 0, 0) }, Async, "Async does not go with"},
+		"Async with incremental buffers": {func(s SQE) error { return s.prepRecvSingle(FD(a), br, 0, 0, 0) }, Async, "must not start in a worker"},
+		"Async with a bundle":            {func(s SQE) error { return s.PrepRecvProvided(FD(a), classic, 0, syscall.MSG_DONTWAIT, Bundle) }, Async, "must not start in a worker"},
 		"SkipSuccess with a buffer ring": {func(s SQE) error { return s.PrepRecvMultishot(FD(a), br, 0) }, SkipSuccess, "nobody knows of the buffer"},
 		"Link with send_zc":              {func(s SQE) error { return s.PrepSendZC(FD(a), p[:4], 0, 0) }, Link, "zero-copy"},
 		"HardLink with sendmsg_zc":       {func(s SQE) error { return s.PrepSendMsgZC(FD(a), NewMsg(p[:4]), 0, 0) }, HardLink, "zero-copy"},

@@ -18,5 +18,5 @@ func SyncMsg(ringFD int, c CQE) error {
 	if ringFD < 0 || ringFD > math.MaxInt32 {
 		return fmt.Errorf("uring: SyncMsg: %d is no descriptor", ringFD)
 	}
-	return answer("send a message to a ring", cgo.SyncMsg(ringFD, cgo.CQE(c)), kernel.V(6, 13), "2.12")
+	return answer("send a message to a ring", cgo.SyncMsg(ringFD, cgo.CQE{UserData: c.UserData, Res: c.Res, Flags: c.Flags}), kernel.V(6, 13), "2.12")
 }

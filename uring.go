@@ -47,6 +47,11 @@ type Ring struct {
 	slots        []cgo.Slot            // for filling buffer rings
 	unfreed      []*BufRing            // closed, but requests may still use their memory
 	unsent       []*BufRing            // have returned buffers that the kernel does not know of yet
+	unverified   []*BufRing            // have moved since they were last compared with the kernel
+	byBid        []*BufRing            // whose completions name a buffer, see watch
+	noted        uint32                // completions before it were noted, see see
+	unwatched    bool                  // completions do not tell whose they are
+	closedBids   []*BufRing            // closed, and not yet forgotten by byBid
 	buffers      bufferTable
 	files        int  // slots in the table of direct descriptors
 	eventFD      bool // RegisterEventFD was called
@@ -410,6 +415,9 @@ func (r *Ring) beforeEnter() error {
 		return err
 	}
 	r.syncHead()
+	if len(r.unverified) > 0 {
+		r.verifyBuffers()
+	}
 	if len(r.unsent) > 0 {
 		r.publishBuffers()
 	}
@@ -430,6 +438,9 @@ func (r *Ring) publishBuffers() {
 func (r *Ring) syncHead() {
 	if head, _ := r.q.CQ(); head != r.head {
 		r.q.SetCQHead(r.head)
+	}
+	if int32(r.head-r.noted) > 0 {
+		r.noted = r.head
 	}
 }
 
@@ -472,8 +483,12 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 				if r.q.Mixed() {
 					e, next, ok = r.q.CQE(r.head)
 				}
+				c := newCQE(e)
+				if c.Flags&cgo.CQEFBuffer != 0 {
+					c.order = r.see(c, r.head)
+				}
 				r.head = next
-				if ok && !yield(CQE(e)) {
+				if ok && !yield(c) {
 					return
 				}
 				if r.closed {
@@ -532,10 +547,12 @@ func (r *Ring) Peek(dst []CQE) int {
 	_, tail := r.q.CQ()
 	for i := r.head; i != tail && n < len(dst); {
 		e, next, ok := r.q.CQE(i)
-		if i = next; ok {
-			dst[n] = CQE(e)
+		if ok {
+			dst[n] = newCQE(e)
+			dst[n].order = r.see(dst[n], i)
 			n++
 		}
+		i = next
 	}
 	return n
 }
@@ -547,10 +564,12 @@ func (r *Ring) Advance(n int) {
 		return
 	}
 	for _, tail := r.q.CQ(); n > 0 && r.head != tail; {
-		_, next, ok := r.q.CQE(r.head)
-		if r.head = next; ok {
+		e, next, ok := r.q.CQE(r.head)
+		if ok {
+			r.see(newCQE(e), r.head)
 			n--
 		}
+		r.head = next
 	}
 	r.syncHead()
 }

@@ -19,14 +19,22 @@ func Refill(mem unsafe.Pointer, mask uint32, slots []Slot) {
 }
 
 // RefillIDs adds the buffers bids, each size bytes long and lying side by side
-// from base on, to the buffer ring at mem and publishes them.
-func RefillIDs(mem unsafe.Pointer, mask uint32, base uint64, size uint32, bids []uint16) {
+// from base on, to the buffer ring at mem and publishes them. The kernel knows
+// them by numbers from first on.
+func RefillIDs(mem unsafe.Pointer, mask uint32, base uint64, size uint32, first uint16, bids []uint16) {
 	tail := (*Slot)(mem).tail
 	for _, bid := range bids {
-		add(mem, mask, tail, base+uint64(bid)*uint64(size), size, bid)
+		add(mem, mask, tail, base+uint64(bid)*uint64(size), size, first+bid)
 		tail++
 	}
 	publish(mem, tail)
+}
+
+// Left returns what the kernel has left of the entry at position pos: it moves
+// the address, and shortens the length, of an entry that it consumes in pieces.
+func Left(mem unsafe.Pointer, mask, pos uint32) (addr uint64, n uint32) {
+	s := (*Slot)(unsafe.Add(mem, uintptr(pos&mask)*unsafe.Sizeof(Slot{})))
+	return atomic.LoadUint64(&s.Addr), atomic.LoadUint32(&s.Len)
 }
 
 // add is io_uring_buf_ring_add. It leaves the tail alone.

@@ -23,13 +23,13 @@ func TestRefillIsLiburings(t *testing.T) {
 				added, bids := make([]Slot, rnd.IntN(entries+1)), []uint16(nil)
 				for i := range added {
 					bid := uint16(rnd.Uint32())
-					added[i] = Slot{Addr: base + uint64(bid)*uint64(size), Len: size, BID: bid}
+					added[i] = Slot{Addr: base + uint64(bid)*uint64(size), Len: size, BID: 7 + bid}
 					bids = append(bids, bid)
 				}
 				mask := uint32(entries - 1)
 				OracleRefill(unsafe.Pointer(&c[0]), mask, added)
 				Refill(unsafe.Pointer(&direct[0]), mask, added)
-				RefillIDs(unsafe.Pointer(&ids[0]), mask, base, size, bids)
+				RefillIDs(unsafe.Pointer(&ids[0]), mask, base, size, 7, bids)
 				for name, got := range map[string][]Slot{"Refill": direct, "RefillIDs": ids} {
 					if !slices.Equal(c, got) { // Diff takes long
 						t.Fatalf("%s of %d entries from tail %d on (-liburing +Go):\n%s", name, entries, tail, cmp.Diff(c, got, cmp.AllowUnexported(Slot{})))

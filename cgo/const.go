@@ -479,11 +479,16 @@ const (
 	AFUnix        = C.AF_UNIX
 	AFInet        = C.AF_INET
 	AFInet6       = C.AF_INET6
-	SIFReg        = C.S_IFREG
-	SIFBlk        = C.S_IFBLK
 	EBadR         = C.EBADR
 	EBadFD        = C.EBADFD
 	ETime         = C.ETIME
+)
+
+// What [ReadKind] returns.
+const (
+	ReadsStream     = C.URING_READS_STREAM
+	ReadsMessages   = C.URING_READS_MESSAGES
+	ReadsUnpollable = C.URING_READS_UNPOLLABLE
 )
 
 // Clocks of clock_gettime(2).

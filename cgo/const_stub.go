@@ -288,11 +288,12 @@ const (
 	AFUnix                      = 0x1
 	AFInet                      = 0x2
 	AFInet6                     = 0xa
-	SIFReg                      = 0x8000
-	SIFBlk                      = 0x6000
 	EBadR                       = 0x35
 	EBadFD                      = 0x4d
 	ETime                       = 0x3e
+	ReadsStream                 = 0
+	ReadsMessages               = 0x1
+	ReadsUnpollable             = 0x2
 	ClockMonotonic              = 0x1
 	ClockBoottime               = 0x7
 	RWFHipri                    = 0x1

@@ -10,10 +10,10 @@ package cgo
 
 #cgo noescape uring_buf_ring_head
 #cgo nocallback uring_buf_ring_head
-#cgo noescape uring_socket_type
-#cgo nocallback uring_socket_type
-#cgo noescape uring_file_type
-#cgo nocallback uring_file_type
+#cgo noescape uring_read_kind
+#cgo noescape uring_read_blocks
+#cgo nocallback uring_read_kind
+#cgo nocallback uring_read_blocks
 */
 import "C"
 
@@ -188,10 +188,23 @@ func EventFD() int { return int(C.uring_eventfd()) }
 func SetNonblock(fd int) int { return int(C.uring_set_nonblock(C.int(fd))) }
 
 // SocketType returns SOCK_STREAM and so on, or a negative errno.
-func SocketType(fd int) int { return int(C.uring_socket_type(C.int(fd))) }
+func SocketType(fd int) int {
+	typ, size := int32(0), uint32(4)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), C.SOL_SOCKET, C.SO_TYPE,
+		uintptr(unsafe.Pointer(&typ)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return -int(errno)
+	}
+	return int(typ)
+}
 
-// FileType returns S_IFREG and so on, or a negative errno.
-func FileType(fd int) int { return int(C.uring_file_type(C.int(fd))) }
+// ReadKind returns what reads of a descriptor bring, such as [ReadsStream], or a
+// negative errno.
+func ReadKind(fd int) int { return int(C.uring_read_kind(C.int(fd))) }
+
+// ReadBlocks reports whether the kernel can only read the descriptor by a call that
+// waits.
+func ReadBlocks(fd int) bool { return bool(C.uring_read_blocks(C.int(fd))) }
 
 // Socketpair returns a pair of connected UNIX sockets.
 func Socketpair(sockType int) (fds [2]int, rc int) {

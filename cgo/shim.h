@@ -36,7 +36,9 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -44,6 +46,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -189,21 +192,72 @@ static inline int uring_set_nonblock(int fd)
 	return 0;
 }
 
-/* SOCK_STREAM and so on, or -errno. */
-static inline int uring_socket_type(int fd)
+/* What reads of a descriptor bring. */
+enum {
+	URING_READS_STREAM,	/* bytes, of which any number may be read */
+	URING_READS_MESSAGES,	/* what a short read cuts, or refuses */
+	URING_READS_UNPOLLABLE,	/* what the kernel cannot wait for */
+};
+
+static inline bool uring_pollable(int fd)
 {
+	struct epoll_event e = { .events = EPOLLIN };
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	bool ok = epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) == 0 || errno != EPERM;
+
+	close(ep);
+	return ok;
+}
+
+/* One of the above, or -errno. */
+static inline int uring_read_kind(int fd)
+{
+	struct stat st;
+	struct termios tty;
 	int type;
 	socklen_t len = sizeof(type);
 
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ? -errno : type;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	switch (st.st_mode & S_IFMT) {
+	case S_IFSOCK:
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+			return -errno;
+		return type == SOCK_STREAM ? URING_READS_STREAM : URING_READS_MESSAGES;
+	case S_IFIFO: /* with O_DIRECT a pipe keeps packets apart */
+		return fcntl(fd, F_GETFL) & O_DIRECT ? URING_READS_MESSAGES : URING_READS_STREAM;
+	case S_IFCHR:
+		if (tcgetattr(fd, &tty) == 0)
+			return URING_READS_STREAM;
+		break;
+	}
+	return uring_pollable(fd) ? URING_READS_MESSAGES : URING_READS_UNPOLLABLE;
 }
 
-/* S_IFREG and so on, or -errno. */
-static inline int uring_file_type(int fd)
+/*
+ * Whether the kernel can only read it by a call that waits: it has no O_NONBLOCK,
+ * and is none of those that need not have it.
+ */
+static inline bool uring_read_blocks(int fd)
 {
-	struct stat st;
+	static const char *const names[] = { "anon_inode:[eventfd]", "anon_inode:[timerfd]", "anon_inode:[signalfd]" };
+	char path[32], name[32];
+	ssize_t n;
 
-	return fstat(fd, &st) < 0 ? -errno : (int)(st.st_mode & S_IFMT);
+	if (uring_read_kind(fd) != URING_READS_MESSAGES || fcntl(fd, F_GETFL) & O_NONBLOCK)
+		return false;
+	struct stat st;
+	if (fstat(fd, &st) == 0 && (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode)))
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, name, sizeof(name) - 1);
+	if (n < 0)
+		return false;
+	name[n] = 0;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return false;
+	return true;
 }
 
 static inline int uring_socketpair(int type, int fds[2])

@@ -61,7 +61,8 @@ func Dup(int) int                  { return nosys }
 func EventFD() int                 { return nosys }
 func SetNonblock(int) int          { return nosys }
 func SocketType(int) int           { return nosys }
-func FileType(int) int             { return nosys }
+func ReadKind(int) int             { return nosys }
+func ReadBlocks(int) bool          { return false }
 func Socketpair(int) ([2]int, int) { return [2]int{-1, -1}, nosys }
 func Pipe() ([2]int, int)          { return [2]int{-1, -1}, nosys }
 func TCPPair() ([2]int, int)       { return [2]int{-1, -1}, nosys }
