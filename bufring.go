@@ -25,8 +25,10 @@ type BufRingConfig struct {
 	// than this are left in it, so that no receive gets a useless rest; the
 	// rest is wasted. Datagrams and messages need at least their largest size.
 	// 0 and 1 both use every byte, but 1 says that the rest may be as short as
-	// it likes, and so allows datagrams, which a short rest truncates. Values
-	// above 1 need Linux 7.1, 7.0.13, 6.18.44 or 6.12.107, and do not go with
+	// it likes, and so allows datagrams, which a short rest truncates, and
+	// direct descriptors, of which nobody can tell whether they bring messages.
+	// Nor can they of a pipe: one whose writer has O_DIRECT does. Values above 1
+	// need Linux 7.1, 7.0.13, 6.18.44 or 6.12.107, and do not go with
 	// [Bundle].
 	MinLeft int
 	// HugePages asks for huge pages for the buffers.

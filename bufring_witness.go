@@ -141,7 +141,11 @@ func (b *BufRing) doubt(c CQE) {
 // expects returns the error of handing c over, if it is not the next one.
 func (b *BufRing) expects(c CQE) error {
 	switch skipped := c.order - b.taken - 1; {
-	case !b.watched || skipped == 0:
+	case !b.watched:
+		return nil
+	case c.order > 0 && b.ring.bufRingOf(c) != b:
+		return b.bad(c, "it is about another buffer ring")
+	case skipped == 0:
 		return nil
 	case c.order == 0:
 		return b.bad(c, "it does not come from the ring's queue")

@@ -224,8 +224,8 @@ static inline int uring_read_kind(int fd)
 		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
 			return -errno;
 		return type == SOCK_STREAM ? URING_READS_STREAM : URING_READS_MESSAGES;
-	case S_IFIFO: /* with O_DIRECT a pipe keeps packets apart */
-		return fcntl(fd, F_GETFL) & O_DIRECT ? URING_READS_MESSAGES : URING_READS_STREAM;
+	case S_IFIFO: /* a writer with O_DIRECT makes packets, which this end cannot tell */
+		return URING_READS_STREAM;
 	case S_IFCHR:
 		if (tcgetattr(fd, &tty) == 0)
 			return URING_READS_STREAM;
