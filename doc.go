@@ -26,8 +26,9 @@
 //     [Ring.ResizeRings], [Ring.DontFork], [Ring.Close].
 //   - What it is: [Ring.FD], [Ring.Flags], [Ring.Features], [Ring.Entries],
 //     [Ring.MemoryUsed]; before it is there, [MemorySize] and [LockedSize].
-//   - Entries: [Ring.NextSQE], [Ring.NextSQE128], [Ring.MakeRoom], [Ring.SQSpace],
-//     [Ring.Queued], [Ring.WaitSQ].
+//   - Entries: [Ring.Request], [Ring.NextSQE], [Ring.NextSQE128], [Ring.MakeRoom],
+//     [Ring.SQSpace], [Ring.Queued], [Ring.WaitSQ].
+//   - Requests in flight, with their memory: [InFlight], made with [NewInFlight].
 //   - Submitting: [Ring.Submit], [Ring.SubmitAndGetEvents].
 //   - Submitting and waiting: [Ring.SubmitAndWait], [Ring.SubmitAndWaitTimeout],
 //     [Ring.SubmitAndWaitMin], [Ring.SubmitAndWaitSignals] with [Signals],
@@ -65,7 +66,7 @@
 //
 // # Requests, by subject
 //
-//   - Any: [SQE.SetFlags]. Order is a matter of [Link], [HardLink] and [Drain],
+//   - Any: [SQE.SetToken], [SQE.Token], [SQE.SetFlags]. Order is a matter of [Link], [HardLink] and [Drain],
 //     after [Ring.MakeRoom] for all of a chain.
 //   - Files: [SQE.PrepRead], [SQE.PrepWrite], [SQE.PrepReadv], [SQE.PrepWritev],
 //     [SQE.PrepFsync], [SQE.PrepSyncFileRange], [SQE.PrepFallocate],
@@ -117,14 +118,30 @@
 //
 // # Memory
 //
-// The kernel uses a request's memory until the request's last completion; for
-// a zero-copy send that is the notification. Until then the memory must stay
-// reachable, and unchanged. A []byte given to a Prep method is allocated on
-// the heap, where Go does not move it; keeping it reachable is up to the
-// caller. Memory of an [Arena], a [BufRing] or a [SendQueue] lies outside the
-// Go heap and is kept by the package. Addresses, timeouts, paths, names and
-// slices of parts are copied, but not the parts; what a request fills in, such
-// as a [Statx], is the caller's to keep.
+// The kernel uses a request's memory until the request's last completion, the
+// one without [CQE.More]; for a zero-copy send that is the notification. Until
+// then the memory must stay reachable, and unchanged. The kernel's address does
+// not make it so: memory that nothing in the program leads to is collected, and
+// the kernel writes into whatever gets it next, or sends that. Keep it in one of
+// these:
+//
+//   - An [InFlight], a table of the requests in flight. The ring holds it until
+//     [Ring.Close].
+//   - An [Arena], a [BufRing] or a [SendQueue], whose memory lies outside the Go
+//     heap and is kept by the package.
+//   - A variable that is used after the completion, or after Close if the program
+//     may return before. [runtime.KeepAlive] is such a use.
+//
+// Prep methods copy addresses, timeouts, paths, names, the values of socket
+// options, the data of commands, and slices of parts, but not what the parts
+// point at. All other memory is the caller's to keep: each []byte, part, [Msg]
+// and futex, and what a request fills in, such as a [Statx]. A variable whose
+// address or slice is given to a Prep method is allocated on the heap, where Go
+// does not move it.
+//
+// Built with -tags uring_debug the package panics when it finds that such memory
+// was collected too early, or that an entry was filled after its submit. Test
+// with it.
 //
 // # Receiving
 //

@@ -11,8 +11,9 @@ import (
 
 // An SQE is a submission entry: a request on its way to the kernel. Get one
 // from [Ring.NextSQE], fill it with one Prep method, and set UserData, which
-// comes back in the completion: see io_uring_sqe_set_data64(3). It is valid until
-// the next Submit.
+// comes back in the completion: see io_uring_sqe_set_data64(3). [Ring.Request]
+// and [InFlight.Request] set it when they take the entry. It is valid until the
+// next Submit.
 //
 // The fields of the entry are open for what no method covers, as they are to C
 // with io_uring_prep_rw; each Prep method sets what liburing's helper of the same
@@ -74,10 +75,12 @@ func links(s *cgo.SQE) bool {
 
 // refuse makes the entry harmless: once taken it must be submitted.
 func (s SQE) refuse(err error) error {
-	*s.SQE = cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
+	nop := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
 	if s.wide && s.ring.flags&SetupSQEMixed != 0 {
-		*cgo.SecondHalf(s.SQE) = *s.SQE // now it is a request too
+		*cgo.SecondHalf(s.SQE) = nop // now it is a request too
 	}
+	nop.UserData = s.UserData // for the next Prep method
+	*s.SQE = nop
 	return err
 }
 

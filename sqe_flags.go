@@ -18,6 +18,9 @@ func (s SQE) checkFlags(f SQEFlags) error {
 	if f&SkipSuccess != 0 && s.namesDescriptor() {
 		return errSkipDescriptor
 	}
+	if f&SkipSuccess != 0 && s.ring.inFlight[s.Token().Kind()] != nil {
+		return errSkipInFlight
+	}
 	if s.Flags&cgo.SQEBufferSelect == 0 {
 		return nil
 	}
@@ -43,6 +46,8 @@ func (s SQE) multishot() bool {
 }
 
 var errSkipDescriptor = errors.New("uring: SkipSuccess does not go with a request that opens a descriptor: without a completion nobody knows which, to close it; it goes with a given slot")
+
+var errSkipInFlight = errors.New("uring: SkipSuccess does not go with a request of an InFlight: without a completion it would never leave the table")
 
 // namesDescriptor says whether the result is the descriptor, or the slot, that
 // the request opens.

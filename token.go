@@ -11,7 +11,7 @@ package uring
 // In C a request's user data is often the address of what belongs to it, by
 // io_uring_sqe_set_data and io_uring_cqe_get_data. In Go the collector does not
 // see an address that only the kernel has: keep the thing in a table, and its
-// index, the slot, in the request.
+// index, the slot, in the request. [InFlight] is such a table.
 //
 // Using tokens is a convention, not a rule: any 64-bit value but all ones may be
 // the UserData of a request. All ones is LIBURING_UDATA_TIMEOUT, which
@@ -35,3 +35,26 @@ func (t Token) Generation() uint32 { return uint32(t>>32) & 0xffffff }
 
 // Slot returns the slot.
 func (t Token) Slot() uint32 { return uint32(t) }
+
+// SetToken makes t the request's UserData, which comes back in its completions:
+// see [CQE.Token]. Prep methods leave it as it is.
+func (s SQE) SetToken(t Token) { s.UserData = uint64(t) }
+
+// Token returns UserData as a [Token].
+func (s SQE) Token() Token { return Token(s.UserData) }
+
+// Request takes an entry for a request with the token t, as [Ring.NextSQE]
+// does. When none is free it makes room first, see [Ring.MakeRoom], which
+// submits what is queued: so call MakeRoom before a chain of linked requests.
+func (r *Ring) Request(t Token) (SQE, error) {
+	s, err := r.NextSQE()
+	if err == ErrSQFull {
+		if err = r.MakeRoom(1); err == nil {
+			s, err = r.NextSQE()
+		}
+	}
+	if err == nil {
+		s.UserData = uint64(t)
+	}
+	return s, err
+}

@@ -42,6 +42,7 @@ type Ring struct {
 	kept         [][]byte       // per submission entry, see SQE.kept
 	bufRings     map[uint16]*BufRing
 	queues       map[uint64]*SendQueue // by user data, with generation 0
+	inFlight     map[uint8]any         // each an InFlight, by kind; kept until the ring is closed
 	groups       map[uint16]struct{}   // buffer groups in use
 	freeTop      uint16                // where to look for a group that is not
 	slots        []cgo.Slot            // for filling buffer rings
