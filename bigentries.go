@@ -21,11 +21,12 @@ func (r *Ring) NextSQE128() (SQE, error) {
 	case r.flags&SetupSQE128 == 0 && r.q.SQEntries() < 2:
 		return SQE{}, errors.New("uring: NextSQE128: the submission queue holds one entry of 64 bytes only")
 	}
+	r.checkSubmitted()
 	sqe := r.q.NextSQE128()
 	if sqe == nil {
 		return SQE{}, ErrSQFull
 	}
-	return SQE{SQE: sqe, ring: r, wide: true}, nil
+	return SQE{SQE: sqe, entryWatch: r.taken(sqe), ring: r, wide: true}, nil
 }
 
 // SQESize returns the bytes of a submission entry in the queue of a ring with

@@ -59,6 +59,7 @@ func (r *Ring) SyncCancel(m Match, all bool, limit time.Duration) (int, error) {
 		case cgo.ETime:
 			return 0, fmt.Errorf("uring: cancel: %w", os.ErrDeadlineExceeded)
 		}
+		r.cancelled()
 		return max(rc, 0), answer("cancel", rc, kernel.V(6, 0), "")
 	}
 }

@@ -35,6 +35,7 @@ func TestUseOfAClosedRing(t *testing.T) {
 	failing := map[string]error{
 		"DontFork":               r.DontFork(),
 		"NextSQE128":             second(r.NextSQE128()),
+		"Request":                second(r.Request(1)),
 		"RegisterRegion":         second(r.RegisterRegion(RegionConfig{})),
 		"ResizeRings":            r.ResizeRings(8, 8),
 		"SubmitAndWaitReg":       second(r.SubmitAndWaitReg(1, 0)),

@@ -79,10 +79,10 @@ func UnixAddr(path string) (Sockaddr, error) {
 
 func (a *Sockaddr) bytes() []byte { return a.raw[:min(a.n, slotSize)] }
 
-// room makes a what the kernel may write an address to.
-func (a *Sockaddr) room() (addr, n uint64) {
+// room makes a what the kernel may write an address to for s.
+func (a *Sockaddr) room(s SQE) (addr, n uint64) {
 	*a = Sockaddr{n: slotSize}
-	return pointer(&a.raw), pointer(&a.n)
+	return addressOf(s, &a.raw), addressOf(s, &a.n)
 }
 
 // AddrPort returns the address and port; ok is false if a is not an IPv4 or

@@ -153,6 +153,7 @@ func (r *Ring) ResizeRings(sq, cq int) error {
 // resetSlots drops what belongs to the places of the submission queue: all
 // entries have been consumed, and there is another number of places.
 func (r *Ring) resetSlots() error {
+	r.forgetPlaces()
 	r.kept = nil
 	if r.scratch == nil {
 		return nil

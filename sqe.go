@@ -7,6 +7,7 @@ import (
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/invariant"
 )
 
 // An SQE is a submission entry: a request on its way to the kernel. Get one
@@ -20,8 +21,9 @@ import (
 // name sets.
 type SQE struct {
 	*cgo.SQE
-	ring *Ring
-	wide bool // 128 bytes of a ring that has both sizes
+	entryWatch // nothing, but with uring_debug
+	ring       *Ring
+	wide       bool // 128 bytes of a ring that has both sizes
 }
 
 // SQEFlags change how a request is treated. See io_uring_sqe_set_flags(3).
@@ -54,6 +56,7 @@ const (
 // A refused request becomes one that does nothing and posts no completion; its
 // entry may be filled with another Prep method.
 func (s SQE) SetFlags(f SQEFlags) error {
+	s.checkQueued()
 	if err := s.checkFlags(f); err != nil {
 		return s.refuse(err)
 	}
@@ -75,6 +78,7 @@ func links(s *cgo.SQE) bool {
 
 // refuse makes the entry harmless: once taken it must be submitted.
 func (s SQE) refuse(err error) error {
+	s.prepared() // uses no memory
 	nop := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
 	if s.wide && s.ring.flags&SetupSQEMixed != 0 {
 		*cgo.SecondHalf(s.SQE) = nop // now it is a request too
@@ -86,6 +90,9 @@ func (s SQE) refuse(err error) error {
 
 // prep fills the fields that every request has.
 func (s SQE) prep(op uint8, fd FD, addr uint64, n uint32, off uint64) {
+	if invariant.On { // a call that does nothing would cost inlining
+		s.prepared()
+	}
 	if s.Flags == cgo.SQECQESkipSuccess && s.Opcode == cgo.OpNop && s.SQE.FD == -1 {
 		s.Flags = 0 // refused before; this request wants its completion
 	}
@@ -112,6 +119,29 @@ var (
 	neverOn bool
 )
 
+// address is for memory of the caller's, which must be there until the request
+// is over: debug builds watch it.
+func (s SQE) address(p []byte) uint64 {
+	if len(p) > 0 {
+		s.watch(unsafe.SliceData(p))
+	}
+	return address(p)
+}
+
+// addressOf is the same for what p points at.
+func addressOf[T any](s SQE, p *T) uint64 {
+	s.watch((*byte)(unsafe.Pointer(p)))
+	return pointer(p)
+}
+
+// elements is the same for the elements of p.
+func elements[T any](s SQE, p []T) uint64 {
+	if len(p) > 0 {
+		return addressOf(s, unsafe.SliceData(p))
+	}
+	return pointer(unsafe.SliceData(p))
+}
+
 // address returns the address of p for an entry.
 func address(p []byte) uint64 {
 	if neverOn {
@@ -127,9 +157,6 @@ func pointer[T any](p *T) uint64 {
 	}
 	return arena.AddrOf(p)
 }
-
-// elements returns the address of p's first element, for an entry.
-func elements[T any](p []T) uint64 { return pointer(unsafe.SliceData(p)) }
 
 // slotMemory returns memory that belongs to the entry's place in the queue. It
 // is stable until the place is used again, and so until the kernel has

@@ -24,5 +24,5 @@ func (s SQE) PrepEpollCtl(epfd, op, fd int, ev EpollEvent) {
 // many came. events must stay reachable until the completion. Linux 6.15. See
 // io_uring_prep_epoll_wait(3).
 func (s SQE) PrepEpollWait(fd FD, events []EpollEvent) {
-	s.prep(cgo.OpEpollWait, fd, elements(events), uint32(len(events)), 0)
+	s.prep(cgo.OpEpollWait, fd, elements(s, events), uint32(len(events)), 0)
 }

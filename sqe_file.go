@@ -15,14 +15,14 @@ const CurrentOffset = ^uint64(0)
 // may be short: one request reads at most 2 GiB - 4096. p must stay reachable,
 // and untouched, until the completion. See io_uring_prep_read(3).
 func (s SQE) PrepRead(fd FD, p []byte, off uint64) {
-	s.prep(cgo.OpRead, fd, address(p), length(p), off)
+	s.prep(cgo.OpRead, fd, s.address(p), length(p), off)
 }
 
 // PrepWrite writes p at off. The result may be short: one request writes at
 // most 2 GiB - 4096. p must stay reachable, and unchanged, until the completion.
 // See io_uring_prep_write(3).
 func (s SQE) PrepWrite(fd FD, p []byte, off uint64) {
-	s.prep(cgo.OpWrite, fd, address(p), length(p), off)
+	s.prep(cgo.OpWrite, fd, s.address(p), length(p), off)
 }
 
 // PrepReadFixed is [SQE.PrepRead] into a part p of a registered buffer. See
@@ -75,7 +75,7 @@ func (s SQE) prepFixed(op uint8, fd FD, b RegBuf, p []byte, off uint64) error {
 	if err := s.checkBuffer(b, p); err != nil {
 		return s.refuse(err)
 	}
-	s.prep(op, fd, address(p), length(p), off)
+	s.prep(op, fd, s.address(p), length(p), off)
 	s.BufIndex = b.index
 	return nil
 }
@@ -130,7 +130,7 @@ func (s SQE) PrepFadvise(fd FD, off, n int64, advice int) {
 // See io_uring_prep_madvise(3) and io_uring_prep_madvise64(3).
 func (s SQE) PrepMadvise(p []byte, advice int) {
 	long, short := lengths(int64(len(p)))
-	s.prep(cgo.OpMadvise, -1, address(p), short, long)
+	s.prep(cgo.OpMadvise, -1, s.address(p), short, long)
 	s.OpFlags = uint32(advice)
 }
 

@@ -108,7 +108,7 @@ func (s SQE) PrepStatx(dir int, path string, flags int, want StatxMask, st *Stat
 	if err != nil {
 		return err
 	}
-	s.prepAt(cgo.OpStatx, dir, addr, uint32(want), pointer(st))
+	s.prepAt(cgo.OpStatx, dir, addr, uint32(want), addressOf(s, st))
 	s.OpFlags = uint32(flags)
 	return nil
 }
@@ -224,7 +224,7 @@ func (s SQE) prepXattr(op uint8, fd FD, name, path string, value []byte, flags i
 	if err != nil {
 		return 0, err
 	}
-	s.prep(op, fd, nameAddr, uint32(len(value)), address(value))
+	s.prep(op, fd, nameAddr, uint32(len(value)), s.address(value))
 	s.OpFlags = uint32(flags)
 	return pathAddr, nil
 }

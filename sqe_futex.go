@@ -33,7 +33,7 @@ func (s SQE) PrepFutexWake(addr *uint32, n, mask uint32, flags FutexFlags) {
 }
 
 func (s SQE) prepFutex(op uint8, addr *uint32, val, mask uint32, flags FutexFlags) {
-	s.prep(op, 0, pointer(addr), 0, uint64(val))
+	s.prep(op, 0, addressOf(s, addr), 0, uint64(val))
 	s.SQE.FD = int32(flags | cgo.Futex2SizeU32)
 	s.Addr3 = uint64(mask)
 }
@@ -58,7 +58,7 @@ func (s SQE) PrepFutexWaitv(waiters []FutexWaiter) error {
 	p := s.kept()
 	for _, w := range waiters { // struct futex_waitv
 		*p = binary.NativeEndian.AppendUint64(*p, uint64(w.Val))
-		*p = binary.NativeEndian.AppendUint64(*p, pointer(w.Addr))
+		*p = binary.NativeEndian.AppendUint64(*p, addressOf(s, w.Addr))
 		*p = binary.NativeEndian.AppendUint32(*p, uint32(w.Flags|cgo.Futex2SizeU32))
 		*p = binary.NativeEndian.AppendUint32(*p, 0)
 	}

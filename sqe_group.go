@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/invariant"
 )
 
 // Groups of buffers that are handed to the kernel by requests are what there
@@ -36,7 +37,7 @@ func (s SQE) PrepProvideBuffers(mem []byte, size int, group, first uint16) error
 		return err
 	}
 	s.ring.unwatch() // their completions may have the number of a BufRing's buffer
-	s.prep(cgo.OpProvideBuffers, 0, address(mem), uint32(size), uint64(first))
+	s.prep(cgo.OpProvideBuffers, 0, s.address(mem), uint32(size), uint64(first))
 	s.SQE.FD = int32(n)
 	s.BufIndex = group
 	return nil
@@ -64,6 +65,9 @@ func (s SQE) PrepRemoveBuffers(n int, group uint16) error {
 // method. For a [BufRing] there are Prep methods that do it. See
 // io_uring_sqe_set_buf_group(3).
 func (s SQE) SetBufGroup(group uint16) error {
+	if invariant.On {
+		s.checkQueued()
+	}
 	if err := s.checkGroup(group); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (s SQE) keepIovecs(parts [][]byte) (uint64, error) {
 	}
 	p := s.kept()
 	for _, part := range parts {
-		*p = binary.NativeEndian.AppendUint64(*p, address(part))
+		*p = binary.NativeEndian.AppendUint64(*p, s.address(part))
 		*p = binary.NativeEndian.AppendUint64(*p, uint64(len(part)))
 	}
 	return arena.Addr(*p), nil

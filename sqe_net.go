@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"unsafe"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/invariant"
 )
 
 // IOFlags change how the kernel carries out a send or receive. They go into
@@ -151,7 +151,7 @@ func halves(first, second uint16) uint32 {
 // PrepRecv receives into p, which must stay reachable, and untouched, until
 // the completion. See io_uring_prep_recv(3).
 func (s SQE) PrepRecv(fd FD, p []byte, msgFlags int) {
-	s.prep(cgo.OpRecv, fd, address(p), length(p), 0)
+	s.prep(cgo.OpRecv, fd, s.address(p), length(p), 0)
 	s.OpFlags = uint32(msgFlags)
 }
 
@@ -159,7 +159,7 @@ func (s SQE) PrepRecv(fd FD, p []byte, msgFlags int) {
 // completion. The result may be short; with MSG_WAITALL the kernel goes on by
 // itself. See io_uring_prep_send(3).
 func (s SQE) PrepSend(fd FD, p []byte, msgFlags int) {
-	s.prep(cgo.OpSend, fd, address(p), length(p), 0)
+	s.prep(cgo.OpSend, fd, s.address(p), length(p), 0)
 	s.OpFlags = uint32(msgFlags)
 }
 
@@ -175,10 +175,7 @@ func (s SQE) PrepRecvMsg(fd FD, m *Msg, msgFlags int) {
 }
 
 func (s SQE) prepMsg(op uint8, fd FD, m *Msg, msgFlags int) {
-	if neverOn {
-		heap = m
-	}
-	s.prep(op, fd, uint64(uintptr(unsafe.Pointer(&m.hdr))), 1, 0)
+	s.prep(op, fd, s.message(m), 1, 0)
 	s.OpFlags = uint32(msgFlags)
 }
 
@@ -322,6 +319,18 @@ func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) erro
 	return nil
 }
 
+// message returns the address of m's header. What that points at is watched
+// too: a zero-copy send uses it for longer than m itself.
+func (s SQE) message(m *Msg) uint64 {
+	if invariant.On {
+		for _, part := range m.parts {
+			s.address(part)
+		}
+		s.address(m.control)
+	}
+	return addressOf(s, &m.hdr)
+}
+
 func (s SQE) selectBuffer(br *BufRing, msgFlags int, flags IOFlags) {
 	if flags&cgo.RecvMultishot == 0 && (s.Flags&cgo.SQEAsync != 0 || msgFlags&cgo.MsgWaitAll != 0) {
 		br.async = true
@@ -346,7 +355,7 @@ func (s SQE) PrepSendZC(fd FD, p []byte, msgFlags int, flags IOFlags) error {
 	if err := s.checkZC(p, flags); err != nil {
 		return s.refuse(err)
 	}
-	s.prep(cgo.OpSendZC, fd, address(p), uint32(len(p)), 0)
+	s.prep(cgo.OpSendZC, fd, s.address(p), uint32(len(p)), 0)
 	s.OpFlags = uint32(msgFlags)
 	s.IOPrio = uint16(flags)
 	return nil

@@ -42,7 +42,7 @@ func (s SQE) PrepFilesUpdate(first Direct, fds []int32) {
 	if first == DirectAlloc {
 		off = math.MaxUint64
 	}
-	s.prep(cgo.OpFilesUpdate, -1, elements(fds), uint32(len(fds)), off)
+	s.prep(cgo.OpFilesUpdate, -1, elements(s, fds), uint32(len(fds)), off)
 }
 
 // FixedFDFlags change how a direct descriptor becomes an ordinary one.
@@ -63,7 +63,7 @@ func (s SQE) PrepFixedFDInstall(d Direct, flags FixedFDFlags) {
 // It must stay reachable until the completion. flags are those of pipe2(2).
 // Linux 6.16. See io_uring_prep_pipe(3).
 func (s SQE) PrepPipe(fds *[2]int32, flags int) {
-	s.prep(cgo.OpPipe, 0, pointer(fds), 0, 0)
+	s.prep(cgo.OpPipe, 0, addressOf(s, fds), 0, 0)
 	s.OpFlags = uint32(flags)
 }
 

@@ -27,7 +27,7 @@ func (s SQE) PrepListen(fd FD, backlog int) {
 // multishot accepts, as each connection would overwrite it: use
 // [SQE.PrepGetpeername]. See io_uring_prep_accept(3).
 func (s SQE) PrepAcceptAddr(fd FD, flags int, peer *Sockaddr) {
-	addr, n := peer.room()
+	addr, n := peer.room(s)
 	s.prep(cgo.OpAccept, fd, addr, 0, n)
 	s.OpFlags = uint32(flags)
 }
@@ -58,6 +58,7 @@ const (
 // Linux 6.10; older kernels fail the request with EINVAL. See
 // io_uring_prep_accept(3).
 func (s SQE) SetAcceptFlags(f AcceptFlags) error {
+	s.checkQueued()
 	if s.Opcode != cgo.OpAccept {
 		return s.refuse(errors.New("uring: SetAcceptFlags goes with the Prep methods that accept"))
 	}
@@ -72,9 +73,10 @@ func (s SQE) SetAcceptFlags(f AcceptFlags) error {
 // the result is its length. Only options of SOL_SOCKET can be read. value must
 // stay reachable until the completion. Linux 6.7. See io_uring_prep_cmd_sock(3).
 func (s SQE) PrepGetsockopt(fd FD, level, name int, value []byte) {
+	addr := s.address(value)
 	s.prep(cgo.OpUringCmd, fd, words(uint32(level), uint32(name)), 0, words(cgo.SocketOpGetsockopt, 0))
 	s.FileIndex = uint32(len(value))
-	s.Addr3 = address(value)
+	s.Addr3 = addr
 }
 
 // PrepGetsockname puts a socket's own address into addr, which must stay
@@ -88,7 +90,7 @@ func (s SQE) PrepGetsockname(fd FD, addr *Sockaddr) { s.prepName(fd, addr, 0) }
 func (s SQE) PrepGetpeername(fd FD, addr *Sockaddr) { s.prepName(fd, addr, 1) }
 
 func (s SQE) prepName(fd FD, addr *Sockaddr, peer uint32) {
-	at, n := addr.room()
+	at, n := addr.room(s)
 	s.prep(cgo.OpUringCmd, fd, at, 0, words(cgo.SocketOpGetsockname, 0))
 	s.FileIndex = peer
 	s.Addr3 = n
@@ -137,6 +139,7 @@ func (s SQE) PrepSendSetAddr(to Sockaddr) error {
 }
 
 func (s SQE) setAddr(to Sockaddr) {
+	s.checkQueued()
 	m := s.slotMemory()
 	n := copy(m, to.bytes())
 	s.Off = arena.Addr(m)

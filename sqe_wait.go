@@ -21,7 +21,7 @@ type Siginfo = cgo.Siginfo
 // happened; it must stay reachable until the completion. Linux 6.7. See
 // io_uring_prep_waitid(3).
 func (s SQE) PrepWaitid(typ IDType, id int, info *Siginfo, options int) {
-	s.prep(cgo.OpWaitid, 0, 0, uint32(typ), pointer(info))
+	s.prep(cgo.OpWaitid, 0, 0, uint32(typ), addressOf(s, info))
 	s.SQE.FD = int32(id)
 	s.FileIndex = uint32(options)
 }

@@ -38,7 +38,10 @@ func (t Token) Slot() uint32 { return uint32(t) }
 
 // SetToken makes t the request's UserData, which comes back in its completions:
 // see [CQE.Token]. Prep methods leave it as it is.
-func (s SQE) SetToken(t Token) { s.UserData = uint64(t) }
+func (s SQE) SetToken(t Token) {
+	s.checkQueued()
+	s.UserData = uint64(t)
+}
 
 // Token returns UserData as a [Token].
 func (s SQE) Token() Token { return Token(s.UserData) }

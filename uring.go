@@ -64,6 +64,7 @@ type Ring struct {
 	memoryUsed   int
 	regions      []*Region
 	zcrx         []*ZCRX
+	ringWatch    // nothing, but with uring_debug
 }
 
 // New opens a ring. Close it when done.
@@ -269,8 +270,13 @@ func (r *Ring) NextSQE() (s SQE, err error) {
 	// A call costs as much as filling the entry. This is small enough for the
 	// compiler to put it in its place.
 	s.ring = r
+	if invariant.On {
+		r.checkSubmitted()
+	}
 	if s.SQE = r.q.NextSQE(); s.SQE == nil {
 		err = r.noSQE
+	} else if invariant.On {
+		s.entryWatch = r.taken(s.SQE)
 	}
 	return s, err
 }
@@ -321,6 +327,7 @@ func (r *Ring) Overflowed() bool {
 // entries before it looks whether the kernel's thread sleeps; who does that by
 // hand in C needs io_uring_smp_mb between the two. See io_uring_submit(3).
 func (r *Ring) Submit() (int, error) {
+	r.submitting()
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
 	}
@@ -340,6 +347,7 @@ func (r *Ring) Submit() (int, error) {
 // Signals do not end the wait. See io_uring_submit_and_wait(3) and, for when
 // nothing is queued, io_uring_wait_cqe_nr(3).
 func (r *Ring) SubmitAndWait(n int) (int, error) {
+	r.submitting()
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
 	}
@@ -415,6 +423,7 @@ func (r *Ring) beforeEnter() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
+	r.checkHeld()
 	r.syncHead()
 	if len(r.unverified) > 0 {
 		r.verifyBuffers()
@@ -489,6 +498,9 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 					c.order = r.see(c, r.head)
 				}
 				r.head = next
+				if invariant.On && ok {
+					r.completed(c)
+				}
 				if ok && !yield(c) {
 					return
 				}
@@ -506,7 +518,10 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 
 // pull lets completions into an empty queue that wait in the kernel. It
 // returns false if there are none.
-func (r *Ring) pull() bool { return r.ready() > 0 || r.fetch() }
+func (r *Ring) pull() bool {
+	r.checkHeld()
+	return r.ready() > 0 || r.fetch()
+}
 
 // maxEnters is how often fetch asks for deferred work that leads to nothing.
 const maxEnters = 64
@@ -567,7 +582,9 @@ func (r *Ring) Advance(n int) {
 	for _, tail := r.q.CQ(); n > 0 && r.head != tail; {
 		e, next, ok := r.q.CQE(r.head)
 		if ok {
-			r.see(newCQE(e), r.head)
+			c := newCQE(e)
+			r.see(c, r.head)
+			r.completed(c)
 			n--
 		}
 		r.head = next

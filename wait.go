@@ -36,6 +36,7 @@ func afterSignals(call func() int) int {
 // SubmitAndGetEvents is [Ring.Submit] and [Ring.GetEvents] in one system call.
 // See io_uring_submit_and_get_events(3).
 func (r *Ring) SubmitAndGetEvents() (int, error) {
+	r.submitting()
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
 	}
@@ -186,6 +187,9 @@ func (w wait) raw(want uint32, left time.Duration) cgo.Wait {
 // wait calls enter until n completions are ready, with the time that is left.
 // It returns how many entries the kernel took.
 func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) int) (int, error) {
+	if w.submit {
+		r.submitting()
+	}
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
 	}
