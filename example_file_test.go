@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"runtime"
 
 	"github.com/uring-go/uring"
 )
@@ -95,6 +96,7 @@ func ExampleSQE_SetFlags() {
 	defer f.Close()
 	defer os.Remove(f.Name())
 	text := []byte("durable")
+	defer runtime.KeepAlive(text) // Serve closes the ring before
 
 	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
 		write, err := ring.NextSQE()

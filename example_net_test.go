@@ -8,13 +8,15 @@ import (
 	"io"
 	"log"
 	"net"
+	"runtime"
 	"syscall"
 
 	"github.com/uring-go/uring"
 )
 
 // A server of one ring: it accepts connections and sends back what they send.
-// The token of a request says what it is and for which connection.
+// Tables of the requests in flight say for which connection each is, and hold
+// the memory that it uses.
 func ExampleSQE_PrepAcceptMultishot() {
 	listener, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -45,15 +47,19 @@ func ExampleSQE_PrepAcceptMultishot() {
 		fmt.Printf("client got %s\n", got)
 	}()
 
-	const accepting, receiving, sending = 1, 2, 3
-	buffers := map[uint32][]byte{} // by connection
+	const accepting, receiving, sending = 1, 2, 3 // kinds
+	type conn struct {
+		fd  uring.FD
+		buf []byte
+	}
 	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
-		sqe, err := ring.NextSQE()
+		receives := uring.NewInFlight[conn](ring, receiving)
+		sends := uring.NewInFlight[conn](ring, sending)
+		sqe, err := ring.Request(uring.MakeToken(accepting, 0, 0))
 		if err != nil {
 			return err
 		}
 		sqe.PrepAcceptMultishot(uring.FD(listener), syscall.SOCK_CLOEXEC)
-		sqe.UserData = uint64(uring.MakeToken(accepting, 0, 0))
 		for {
 			if _, err := ring.SubmitAndWait(1); err != nil {
 				return err
@@ -62,27 +68,31 @@ func ExampleSQE_PrepAcceptMultishot() {
 				if err := cqe.Err(); err != nil {
 					return err
 				}
-				kind, conn := cqe.Token().Kind(), cqe.Token().Slot()
-				if kind == accepting {
-					conn = uint32(cqe.Res)
-					buffers[conn] = make([]byte, 4096)
+				var c conn
+				switch cqe.Token().Kind() {
+				case accepting:
+					c = conn{uring.FD(cqe.Res), make([]byte, 4096)}
+				case sending:
+					c, _ = sends.Complete(cqe)
+				case receiving:
+					c, _ = receives.Complete(cqe)
+					if cqe.Res == 0 { // the end of the stream
+						syscall.Close(int(c.fd))
+						fmt.Println("connection closed")
+						return nil // a real server would go on
+					}
+					sqe, err := sends.Request(c)
+					if err != nil {
+						return err
+					}
+					sqe.PrepSend(c.fd, c.buf[:cqe.Res], syscall.MSG_WAITALL)
+					continue
 				}
-				if kind == receiving && cqe.Res == 0 { // the end of the stream
-					syscall.Close(int(conn))
-					fmt.Println("connection closed")
-					return nil // a real server would go on
-				}
-				sqe, err := ring.NextSQE()
+				sqe, err := receives.Request(c)
 				if err != nil {
 					return err
 				}
-				if kind == receiving {
-					sqe.PrepSend(uring.FD(conn), buffers[conn][:cqe.Res], syscall.MSG_WAITALL)
-					sqe.UserData = uint64(uring.MakeToken(sending, 0, conn))
-				} else {
-					sqe.PrepRecv(uring.FD(conn), buffers[conn], 0)
-					sqe.UserData = uint64(uring.MakeToken(receiving, 0, conn))
-				}
+				sqe.PrepRecv(c.fd, c.buf, 0)
 			}
 		}
 	})
@@ -124,6 +134,9 @@ func ExampleSQE_PrepAcceptDirect() {
 		log.Fatal(err)
 	}
 
+	buf := make([]byte, 100)
+	defer runtime.KeepAlive(buf) // Serve closes the ring before
+
 	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
 		if err := ring.RegisterFiles(8); err != nil {
 			return err
@@ -145,7 +158,6 @@ func ExampleSQE_PrepAcceptDirect() {
 		if sqe, err = ring.NextSQE(); err != nil {
 			return err
 		}
-		buf := make([]byte, 100)
 		sqe.PrepRecv(conn.FD(), buf, 0)
 		if cqe, err = ring.Wait(); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -46,12 +47,14 @@ func ExampleSQE_PrepLinkTimeout() {
 	defer syscall.Close(pair[1])
 
 	const receiving, limit = 1, 2
+	buf := make([]byte, 100)
+	defer runtime.KeepAlive(buf) // Serve closes the ring before
 	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
 		recv, err := ring.NextSQE()
 		if err != nil {
 			return err
 		}
-		recv.PrepRecv(uring.FD(pair[0]), make([]byte, 100), 0)
+		recv.PrepRecv(uring.FD(pair[0]), buf, 0)
 		recv.UserData = receiving
 		if err := recv.SetFlags(uring.Link); err != nil {
 			return err
@@ -134,8 +137,11 @@ func ExampleSQE_PrepFutexWait() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer waiter.Close()
 	word := new(uint32)
+	defer func() {
+		waiter.Close()
+		runtime.KeepAlive(word) // in use until then
+	}()
 	if futex {
 		sqe, err := waiter.NextSQE()
 		if err != nil {
@@ -184,6 +190,8 @@ func ExampleRing_Await() {
 	}
 	defer syscall.Close(pair[0])
 	defer syscall.Close(pair[1])
+	buf := make([]byte, 100)
+	defer runtime.KeepAlive(buf) // after Close, which is deferred later
 	ring, err := uring.New(uring.Config{})
 	if err != nil {
 		log.Fatal(err)
@@ -195,7 +203,7 @@ func ExampleRing_Await() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	sqe.PrepRecv(uring.FD(pair[0]), make([]byte, 100), 0) // nobody sends
+	sqe.PrepRecv(uring.FD(pair[0]), buf, 0) // nobody sends
 	sqe.UserData = receiving
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)

@@ -26,24 +26,9 @@ type loop struct {
 
 // request takes an entry for a request with the token t. The caller fills it.
 func (l *loop) request(t uring.Token) (uring.SQE, error) {
-	sqe, err := takeSQE(l.ring, t)
+	sqe, err := l.ring.Request(t)
 	if err == nil {
 		l.inFlight++
-	}
-	return sqe, err
-}
-
-// takeSQE takes an entry for a request with the token t, making room for it if
-// need be.
-func takeSQE(r *uring.Ring, t uring.Token) (uring.SQE, error) {
-	sqe, err := r.NextSQE()
-	if err == uring.ErrSQFull {
-		if err = r.MakeRoom(1); err == nil {
-			sqe, err = r.NextSQE()
-		}
-	}
-	if err == nil {
-		sqe.UserData = uint64(t)
 	}
 	return sqe, err
 }

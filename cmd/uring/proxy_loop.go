@@ -221,11 +221,6 @@ func (p *proxy) enter() (err error) {
 	return err
 }
 
-// next takes a submission entry.
-func (p *proxy) next(kind uint8, slot uint32) (uring.SQE, error) {
-	return takeSQE(p.ring, uring.MakeToken(kind, 0, slot))
-}
-
 // handle does what a completion asks for.
 func (p *proxy) handle(c uring.CQE) {
 	t := c.Token()
@@ -275,7 +270,7 @@ func (p *proxy) stray(c uring.CQE) {
 }
 
 func (p *proxy) armWake() error {
-	s, err := p.next(proxyWake, 0)
+	s, err := p.ring.Request(uring.MakeToken(proxyWake, 0, 0))
 	if err == nil {
 		p.waker.prepare(s)
 	}
@@ -286,7 +281,7 @@ func (p *proxy) armTick() error {
 	if p.proxyConfig.stats == 0 {
 		return nil
 	}
-	s, err := p.next(proxyTick, 0)
+	s, err := p.ring.Request(uring.MakeToken(proxyTick, 0, 0))
 	if err == nil {
 		s.PrepTimeout(p.proxyConfig.stats, 0, 0)
 	}
@@ -298,7 +293,7 @@ func (p *proxy) accept() error {
 	if p.accepts || p.later || p.draining || p.live >= p.maxConns {
 		return nil
 	}
-	s, err := p.next(proxyAccept, 0)
+	s, err := p.ring.Request(uring.MakeToken(proxyAccept, 0, 0))
 	if err != nil {
 		return err
 	}
@@ -313,7 +308,7 @@ func (p *proxy) accept() error {
 
 // acceptLater accepts again in a while: connections wait in the listener.
 func (p *proxy) acceptLater() error {
-	s, err := p.next(proxyAcceptLater, 0)
+	s, err := p.ring.Request(uring.MakeToken(proxyAcceptLater, 0, 0))
 	if err != nil {
 		return err
 	}
@@ -344,7 +339,7 @@ func (p *proxy) accepted(c uring.CQE) {
 
 // cancel asks for the end of the request with the given user data.
 func (p *proxy) cancel(kind uint8, userData uint64) {
-	s, err := p.next(kind, 0)
+	s, err := p.ring.Request(uring.MakeToken(kind, 0, 0))
 	if err != nil {
 		p.must(err)
 		return
@@ -361,7 +356,7 @@ func (p *proxy) drain() {
 	if p.accepts {
 		p.cancel(proxyCancelAccept, uint64(uring.MakeToken(proxyAccept, 0, 0)))
 	}
-	s, err := p.next(proxyGrace, 0)
+	s, err := p.ring.Request(uring.MakeToken(proxyGrace, 0, 0))
 	if err != nil {
 		p.must(err)
 		return

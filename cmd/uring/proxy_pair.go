@@ -57,7 +57,7 @@ func (f *flow) slot() uint32 { return f.pair.id<<1 | f.back }
 
 // ask takes an entry for a request of the pair and counts it.
 func (p *proxy) ask(pr *pair, kind uint8, back uint32) (uring.SQE, bool) {
-	s, err := p.next(kind, pr.id<<1|back)
+	s, err := p.ring.Request(uring.MakeToken(kind, 0, pr.id<<1|back))
 	if err != nil {
 		p.must(err)
 		return s, false

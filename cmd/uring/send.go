@@ -281,14 +281,13 @@ func (s *sender) chain(c *sendConn) error {
 		return err
 	}
 	for i := range n {
-		sqe, err := s.ring.NextSQE()
+		sqe, err := s.ring.Request(uring.MakeToken(kindSend, uint32(i), c.slot))
 		if err != nil {
 			return err
 		}
 		msg := wait[:min(len(wait), s.cfg.MsgSize)]
 		wait = wait[len(msg):]
 		sqe.PrepSend(uring.FD(c.fd), msg, uring.NoSignal|syscall.MSG_WAITALL)
-		sqe.UserData = uint64(uring.MakeToken(kindSend, uint32(i), c.slot))
 		if i < n-1 {
 			if err := sqe.SetFlags(uring.Link | uring.SkipSuccess); err != nil {
 				return err

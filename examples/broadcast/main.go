@@ -147,20 +147,8 @@ func (s *server) handle(cqe uring.CQE) error {
 	return fmt.Errorf("completion of an unknown request: %v", cqe)
 }
 
-// next takes an entry for a request.
-func (s *server) next(kind uint8, slot uint32) (uring.SQE, error) {
-	if err := s.ring.MakeRoom(1); err != nil {
-		return uring.SQE{}, err
-	}
-	sqe, err := s.ring.NextSQE()
-	if err == nil {
-		sqe.UserData = uint64(uring.MakeToken(kind, 0, slot))
-	}
-	return sqe, err
-}
-
 func (s *server) accept() error {
-	sqe, err := s.next(accepting, 0)
+	sqe, err := s.ring.Request(uring.MakeToken(accepting, 0, 0))
 	if err == nil {
 		sqe.PrepAcceptMultishot(s.listener, uring.CloseOnExec)
 	}
@@ -187,7 +175,7 @@ func (s *server) accepted(cqe uring.CQE) error {
 
 // pause accepts again in a while.
 func (s *server) pause() error {
-	sqe, err := s.next(pausing, 0)
+	sqe, err := s.ring.Request(uring.MakeToken(pausing, 0, 0))
 	if err == nil {
 		sqe.PrepTimeout(100*time.Millisecond, 0, 0)
 	}
@@ -276,7 +264,7 @@ func (s *server) advance(c *client) error {
 	case c.ended:
 		return nil
 	case !c.receiving && s.buffers.Stats().InKernel > 0:
-		sqe, err := s.next(receiving, c.fd)
+		sqe, err := s.ring.Request(uring.MakeToken(receiving, 0, c.fd))
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -32,8 +33,11 @@ func echoInput(in *os.File, out io.Writer, patience time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ring.Close()) }()
 	buf := make([]byte, 4096)
+	defer func() {
+		err = errors.Join(err, ring.Close())
+		runtime.KeepAlive(buf) // after an error a request may use it until the ring is closed
+	}()
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		n, err := read(ctx, ring, uring.FD(in.Fd()), buf)
@@ -47,21 +51,24 @@ func echoInput(in *os.File, out io.Writer, patience time.Duration) (err error) {
 	}
 }
 
+// The kinds of requests, of which there is one at a time.
 const (
 	reading = iota + 1
 	cancelling
 )
 
+var readToken = uring.MakeToken(reading, 0, 0)
+
 // read reads from what is not a file, such as a pipe, a terminal or a socket,
 // until ctx is done. The goroutine waits in Go's network poller, without a
-// thread. When read returns, the kernel does not use buf any more.
+// thread. When read returns, the kernel does not use buf any more, unless the
+// ring itself failed.
 func read(ctx context.Context, ring *uring.Ring, fd uring.FD, buf []byte) (int, error) {
-	sqe, err := ring.NextSQE()
+	sqe, err := ring.Request(readToken)
 	if err != nil {
 		return 0, err
 	}
 	sqe.PrepRead(fd, buf, uring.CurrentOffset)
-	sqe.UserData = reading
 	_, err = ring.Await(ctx, 1)
 	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
 		return cancel(ring, ended)
@@ -80,19 +87,18 @@ func read(ctx context.Context, ring *uring.Ring, fd uring.FD, buf []byte) (int, 
 // that of the cancellation, and that of the read, which says what became of it:
 // data may have come just before.
 func cancel(ring *uring.Ring, why error) (int, error) {
-	sqe, err := ring.NextSQE()
+	sqe, err := ring.Request(uring.MakeToken(cancelling, 0, 0))
 	if err != nil {
 		return 0, err
 	}
-	sqe.PrepCancel(reading, 0)
-	sqe.UserData = cancelling
+	sqe.PrepCancel(uint64(readToken), 0)
 	var result uring.CQE
 	for range 2 {
 		cqe, err := ring.Wait()
 		if err != nil {
 			return 0, err
 		}
-		if cqe.UserData == reading {
+		if cqe.Token() == readToken {
 			result = cqe
 		}
 	}

@@ -49,78 +49,84 @@ func main() {
 	os.Exit(1)
 }
 
-// The kinds of requests. The slot of a token is the connection's descriptor.
+// The kinds of requests.
 const (
 	accepting = iota + 1
-	receiving
-	sending
+	echoing
 	closing
 )
 
 // A conn has one request at a time, which uses all of buf or a part of it.
 type conn struct {
+	fd      int
 	buf     []byte
 	pending []byte // what is left to send
 }
 
-// serve echoes for ever. It keeps what requests use reachable: connections in
-// the map, and the listener.
+// serve echoes for ever. The table conns holds the memory that requests use, and
+// the ring holds the table.
 func serve(ring *uring.Ring, listener *net.TCPListener) error {
 	file, err := listener.File()
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	conns := map[uint32]*conn{}
-	request := func(kind uint8, fd uint32, prep func(uring.SQE)) error {
-		if err := ring.MakeRoom(1); err != nil {
-			return err
-		}
-		sqe, err := ring.NextSQE()
-		if err != nil {
-			return err
-		}
-		prep(sqe)
-		sqe.UserData = uint64(uring.MakeToken(kind, 0, fd))
-		return nil
-	}
+	conns := uring.NewInFlight[*conn](ring, echoing)
 	accept := func() error {
-		return request(accepting, 0, func(s uring.SQE) { s.PrepAcceptMultishot(uring.FD(file.Fd()), 0) })
+		sqe, err := ring.Request(uring.MakeToken(accepting, 0, 0))
+		if err == nil {
+			sqe.PrepAcceptMultishot(uring.FD(file.Fd()), uring.CloseOnExec)
+		}
+		return err
 	}
 	// next asks for what comes next on a connection: to send the rest, or to
 	// receive.
-	next := func(fd uint32, c *conn) error {
-		if len(c.pending) > 0 {
-			return request(sending, fd, func(s uring.SQE) { s.PrepSend(uring.FD(fd), c.pending, 0) })
+	next := func(c *conn) error {
+		sqe, err := conns.Request(c)
+		switch {
+		case err != nil:
+			return err
+		case len(c.pending) > 0:
+			sqe.PrepSend(uring.FD(c.fd), c.pending, 0)
+		default:
+			sqe.PrepRecv(uring.FD(c.fd), c.buf, 0)
 		}
-		return request(receiving, fd, func(s uring.SQE) { s.PrepRecv(uring.FD(fd), c.buf, 0) })
+		return nil
+	}
+	echoed := func(cqe uring.CQE) error {
+		c, ok := conns.Complete(cqe)
+		switch {
+		case !ok:
+			return fmt.Errorf("completion of an unknown request: %v", cqe)
+		case cqe.Res <= 0: // the end, or an error
+			sqe, err := ring.Request(uring.MakeToken(closing, 0, 0))
+			if err == nil {
+				sqe.PrepClose(c.fd)
+			}
+			return err
+		case len(c.pending) > 0:
+			c.pending = c.pending[cqe.Res:]
+		default:
+			c.pending = c.buf[:cqe.Res]
+		}
+		return next(c)
 	}
 	handle := func(cqe uring.CQE) error {
-		fd := cqe.Token().Slot()
-		c := conns[fd]
-		switch kind := cqe.Token().Kind(); {
-		case kind == closing:
+		switch cqe.Token().Kind() {
+		case echoing:
+			return echoed(cqe)
+		case closing:
 			return nil
-		case kind == accepting:
-			if err := cqe.Err(); err != nil {
-				return fmt.Errorf("accept: %w", err)
-			}
-			fd, c = uint32(cqe.Res), &conn{buf: make([]byte, 64<<10)}
-			conns[fd] = c
-			if !cqe.More() {
-				if err := accept(); err != nil {
-					return err
-				}
-			}
-		case cqe.Res <= 0: // the end, or an error
-			delete(conns, fd)
-			return request(closing, fd, func(s uring.SQE) { s.PrepClose(int(fd)) })
-		case kind == receiving:
-			c.pending = c.buf[:cqe.Res]
-		case kind == sending:
-			c.pending = c.pending[cqe.Res:]
 		}
-		return next(fd, c)
+		if err := cqe.Err(); err != nil {
+			return fmt.Errorf("accept: %w", err)
+		}
+		if !cqe.More() {
+			if err := accept(); err != nil {
+				return err
+			}
+		}
+		return next(&conn{fd: int(cqe.Res), buf: make([]byte, 64<<10)})
 	}
 
 	if err := accept(); err != nil {

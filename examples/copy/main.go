@@ -135,22 +135,20 @@ func (c *copier) pair(i int, n int64) error {
 	if err := c.ring.MakeRoom(2); err != nil {
 		return err
 	}
-	read, err := c.ring.NextSQE()
+	read, err := c.ring.Request(uring.MakeToken(reading, 0, uint32(i)))
 	if err != nil {
 		return err
 	}
 	b := &c.blocks[i]
 	read.PrepRead(c.in, b.buf[:n], uint64(b.off))
-	read.UserData = uint64(uring.MakeToken(reading, 0, uint32(i)))
 	if err := read.SetFlags(uring.Link); err != nil {
 		return err
 	}
-	write, err := c.ring.NextSQE()
+	write, err := c.ring.Request(uring.MakeToken(writing, 0, uint32(i)))
 	if err != nil {
 		return err
 	}
 	write.PrepWrite(c.out, b.buf[:n], uint64(b.off))
-	write.UserData = uint64(uring.MakeToken(writing, 0, uint32(i)))
 	return nil
 }
 
@@ -176,12 +174,11 @@ func (c *copier) written(i int, cqe uring.CQE) (more bool, err error) {
 }
 
 func (c *copier) sync() error {
-	sqe, err := c.ring.NextSQE()
+	sqe, err := c.ring.Request(uring.MakeToken(syncing, 0, 0))
 	if err != nil {
 		return err
 	}
 	sqe.PrepFsync(c.out, 0)
-	sqe.UserData = uint64(uring.MakeToken(syncing, 0, 0))
 	cqe, err := c.ring.Wait()
 	if err != nil {
 		return err

@@ -163,20 +163,8 @@ func (s *server) handle(cqe uring.CQE) error {
 	return s.advance(c)
 }
 
-// next takes an entry for a request.
-func (s *server) next(kind uint8, slot uint32) (uring.SQE, error) {
-	if err := s.ring.MakeRoom(1); err != nil {
-		return uring.SQE{}, err
-	}
-	sqe, err := s.ring.NextSQE()
-	if err == nil {
-		sqe.UserData = uint64(uring.MakeToken(kind, 0, slot))
-	}
-	return sqe, err
-}
-
 func (s *server) accept() error {
-	sqe, err := s.next(accepting, 0)
+	sqe, err := s.ring.Request(uring.MakeToken(accepting, 0, 0))
 	if err == nil {
 		sqe.PrepAcceptMultishot(s.listener, uring.CloseOnExec)
 	}
@@ -203,7 +191,7 @@ func (s *server) accepted(cqe uring.CQE) error {
 
 // pause accepts again in a while.
 func (s *server) pause() error {
-	sqe, err := s.next(pausing, 0)
+	sqe, err := s.ring.Request(uring.MakeToken(pausing, 0, 0))
 	if err == nil {
 		sqe.PrepTimeout(100*time.Millisecond, 0, 0)
 	}
@@ -229,7 +217,7 @@ func (s *server) open(fd uint32) error {
 
 // ask receives the name, or more of it.
 func (s *server) ask(c *conn) error {
-	sqe, err := s.next(asking, c.fd)
+	sqe, err := s.ring.Request(uring.MakeToken(asking, 0, c.fd))
 	if err == nil {
 		c.busy = true
 		sqe.PrepRecv(uring.FD(c.fd), c.name[len(c.name):cap(c.name)], 0)
@@ -291,7 +279,7 @@ func (s *server) fill(c *conn) error {
 	if err != nil {
 		return err
 	}
-	sqe, err := s.next(reading, c.fd)
+	sqe, err := s.ring.Request(uring.MakeToken(reading, 0, c.fd))
 	if err == nil {
 		c.busy = true
 		sqe.PrepRead(uring.FD(c.file.Fd()), room, uint64(c.off))

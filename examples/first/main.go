@@ -15,8 +15,14 @@ func main() {
 	}
 	defer ring.Close()
 	buf := make([]byte, 256)
-	sqe, _ := ring.NextSQE()
+	sqe, err := ring.NextSQE()
+	if err != nil {
+		log.Fatal(err)
+	}
 	sqe.PrepRead(uring.FD(os.Stdin.Fd()), buf, uring.CurrentOffset)
-	cqe, err := ring.Wait()
-	fmt.Printf("%s%v %v\n", buf[:max(cqe.Res, 0)], err, cqe.Err())
+	cqe, err := ring.Wait() // submits, too
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s%v\n", buf[:max(cqe.Res, 0)], cqe.Err()) // buf is used until here
 }

@@ -155,20 +155,8 @@ func (p *proxy) handle(cqe uring.CQE) error {
 	return nil // a cancellation: what it cancelled completes too
 }
 
-// next takes an entry for a request.
-func (p *proxy) next(kind uint8, slot uint32) (uring.SQE, error) {
-	if err := p.ring.MakeRoom(1); err != nil {
-		return uring.SQE{}, err
-	}
-	sqe, err := p.ring.NextSQE()
-	if err == nil {
-		sqe.UserData = uint64(uring.MakeToken(kind, 0, slot))
-	}
-	return sqe, err
-}
-
 func (p *proxy) accept() error {
-	sqe, err := p.next(accepting, 0)
+	sqe, err := p.ring.Request(uring.MakeToken(accepting, 0, 0))
 	if err == nil {
 		sqe.PrepAcceptMultishot(p.listener, uring.CloseOnExec)
 	}
@@ -195,7 +183,7 @@ func (p *proxy) accepted(cqe uring.CQE) error {
 
 // pause accepts again in a while.
 func (p *proxy) pause() error {
-	sqe, err := p.next(pausing, 0)
+	sqe, err := p.ring.Request(uring.MakeToken(pausing, 0, 0))
 	if err == nil {
 		sqe.PrepTimeout(100*time.Millisecond, 0, 0)
 	}
@@ -222,7 +210,7 @@ func (p *proxy) connect(client uint32) error {
 			return err
 		}
 	}
-	sqe, err := p.next(connecting, client)
+	sqe, err := p.ring.Request(uring.MakeToken(connecting, 0, client))
 	if err != nil {
 		return err
 	}
@@ -243,7 +231,7 @@ func (p *proxy) connected(f *flow, cqe uring.CQE) error {
 // receive takes what is there. It is not multishot, which can miss a reset: see
 // SQE.PrepRecvMultishot.
 func (p *proxy) receive(f *flow) error {
-	sqe, err := p.next(receiving, f.from)
+	sqe, err := p.ring.Request(uring.MakeToken(receiving, 0, f.from))
 	if err != nil {
 		return err
 	}
@@ -286,7 +274,7 @@ func (p *proxy) abort(f *flow) error {
 	for _, f := range []*flow{f, f.back} {
 		f.broken, f.ended = true, true
 		_ = syscall.SetsockoptLinger(int(f.from), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
-		sqe, err := p.next(cancelling, f.from)
+		sqe, err := p.ring.Request(uring.MakeToken(cancelling, 0, f.from))
 		if err != nil {
 			return err
 		}

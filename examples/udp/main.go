@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log"
 	"net"
 	"os"
@@ -47,14 +48,13 @@ const (
 
 // A server is the state of serve.
 type server struct {
-	ring      *uring.Ring
-	socket    uring.FD
-	buffers   *uring.BufRing
-	room      *uring.Msg // says what of a message to receive
-	receiving bool       // the request is armed
-	stopping  bool
-	replies   map[uint32]uring.Segment
-	last      uint32 // key in replies
+	ring     *uring.Ring
+	socket   uring.FD
+	buffers  *uring.BufRing
+	room     *uring.Msg // says what of a message to receive
+	stopping bool
+	receives *uring.InFlight[*uring.Msg]    // one at most
+	replies  *uring.InFlight[uring.Segment] // what is sent from
 }
 
 // serve answers until ctx is done.
@@ -70,7 +70,9 @@ func serve(ctx context.Context, conn *net.UDPConn) (err error) {
 	}
 	defer func() { err = errors.Join(err, ring.Close()) }()
 
-	s := server{ring: ring, socket: uring.FD(file.Fd()), room: uring.NewMsg(), replies: map[uint32]uring.Segment{}}
+	s := server{ring: ring, socket: uring.FD(file.Fd()), room: uring.NewMsg()}
+	s.receives = uring.NewInFlight[*uring.Msg](ring, receiving)
+	s.replies = uring.NewInFlight[uring.Segment](ring, sending)
 	s.room.WantAddr()
 	s.buffers, err = ring.NewBufRing(uring.BufRingConfig{
 		Group: 1, Entries: buffers, BufSize: s.room.Overhead() + maxPayload,
@@ -82,7 +84,7 @@ func serve(ctx context.Context, conn *net.UDPConn) (err error) {
 		if err := s.receive(); err != nil {
 			return err
 		}
-		if !s.receiving && len(s.replies) == 0 {
+		if s.receives.Len() == 0 && s.replies.Len() == 0 {
 			return nil // stopped, and everything is answered
 		}
 		_, err := ring.Await(ctx, 1)
@@ -113,43 +115,32 @@ func (s *server) handle(cqe uring.CQE) error {
 // stop ends the request that receives.
 func (s *server) stop() error {
 	s.stopping = true
-	sqe, err := s.next(cancelling, 0)
-	if err != nil {
-		return err
+	for token := range s.receives.All() {
+		sqe, err := s.ring.Request(uring.MakeToken(cancelling, 0, 0))
+		if err != nil {
+			return err
+		}
+		sqe.PrepCancel(uint64(token), 0)
 	}
-	sqe.PrepCancel(uint64(uring.MakeToken(receiving, 0, 0)), 0)
 	return nil
-}
-
-// next takes an entry for a request.
-func (s *server) next(kind uint8, slot uint32) (uring.SQE, error) {
-	if err := s.ring.MakeRoom(1); err != nil {
-		return uring.SQE{}, err
-	}
-	sqe, err := s.ring.NextSQE()
-	if err == nil {
-		sqe.UserData = uint64(uring.MakeToken(kind, 0, slot))
-	}
-	return sqe, err
 }
 
 // receive arms the request that receives, when it is over and there are buffers
 // again. Meanwhile datagrams wait in the socket.
 func (s *server) receive() error {
-	if s.receiving || s.stopping || s.buffers.Stats().InKernel == 0 {
+	if s.receives.Len() > 0 || s.stopping || s.buffers.Stats().InKernel == 0 {
 		return nil
 	}
-	sqe, err := s.next(receiving, 0)
+	sqe, err := s.receives.Request(s.room)
 	if err != nil {
 		return err
 	}
-	s.receiving = true
 	return sqe.PrepRecvMsgMultishot(s.socket, s.buffers, s.room, 0)
 }
 
 // received answers one datagram. It keeps the buffer until it is sent.
 func (s *server) received(cqe uring.CQE) error {
-	s.receiving = cqe.More()
+	s.receives.Complete(cqe)
 	for segment, err := range s.buffers.Segments(cqe) {
 		switch err {
 		case nil:
@@ -174,13 +165,11 @@ func (s *server) reply(segment uring.Segment) error {
 		log.Printf("a datagram is longer than %d bytes", maxPayload)
 		return segment.Release()
 	}
-	s.last++
-	sqe, err := s.next(sending, s.last)
+	sqe, err := s.replies.Request(segment)
 	if err != nil {
 		return err
 	}
 	sqe.PrepSendTo(s.socket, msg.Payload, 0, msg.Addr())
-	s.replies[s.last] = segment
 	return nil
 }
 
@@ -189,8 +178,9 @@ func (s *server) sent(cqe uring.CQE) error {
 	if err := cqe.Err(); err != nil {
 		log.Printf("send: %v", err) // one peer's trouble, not the server's
 	}
-	slot := cqe.Token().Slot()
-	segment := s.replies[slot]
-	delete(s.replies, slot)
+	segment, ok := s.replies.Complete(cqe)
+	if !ok {
+		return fmt.Errorf("completion of an unknown send: %v", cqe)
+	}
 	return segment.Release()
 }
