@@ -42,7 +42,7 @@ func TestAwaitWhatIsReady(t *testing.T) {
 func TestAwaitForNothingDoesNotWait(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, _ := g.unixPair()
-		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) })
+		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 		n, err := g.Await(context.Background(), 0)
 		equal(t, "submitted", n, 1)
 		equal(t, "error", err, nil)
@@ -93,7 +93,7 @@ func TestAwaitSeveral(t *testing.T) {
 func TestAwaitEndsWithItsContext(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := g.unixPair()
-		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) })
+		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(5*time.Millisecond, cancel)
@@ -164,15 +164,16 @@ func TestAwaitInManyGoroutines(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					s.PrepRecv(FD(fds[0]), make([]byte, 4), 0)
+					p := make([]byte, 4)
+					s.PrepRecv(FD(fds[0]), p, 0)
 					s.UserData = uint64(j)
 					time.AfterFunc(time.Duration(1+j%3)*time.Millisecond, func() { syscall.Write(fds[1], []byte("data")) })
 					if _, err := r.Await(soon(t), 1); err != nil {
 						return err
 					}
 					for c := range r.Completions() {
-						if (c != CQE{UserData: uint64(j), Res: 4}) {
-							return fmt.Errorf("ring %d: completion %+v", i, c)
+						if (c != CQE{UserData: uint64(j), Res: 4}) || string(p) != "data" {
+							return fmt.Errorf("ring %d: completion %+v, received %q", i, c, p)
 						}
 					}
 				}

@@ -21,7 +21,7 @@ func waiting(t *testing.T, r *Ring, fd FD, userData ...uint64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.PrepRecv(fd, make([]byte, 8), 0)
+		s.PrepRecv(fd, held(make([]byte, 8)), 0)
 		s.UserData = u
 	}
 	if _, err := r.Submit(); err != nil {
@@ -142,7 +142,7 @@ func TestSyncCancelOfWorkers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.PrepRecv(FD(a), make([]byte, 8), 0)
+	s.PrepRecv(FD(a), held(make([]byte, 8)), 0)
 	s.UserData = 5
 	if err := s.SetFlags(Async); err != nil {
 		t.Fatal(err)

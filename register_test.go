@@ -117,7 +117,7 @@ func TestRegisterNAPI(t *testing.T) {
 	g.must(second(g.RegisterNAPI(NAPI{BusyPoll: 50 * time.Microsecond, Prefer: true})))
 	a, b := testutil.TCPPair(t)
 	g.write(b, "data")
-	equal(t, "received", g.do(func(s SQE) { s.PrepRecv(FD(a), make([]byte, 8), 0) }), 4)
+	equal(t, "received", g.do(func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 8)), 0) }), 4)
 	g.must(second(g.UnregisterNAPI()))
 }
 
@@ -192,7 +192,7 @@ func TestScenario53_EventFDWithDeferredWorkLosesNoWakeUp(t *testing.T) {
 	event := os.NewFile(uintptr(dupFD(t, fd)), "eventfd") // to wait with a deadline
 	defer event.Close()
 
-	g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 8), 0) })
+	g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 8)), 0) })
 	g.submit()
 	g.write(b, "x")
 	waitSignal(t, fd) // Linux 7.1 and 7.2 take their time

@@ -3,6 +3,7 @@ package uring
 import (
 	"errors"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -101,6 +102,20 @@ func (g *rig) queue(userData uint64, prep func(SQE)) SQE {
 	prep(s)
 	s.UserData = userData
 	return s
+}
+
+// held keeps the memory of a request until the tests are over, for tests that do
+// not look at it again.
+func held(p []byte) []byte {
+	heldMemories.Lock()
+	defer heldMemories.Unlock()
+	heldMemories.all = append(heldMemories.all, p)
+	return p
+}
+
+var heldMemories struct {
+	sync.Mutex
+	all [][]byte
 }
 
 // patience is how long a test waits for what must come.

@@ -21,7 +21,7 @@ func TestVectorsAreWrittenAndRead(t *testing.T) {
 	f, path := p.file()
 	fd := FD(f.Fd())
 	p.want(6, func(s SQE) error {
-		return s.PrepWritev(fd, [][]byte{[]byte("ab"), nil, []byte("cdef")}, 2, 0)
+		return s.PrepWritev(fd, [][]byte{held([]byte("ab")), nil, held([]byte("cdef"))}, 2, 0)
 	})
 	if got, want := p.content(path), "\x00\x00abcdef"; got != want {
 		t.Errorf("the file has %q, want %q", got, want)
@@ -38,7 +38,7 @@ func TestVectorsHonourFlags(t *testing.T) {
 	f, path := p.file()
 	fd := FD(f.Fd())
 	for _, part := range []string{"one ", "two"} {
-		p.want(len(part), func(s SQE) error { return s.PrepWritev(fd, [][]byte{[]byte(part)}, 0, RWAppend) })
+		p.want(len(part), func(s SQE) error { return s.PrepWritev(fd, [][]byte{held([]byte(part))}, 0, RWAppend) })
 	}
 	if got := p.content(path); got != "one two" {
 		t.Errorf("the file has %q", got)
@@ -47,7 +47,7 @@ func TestVectorsHonourFlags(t *testing.T) {
 	event := newEventFD(p)
 	p.must(syscall.SetNonblock(event, false))
 	p.fails(syscall.EAGAIN, func(s SQE) error {
-		return s.PrepReadv(FD(event), [][]byte{make([]byte, 8)}, CurrentOffset, RWNowait)
+		return s.PrepReadv(FD(event), [][]byte{held(make([]byte, 8))}, CurrentOffset, RWNowait)
 	})
 	p.fails(syscall.EOPNOTSUPP, func(s SQE) error { return s.PrepReadv(fd, nil, 0, 1<<30) })
 }
@@ -199,7 +199,7 @@ func TestFsync(t *testing.T) {
 	f, path := p.file()
 	fd := FD(f.Fd())
 	w := p.next()
-	w.PrepWrite(fd, []byte("kept"), 0)
+	w.PrepWrite(fd, held([]byte("kept")), 0)
 	p.must(w.SetFlags(Link))
 	sync := p.next()
 	sync.PrepFsync(fd, FsyncDatasync)
@@ -285,7 +285,7 @@ func TestSpliceAndTee(t *testing.T) {
 
 	p.must(p.UpdateFile(DirectSlot(1), int(in)))
 	p.must(p.UpdateFile(DirectSlot(2), int(out2)))
-	p.want(2, noErr(func(s SQE) { s.PrepWrite(out, []byte("hi"), CurrentOffset) }))
+	p.want(2, noErr(func(s SQE) { s.PrepWrite(out, held([]byte("hi")), CurrentOffset) }))
 	p.want(2, noErr(func(s SQE) { s.PrepTee(DirectSlot(1).FD(), DirectSlot(2).FD(), 2, 0) }))
 	p.want(2, noErr(func(s SQE) { s.PrepRead(in2, b, CurrentOffset) }))
 	if got := string(b[:2]); got != "hi" {

@@ -72,8 +72,8 @@ func TestOpenatDirect(t *testing.T) {
 	if picked == 2 || picked > 3 {
 		t.Errorf("the kernel picked slot %d", picked)
 	}
-	p.want(3, noErr(func(s SQE) { s.PrepWrite(DirectSlot(2).FD(), []byte("two"), 0) }))
-	p.want(4, noErr(func(s SQE) { s.PrepWrite(DirectSlot(picked).FD(), []byte("none"), 0) }))
+	p.want(3, noErr(func(s SQE) { s.PrepWrite(DirectSlot(2).FD(), held([]byte("two")), 0) }))
+	p.want(4, noErr(func(s SQE) { s.PrepWrite(DirectSlot(picked).FD(), held([]byte("none")), 0) }))
 	if got := p.content(path+"/a") + " " + p.content(path+"/b"); got != "two none" {
 		t.Errorf("the files have %q", got)
 	}
@@ -94,7 +94,7 @@ func TestOpenat2(t *testing.T) {
 	p.want(0, func(s SQE) error {
 		return s.PrepOpenat2Direct(dir, "x", OpenHow{Flags: syscall.O_WRONLY}, DirectSlot(1))
 	})
-	p.want(5, noErr(func(s SQE) { s.PrepWrite(DirectSlot(1).FD(), []byte("how 2"), 0) }))
+	p.want(5, noErr(func(s SQE) { s.PrepWrite(DirectSlot(1).FD(), held([]byte("how 2")), 0) }))
 	if got := p.content(path + "/x"); got != "how 2" {
 		t.Errorf("the file has %q", got)
 	}
@@ -210,9 +210,9 @@ func TestExtendedAttributes(t *testing.T) {
 		user = "trusted." // what an older tmpfs has
 	}
 	const create = 1 // XATTR_CREATE
-	p.want(0, func(s SQE) error { return s.PrepSetxattr(path, user+"a", []byte("value a"), create) })
-	p.fails(syscall.EEXIST, func(s SQE) error { return s.PrepSetxattr(path, user+"a", []byte("again"), create) })
-	p.want(0, func(s SQE) error { return s.PrepFsetxattr(FD(f.Fd()), user+"b", []byte("value of b"), 0) })
+	p.want(0, func(s SQE) error { return s.PrepSetxattr(path, user+"a", held([]byte("value a")), create) })
+	p.fails(syscall.EEXIST, func(s SQE) error { return s.PrepSetxattr(path, user+"a", held([]byte("again")), create) })
+	p.want(0, func(s SQE) error { return s.PrepFsetxattr(FD(f.Fd()), user+"b", held([]byte("value of b")), 0) })
 
 	b := make([]byte, 20)
 	n, err := syscall.Getxattr(path, user+"b", b)
@@ -232,10 +232,10 @@ func TestExtendedAttributes(t *testing.T) {
 	p.fails(syscall.ERANGE, func(s SQE) error { return s.PrepGetxattr(path, user+"a", b[:3]) })
 	p.fails(syscall.ENODATA, func(s SQE) error { return s.PrepGetxattr(path, user+"c", b) })
 	if p.older(6, 13) {
-		p.fails(syscall.EBADF, func(s SQE) error { return s.PrepFsetxattr(fd, user+"d", []byte("d"), 0) })
+		p.fails(syscall.EBADF, func(s SQE) error { return s.PrepFsetxattr(fd, user+"d", held([]byte("d")), 0) })
 		p.fails(syscall.EBADF, func(s SQE) error { return s.PrepFgetxattr(fd, user+"a", b) })
 		return
 	}
-	p.want(0, func(s SQE) error { return s.PrepFsetxattr(fd, user+"d", []byte("d"), 0) })
+	p.want(0, func(s SQE) error { return s.PrepFsetxattr(fd, user+"d", held([]byte("d")), 0) })
 	p.want(1, func(s SQE) error { return s.PrepFgetxattr(fd, user+"d", b) })
 }

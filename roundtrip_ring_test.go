@@ -39,8 +39,8 @@ func TestMsgRingHandsDescriptorsOver(t *testing.T) {
 		s.PrepMsgRingFD(to.Ring, from, DirectSlot(1), 12)
 		s.OpFlags = cgo.MsgRingCQESkip
 	}))
-	to.want(2, noErr(func(s SQE) { s.PrepWrite(DirectSlot(picked).FD(), []byte("by"), CurrentOffset) }))
-	to.want(2, noErr(func(s SQE) { s.PrepWrite(DirectSlot(1).FD(), []byte("e!"), CurrentOffset) }))
+	to.want(2, noErr(func(s SQE) { s.PrepWrite(DirectSlot(picked).FD(), held([]byte("by")), CurrentOffset) }))
+	to.want(2, noErr(func(s SQE) { s.PrepWrite(DirectSlot(1).FD(), held([]byte("e!")), CurrentOffset) }))
 	b := make([]byte, 10)
 	p.want(4, noErr(func(s SQE) { s.PrepRead(in, b, CurrentOffset) }))
 	if string(b[:4]) != "bye!" {
@@ -53,10 +53,10 @@ func TestFilesUpdate(t *testing.T) {
 	p.must(p.RegisterFiles(4))
 	in, out := p.pipe()
 	p.want(2, noErr(func(s SQE) { s.PrepFilesUpdate(DirectSlot(2), []int32{int32(in), int32(out)}) }))
-	p.want(1, noErr(func(s SQE) { s.PrepWrite(DirectSlot(3).FD(), []byte("x"), CurrentOffset) }))
-	p.want(1, noErr(func(s SQE) { s.PrepRead(DirectSlot(2).FD(), make([]byte, 9), CurrentOffset) }))
+	p.want(1, noErr(func(s SQE) { s.PrepWrite(DirectSlot(3).FD(), held([]byte("x")), CurrentOffset) }))
+	p.want(1, noErr(func(s SQE) { s.PrepRead(DirectSlot(2).FD(), held(make([]byte, 9)), CurrentOffset) }))
 	p.want(1, noErr(func(s SQE) { s.PrepFilesUpdate(DirectSlot(3), []int32{-1}) }))
-	p.fails(syscall.EBADF, noErr(func(s SQE) { s.PrepWrite(DirectSlot(3).FD(), []byte("x"), CurrentOffset) }))
+	p.fails(syscall.EBADF, noErr(func(s SQE) { s.PrepWrite(DirectSlot(3).FD(), held([]byte("x")), CurrentOffset) }))
 
 	picked := []int32{int32(out), int32(out), int32(out)}
 	p.want(3, noErr(func(s SQE) { s.PrepFilesUpdate(DirectAlloc, picked) }))
@@ -67,7 +67,7 @@ func TestFilesUpdate(t *testing.T) {
 	if diff := cmp.Diff(map[int32]bool{0: true, 1: true, 2: true, 3: true}, got); diff != "" {
 		t.Errorf("the kernel picked %v", picked)
 	}
-	p.want(1, noErr(func(s SQE) { s.PrepWrite(DirectSlot(int(picked[0])).FD(), []byte("x"), CurrentOffset) }))
+	p.want(1, noErr(func(s SQE) { s.PrepWrite(DirectSlot(int(picked[0])).FD(), held([]byte("x")), CurrentOffset) }))
 	p.fails(syscall.ENFILE, noErr(func(s SQE) { s.PrepFilesUpdate(DirectAlloc, []int32{int32(out)}) }))
 	p.fails(syscall.EINVAL, noErr(func(s SQE) { s.PrepFilesUpdate(DirectSlot(4), []int32{int32(out)}) }))
 }
@@ -120,7 +120,7 @@ func TestPipe(t *testing.T) {
 func (p *trip) throughPipe(in, out FD) {
 	p.Helper()
 	b := make([]byte, 10)
-	p.want(3, noErr(func(s SQE) { s.PrepWrite(out, []byte("abc"), CurrentOffset) }))
+	p.want(3, noErr(func(s SQE) { s.PrepWrite(out, held([]byte("abc")), CurrentOffset) }))
 	p.want(3, noErr(func(s SQE) { s.PrepRead(in, b, CurrentOffset) }))
 	if string(b[:3]) != "abc" {
 		p.Fatalf("read %q", b[:3])
@@ -167,7 +167,7 @@ func TestGroupsOfBufferRingsAreLeftAlone(t *testing.T) {
 	_, err := p.NewBufRing(BufRingConfig{Group: 3, Entries: 1, BufSize: 8})
 	p.must(err)
 	for name, prep := range map[string]func(SQE) error{
-		"provide": func(s SQE) error { return s.PrepProvideBuffers(make([]byte, 8), 8, 3, 0) },
+		"provide": func(s SQE) error { return s.PrepProvideBuffers(held(make([]byte, 8)), 8, 3, 0) },
 		"remove":  func(s SQE) error { return s.PrepRemoveBuffers(1, 3) },
 		"select":  func(s SQE) error { return s.SetBufGroup(3) },
 	} {

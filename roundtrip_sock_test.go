@@ -64,7 +64,7 @@ func TestBindListenAccept(t *testing.T) {
 	if got, _ := peer.AddrPort(); got.Port() != p.port(other) {
 		t.Errorf("the connection comes from %v, want port %d", got, p.port(other))
 	}
-	p.want(2, noErr(func(s SQE) { s.PrepSend(DirectSlot(1).FD(), []byte("hi"), 0) }))
+	p.want(2, noErr(func(s SQE) { s.PrepSend(DirectSlot(1).FD(), held([]byte("hi")), 0) }))
 	p.fails(syscall.EADDRINUSE, noErr(func(s SQE) { s.PrepBind(p.socket(syscall.SOCK_STREAM), p.loopback(port)) }))
 }
 
@@ -180,12 +180,12 @@ func TestSendToAnAddress(t *testing.T) {
 		}
 		return string(b[:n])
 	}
-	p.want(3, noErr(func(s SQE) { s.PrepSendTo(from, []byte("one"), 0, addr) }))
+	p.want(3, noErr(func(s SQE) { s.PrepSendTo(from, held([]byte("one")), 0, addr) }))
 	if got := received(); got != "one" {
 		t.Errorf("received %q", got)
 	}
 	p.want(3, func(s SQE) error {
-		p.must(s.PrepSendZC(from, []byte("two"), 0, 0))
+		p.must(s.PrepSendZC(from, held([]byte("two")), 0, 0))
 		return s.PrepSendSetAddr(addr)
 	})
 	if c := p.wait(); !c.Notif() {
@@ -194,9 +194,9 @@ func TestSendToAnAddress(t *testing.T) {
 	if got := received(); got != "two" {
 		t.Errorf("received %q", got)
 	}
-	p.fails(syscall.EDESTADDRREQ, noErr(func(s SQE) { s.PrepSend(from, []byte("nowhere"), 0) }))
+	p.fails(syscall.EDESTADDRREQ, noErr(func(s SQE) { s.PrepSend(from, held([]byte("nowhere")), 0) }))
 	s := p.next()
-	s.PrepRecv(to, make([]byte, 1), 0)
+	s.PrepRecv(to, held(make([]byte, 1)), 0)
 	if err := s.PrepSendSetAddr(addr); err == nil {
 		t.Error("an address for a receive is not refused")
 	}
@@ -253,7 +253,7 @@ func TestSendBundleOfAGroup(t *testing.T) {
 	p := newTrip(t, Config{})
 	a, b := testutil.TCPPair(t)
 	const group = 9
-	p.must(p.complete(func(s SQE) error { return s.PrepProvideBuffers([]byte("abcdef"), 3, group, 0) }).Err())
+	p.must(p.complete(func(s SQE) error { return s.PrepProvideBuffers(held([]byte("abcdef")), 3, group, 0) }).Err())
 	c := p.complete(func(s SQE) error { return s.PrepSendBundle(FD(a), group, 0, 0) })
 	want := ""
 	for ; c.Res > 0; c = p.wait() {
@@ -314,7 +314,7 @@ func TestEpoll(t *testing.T) {
 	if diff := cmp.Diff(ev, events[0]); diff != "" {
 		t.Error(diff)
 	}
-	p.want(1, noErr(func(s SQE) { s.PrepRead(in, make([]byte, 9), CurrentOffset) }))
+	p.want(1, noErr(func(s SQE) { s.PrepRead(in, held(make([]byte, 9)), CurrentOffset) }))
 	p.start(1, noErr(func(s SQE) { s.PrepEpollWait(FD(epfd), events[:]) }))
 	p.start(2, noErr(func(s SQE) {
 		s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_MOD, int(in), EpollEvent{Events: syscall.EPOLLIN, Fd: 77})

@@ -93,7 +93,7 @@ func TestLinkTimeoutUpdate(t *testing.T) {
 	p := newTrip(t, Config{})
 	in, _ := p.pipe()
 	s := p.next()
-	s.PrepRead(in, make([]byte, 1), CurrentOffset)
+	s.PrepRead(in, held(make([]byte, 1)), CurrentOffset)
 	s.UserData = 1
 	p.must(s.SetFlags(Link))
 	p.start(2, noErr(func(s SQE) { s.PrepLinkTimeout(time.Hour, 0) }))
@@ -180,7 +180,7 @@ func TestCancelByOpcode(t *testing.T) {
 	in, _ := p.pipe()
 	in2, _ := p.pipe()
 	p.start(1, noErr(func(s SQE) { s.PrepPollAdd(in, 1) }))
-	p.start(2, noErr(func(s SQE) { s.PrepRead(in, make([]byte, 1), CurrentOffset) }))
+	p.start(2, noErr(func(s SQE) { s.PrepRead(in, held(make([]byte, 1)), CurrentOffset) }))
 	p.start(3, noErr(func(s SQE) { s.PrepPollAdd(in2, 1) }))
 	p.start(4, noErr(func(s SQE) { s.PrepCancelFDOp(in, cgo.OpPollAdd, 0) }))
 	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 4: 0}, p.both()); diff != "" {

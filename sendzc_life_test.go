@@ -276,7 +276,7 @@ func TestScenario52_CloseSubmitsNothing(t *testing.T) {
 	s.must(second(q.Write(make([]byte, 100))))
 	s.must(q.Flush())
 	in, out := streamPair(t)
-	s.sqe(otherData, func(q SQE) error { q.PrepSend(FD(out), make([]byte, 100), 0); return nil })
+	s.sqe(otherData, func(q SQE) error { q.PrepSend(FD(out), held(make([]byte, 100)), 0); return nil })
 
 	equal(t, "error", text(s.ring.Close()), "uring: close: 1 zero-copy sends still on their way after 50ms, their memory is never reused: uring: still in use")
 	equal(t, "bytes at the queue's peer", unread(t, peer), 0)

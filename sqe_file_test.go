@@ -48,8 +48,8 @@ func TestReadAndWriteAtOffsets(t *testing.T) {
 		equal(t, "at 8, behind which there is little", read(8), "89")
 		equal(t, "at the end", read(10), "")
 
-		equal(t, "written at 2", g.do(func(s SQE) { s.PrepWrite(FD(fd), []byte("ab"), 2) }), 2)
-		equal(t, "written behind the end", g.do(func(s SQE) { s.PrepWrite(FD(fd), []byte("cd"), 11) }), 2)
+		equal(t, "written at 2", g.do(func(s SQE) { s.PrepWrite(FD(fd), held([]byte("ab")), 2) }), 2)
+		equal(t, "written behind the end", g.do(func(s SQE) { s.PrepWrite(FD(fd), held([]byte("cd")), 11) }), 2)
 		equal(t, "content", content(t, fd), "01ab456789\x00cd")
 		g.fails(syscall.EINVAL, func(s SQE) { s.PrepRead(FD(fd), p, 1<<63) })
 	})
@@ -63,7 +63,7 @@ func TestReadAndWriteAtTheCurrentOffset(t *testing.T) {
 			n := g.do(func(s SQE) { s.PrepRead(FD(fd), p, CurrentOffset) })
 			equal(t, "read", string(p[:n]), want)
 		}
-		g.do(func(s SQE) { s.PrepWrite(FD(fd), []byte("ab"), CurrentOffset) })
+		g.do(func(s SQE) { s.PrepWrite(FD(fd), held([]byte("ab")), CurrentOffset) })
 		equal(t, "content", content(t, fd), "0123456789ab")
 	})
 }
@@ -74,7 +74,7 @@ func TestReadAndWriteADirectDescriptor(t *testing.T) {
 		g.must(g.RegisterFiles(2))
 		d := g.direct(1, fd)
 		p := make([]byte, 4)
-		g.do(func(s SQE) { s.PrepWrite(d.FD(), []byte("ab"), 1) })
+		g.do(func(s SQE) { s.PrepWrite(d.FD(), held([]byte("ab")), 1) })
 		g.do(func(s SQE) { s.PrepRead(d.FD(), p, 0) })
 		equal(t, "read", string(p), "0ab3")
 	})

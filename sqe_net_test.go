@@ -349,7 +349,7 @@ func TestSocketDirect(t *testing.T) {
 		client := DirectSlot(2).FD()
 		g.do(func(s SQE) { s.PrepConnect(client, addr) })
 		server := DirectSlot(g.do(func(s SQE) { s.PrepAcceptDirect(FD(l), 0, DirectAlloc) })).FD()
-		equal(t, "sent", g.do(func(s SQE) { s.PrepSend(client, []byte("hello"), 0) }), 5)
+		equal(t, "sent", g.do(func(s SQE) { s.PrepSend(client, held([]byte("hello")), 0) }), 5)
 		p := make([]byte, 16)
 		n := g.do(func(s SQE) { s.PrepRecv(server, p, 0) })
 		equal(t, "received", string(p[:n]), "hello")
@@ -393,7 +393,7 @@ func TestSetsockopt(t *testing.T) {
 func TestSendAndRecv(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := g.unixPair()
-		equal(t, "sent", g.do(func(s SQE) { s.PrepSend(FD(a), []byte("hello"), 0) }), 5)
+		equal(t, "sent", g.do(func(s SQE) { s.PrepSend(FD(a), held([]byte("hello")), 0) }), 5)
 		p := make([]byte, 16)
 		n := g.do(func(s SQE) { s.PrepRecv(FD(b), p[:3], 0) })
 		equal(t, "received", string(p[:n]), "hel")

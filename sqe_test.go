@@ -157,7 +157,7 @@ func TestLinkTimeoutCancelsARead(t *testing.T) {
 
 func TestLinks(t *testing.T) {
 	canceled := errno(syscall.ECANCELED)
-	badFD := func(s SQE) { s.PrepRead(-1, make([]byte, 1), 0) }
+	badFD := func(s SQE) { s.PrepRead(-1, held(make([]byte, 1)), 0) }
 	for name, c := range map[string]struct {
 		flags SQEFlags
 		first func(SQE)
@@ -197,7 +197,7 @@ func TestSkipSuccess(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		s := g.queue(1, func(s SQE) { s.PrepNop() })
 		g.must(s.SetFlags(SkipSuccess))
-		s = g.queue(2, func(s SQE) { s.PrepRead(-1, make([]byte, 1), 0) })
+		s = g.queue(2, func(s SQE) { s.PrepRead(-1, held(make([]byte, 1)), 0) })
 		g.must(s.SetFlags(SkipSuccess))
 		equal(t, "completions", g.await(1), []CQE{{UserData: 2, Res: errno(syscall.EBADF)}})
 	})
@@ -232,7 +232,7 @@ func TestAsync(t *testing.T) {
 func (g *rig) armReads(fds ...FD) {
 	g.Helper()
 	for i, fd := range fds {
-		g.queue(uint64(i+1), func(s SQE) { s.PrepRecv(fd, make([]byte, 8), 0) })
+		g.queue(uint64(i+1), func(s SQE) { s.PrepRecv(fd, held(make([]byte, 8)), 0) })
 	}
 	g.submit()
 }
@@ -255,7 +255,7 @@ func TestCancelAllWithTheSameUserData(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, _ := g.unixPair()
 		for range 3 {
-			g.queue(7, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 8), 0) })
+			g.queue(7, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 8)), 0) })
 		}
 		g.submit()
 		g.queue(10, func(s SQE) { s.PrepCancel(7, CancelAll) })
@@ -445,10 +445,10 @@ func TestPrepAfterARefusal(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := g.unixPair()
 		s := g.take()
-		if err := s.PrepSendZC(FD(a), []byte("data"), 0, Bundle); err == nil {
+		if err := s.PrepSendZC(FD(a), held([]byte("data")), 0, Bundle); err == nil {
 			t.Fatal("a zero-copy send takes provided buffers")
 		}
-		s.PrepSend(FD(a), []byte("data"), 0)
+		s.PrepSend(FD(a), held([]byte("data")), 0)
 		s.UserData = 5
 		equal(t, "completions", g.await(1), []CQE{{UserData: 5, Res: 4}})
 		equal(t, "received", g.read(b), "data")

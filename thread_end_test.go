@@ -43,7 +43,7 @@ func onEndingThread(t *testing.T, f func()) {
 // waiters queues a request to receive and one to poll, with the user data u and
 // u+1.
 func (g *rig) waiters(u uint64, fd int) {
-	g.queue(u, func(s SQE) { s.PrepRecv(FD(fd), make([]byte, 8), 0) })
+	g.queue(u, func(s SQE) { s.PrepRecv(FD(fd), held(make([]byte, 8)), 0) })
 	g.queue(u+1, func(s SQE) { s.PrepPollAdd(FD(fd), 1) })
 	g.submit()
 }
@@ -123,7 +123,7 @@ func TestSignalsWhileAWorkerStarts(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			s.PrepRead(FD(file), make([]byte, 4), 0)
+			s.PrepRead(FD(file), held(make([]byte, 4)), 0)
 			if err := s.SetFlags(Async); err != nil {
 				t.Error(err)
 			}

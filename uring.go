@@ -64,7 +64,7 @@ type Ring struct {
 	memoryUsed   int
 	regions      []*Region
 	zcrx         []*ZCRX
-	ringWatch    // nothing, but with uring_debug
+	ringWatch    //lint:ignore U1000 it has something with uring_debug
 }
 
 // New opens a ring. Close it when done.

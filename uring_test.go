@@ -90,7 +90,7 @@ func TestSubmitCounts(t *testing.T) {
 func TestSubmitAndWaitTimeout(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := g.unixPair()
-		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) })
+		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 		const d = 30 * time.Millisecond
 		start := time.Now()
 		n, err := g.SubmitAndWaitTimeout(1, d)
@@ -179,7 +179,7 @@ func TestWaitsSurviveSignals(t *testing.T) {
 		t.Run(sig.String(), func(t *testing.T) {
 			inEachMode(t, func(t *testing.T, g *rig) {
 				a, b := g.unixPair()
-				g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) })
+				g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 				bombard(t, sig, 50, func() { syscall.Write(b, []byte("data")) })
 				n, err := g.SubmitAndWait(1)
 				equal(t, "submitted", n, 1)
@@ -291,7 +291,7 @@ func TestDeferredWorkIsFoundWithoutWaiting(t *testing.T) {
 		t.Run(flags.String(), func(t *testing.T) {
 			g := newRig(t, Config{Entries: 4, Flags: flags})
 			a, b := g.unixPair()
-			g.queue(9, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) })
+			g.queue(9, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 			g.submit()
 			equal(t, "before the data", userData(g.Ring), nil)
 			g.write(b, "data")
@@ -458,7 +458,7 @@ func TestServe(t *testing.T) {
 			served = r
 			a, _ := testutil.UnixPair(t, syscall.SOCK_STREAM)
 			g := &rig{TB: t, Ring: r}
-			g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) }) // never completes
+			g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) }) // never completes
 			g.submit()
 			return failure
 		})

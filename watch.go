@@ -7,7 +7,7 @@ import "github.com/uring-go/uring/cgo"
 // What watch_debug.go does in debug builds is nothing in others.
 
 type (
-	ringWatch  struct{}
+	ringWatch  struct{} //lint:ignore U1000 a field of Ring
 	entryWatch struct{}
 )
 
