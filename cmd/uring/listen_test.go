@@ -4,6 +4,7 @@ package main
 
 import (
 	"net"
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -30,12 +31,14 @@ func TestAcceptedConnectionsSendWithoutACopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Close(fd)
+	text := []byte("hello")
+	defer runtime.KeepAlive(text) // the notification may come when the ring is closed
 	err = uring.Serve(uring.Config{}, func(ring *uring.Ring) error {
 		sqe, err := ring.NextSQE()
 		if err != nil {
 			return err
 		}
-		if err := sqe.PrepSendZC(uring.FD(fd), []byte("hello"), 0, 0); err != nil {
+		if err := sqe.PrepSendZC(uring.FD(fd), text, 0, 0); err != nil {
 			return err
 		}
 		cqe, err := ring.Wait()
