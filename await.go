@@ -27,11 +27,11 @@ func (r *Ring) newParker() (*parker, error) {
 		return nil, errors.New("uring: Await needs a ring with a file descriptor: leave out SetupRegisteredFDOnly, or add SetupDeferTaskrun")
 	}
 	fd := cgo.Dup(r.FD())
-	if err := check("duplicate the ring's descriptor", fd); err != nil {
+	if err := check(opDup, fd); err != nil {
 		return nil, err
 	}
 	// os.NewFile gives a descriptor to the poller only if it does not block.
-	if err := check("make the ring's descriptor pollable", cgo.SetNonblock(fd)); err != nil {
+	if err := check(opPollable, cgo.SetNonblock(fd)); err != nil {
 		cgo.CloseFD(fd)
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (r *Ring) newEventParker() (*parker, error) {
 		return nil, errors.New("uring: Await needs the ring's eventfd with SetupDeferTaskrun, and RegisterEventFD has taken it")
 	}
 	fd := cgo.EventFD()
-	if err := check("make an eventfd", fd); err != nil {
+	if err := check(opMakeEventFD, fd); err != nil {
 		return nil, err
 	}
 	if err := check(opRegisterEventFD, r.drv.RegisterEventFD(fd, false)); err != nil {

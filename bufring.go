@@ -226,7 +226,7 @@ func (b *BufRing) open(c BufRingConfig) (err error) {
 	if c.KernelMemory {
 		return nil // registered by mapEntries
 	}
-	if err = check(opRegisterBufRing, b.ring.registerGroup(b.entries.Pointer(), 0, c)); err != nil {
+	if err = b.ring.registerGroup(b.entries.Pointer(), 0, c); err != nil {
 		b.freeArena()
 	}
 	return err

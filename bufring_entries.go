@@ -3,6 +3,7 @@ package uring
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"unsafe"
 
 	"github.com/uring-go/uring/cgo"
@@ -30,8 +31,7 @@ func (b *BufRing) mapEntries(c BufRingConfig) (err error) {
 	if b.ring.FD() < 0 {
 		return errors.New("uring: BufRingConfig.KernelMemory: the Ring has no descriptor to map the memory by")
 	}
-	rc := b.ring.registerGroup(nil, cgo.PbufRingMMap, c)
-	if err := answer(opRegisterBufRing, rc, kernel.V(6, 4), ""); err != nil {
+	if err := b.ring.registerGroup(nil, cgo.PbufRingMMap, c); err != nil {
 		return err
 	}
 	off := int64(cgo.OffPbufRing) | int64(c.Group)<<cgo.OffPbufShift
@@ -51,7 +51,7 @@ func (b *BufRing) dropEntries(c BufRingConfig) {
 }
 
 // registerGroup registers a buffer group whose entries lie at mem.
-func (r *Ring) registerGroup(mem unsafe.Pointer, flags uint32, c BufRingConfig) int {
+func (r *Ring) registerGroup(mem unsafe.Pointer, flags uint32, c BufRingConfig) error {
 	minLeft := uint32(0)
 	if c.Incremental {
 		flags |= cgo.PbufRingInc
@@ -59,7 +59,14 @@ func (r *Ring) registerGroup(mem unsafe.Pointer, flags uint32, c BufRingConfig) 
 	if c.MinLeft > 1 {
 		minLeft = uint32(c.MinLeft)
 	}
-	return settled(func() int {
+	rc := settled(func() int {
 		return r.drv.RegisterBufRing(mem, uint32(c.Entries), uint32(c.Group), flags, minLeft)
 	})
+	if r.taken(rc) {
+		return fmt.Errorf("uring: buffer group %d is in use on this ring: it has buffers of PrepProvideBuffers, which PrepRemoveBuffers takes out: %w", c.Group, syscall.EEXIST)
+	}
+	if flags&cgo.PbufRingMMap != 0 {
+		return answer(opRegisterBufRing, rc, kernel.V(6, 4), "")
+	}
+	return check(opRegisterBufRing, rc)
 }

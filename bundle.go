@@ -227,21 +227,37 @@ func (q *SendQueue) open() (err error) {
 	if !q.mode.provided() {
 		return nil
 	}
-	if q.group, err = q.ring.freeGroup(); err != nil {
-		return err
-	}
 	if q.entries, err = arena.Map(q.cfg.Entries*int(unsafe.Sizeof(cgo.Slot{})), false); err != nil {
 		return fmt.Errorf("uring: map %d entries of a send queue: %w", q.cfg.Entries, err)
 	}
-	rc := settled(func() int {
-		return q.ring.drv.RegisterBufRing(q.entries.Pointer(), uint32(q.cfg.Entries), uint32(q.group), 0, 0)
-	})
-	if err = check(opRegisterBufRing, rc); err != nil {
-		return err
-	}
-	q.ring.groups[q.group] = struct{}{}
-	return nil
+	return q.registerGroup()
 }
+
+// registerGroup registers the entries as a buffer group that nothing uses. Of
+// groups that PrepProvideBuffers made only the kernel knows.
+func (q *SendQueue) registerGroup() error {
+	for range 1 << 16 {
+		group, err := q.ring.freeGroup()
+		if err != nil {
+			return err
+		}
+		rc := settled(func() int {
+			return q.ring.drv.RegisterBufRing(q.entries.Pointer(), uint32(q.cfg.Entries), uint32(group), 0, 0)
+		})
+		if q.ring.taken(rc) {
+			continue
+		}
+		if err := check(opRegisterBufRing, rc); err != nil {
+			return err
+		}
+		q.group = group
+		q.ring.groups[group] = struct{}{}
+		return nil
+	}
+	return errNoGroup
+}
+
+var errNoGroup = errors.New("uring: all 65536 buffer groups of the ring are in use")
 
 // freeGroup finds a buffer group that nothing uses, from the top down.
 func (r *Ring) freeGroup() (uint16, error) {
@@ -251,7 +267,7 @@ func (r *Ring) freeGroup() (uint16, error) {
 			return r.freeTop, nil
 		}
 	}
-	return 0, errors.New("uring: all 65536 buffer groups of the ring are in use")
+	return 0, errNoGroup
 }
 
 // Mode returns how bytes are sent at present. A zero-copy mode changes to

@@ -56,10 +56,12 @@ type OpError struct {
 }
 
 // Error says what failed, why, and where the reason is known what to do.
-func (e *OpError) Error() string {
+func (e *OpError) Error() string { return e.text(e.hint()) }
+
+func (e *OpError) text(why string) string {
 	s := "uring: " + e.Op + ": " + e.Err.Error()
-	if h := hint(e.Op, e.Err); h != "" {
-		s += " (" + h + ")"
+	if why != "" {
+		s += " (" + why + ")"
 	}
 	return s
 }
@@ -67,23 +69,63 @@ func (e *OpError) Error() string {
 // Unwrap returns the errno.
 func (e *OpError) Unwrap() error { return e.Err }
 
-// Is makes an answer that only a system without io_uring gives, or a network
-// device that cannot do it, match [ErrNotSupported], and the wrong thread's match [ErrWrongThread]: the other
-// reason for EEXIST, a buffer group that is in use, is found before the kernel
-// is asked. Where there are more, heard tells.
+// Is makes an OpError match
+//   - [ErrNotSupported], if the system lacks io_uring or hides it, or the network
+//     device cannot do it,
+//   - [syscall.EPERM], if the system forbids the call with EACCES,
+//   - [ErrWrongThread], if the kernel refused the calling thread.
 func (e *OpError) Is(target error) bool {
 	switch target {
 	case ErrNotSupported:
-		return e.Err == syscall.ENOSYS || e.lacksDevice()
+		return e.Err == syscall.ENOSYS || e.lacksDevice() || e.hidden()
+	case syscall.EPERM:
+		return e.Err == syscall.EACCES && e.denied()
 	case ErrWrongThread:
-		return e.Err == syscall.EEXIST
+		return e.wrongThread()
 	}
 	return false
 }
 
-// lacksDevice says that no kernel could do it with the given network device.
+// lacksDevice reports whether no kernel could do it with the given network
+// device.
 func (e *OpError) lacksDevice() bool {
 	return e.Op == opRegisterZCRX && e.Err == syscall.EOPNOTSUPP
+}
+
+// hidden reports whether something answers in the kernel's place as if there
+// were no io_uring.
+func (e *OpError) hidden() bool {
+	return (e.Err == syscall.EOPNOTSUPP || e.Err == syscall.EINVAL) && e.denied()
+}
+
+// denied reports whether the whole system call gets this answer here, whatever
+// it is asked for.
+func (e *OpError) denied() bool {
+	call := callOf(e.Op)
+	return call != "" && cgo.Denied(call) == e.Err
+}
+
+// wrongThread reports whether EEXIST means that. The kernel answers it to any
+// call for a ring whose issuer is another thread. Where the same call may find
+// that something is there already, [Ring.taken] has told the two apart.
+func (e *OpError) wrongThread() bool {
+	call := callOf(e.Op)
+	return e.Err == syscall.EEXIST && (call == cgo.CallEnter || call == cgo.CallRegister)
+}
+
+// callOf returns the system call by which op is done, "" if it is not one of
+// io_uring's.
+func callOf(op string) cgo.Call {
+	switch op {
+	case opOpen:
+		return cgo.CallSetup
+	case opSubmit, opWait, opWaitSQ:
+		return cgo.CallEnter
+	case opMap, opSize, opDup, opPollable, opMakeEventFD, opSend, opTry, opConnectPair:
+		return ""
+	default:
+		return cgo.CallRegister
+	}
 }
 
 // check turns what a C call returned into an error. It is the only place in
@@ -103,7 +145,7 @@ func answer(op string, rc int, since kernel.Version, liburing string) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, syscall.ENOSYS) && cgo.HeaderMajor > 0:
+	case errors.Is(err, syscall.ENOSYS) && cgo.HeaderMajor > 0 && !err.(*OpError).denied():
 		return &libraryError{op, liburing}
 	case errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EOPNOTSUPP):
 		if running, rerr := kernel.Running(); rerr == nil && running.Less(since) {
@@ -112,6 +154,16 @@ func answer(op string, rc int, since kernel.Version, liburing string) error {
 	}
 	return err
 }
+
+// A reasonedError is an OpError with a reason that its caller knows, in place of
+// the usual one.
+type reasonedError struct {
+	*OpError
+	why string
+}
+
+func (e reasonedError) Error() string { return e.text(e.why) }
+func (e reasonedError) Unwrap() error { return e.OpError }
 
 // A libraryError says that the program was built with a liburing that is too
 // old.
@@ -124,58 +176,79 @@ func (e *libraryError) Error() string {
 
 func (e *libraryError) Is(target error) bool { return target == ErrNotSupported }
 
-// What the calls are named in errors; hint and OpError.Is look at some.
+// What the calls are named in errors; hint and callOf look at some.
 const (
 	opOpen              = "open ring"
+	opMap               = "map ring"
 	opEnable            = "enable ring"
+	opSize              = "tell the size of a ring"
 	opSubmit            = "submit"
 	opWait              = "wait for completions"
+	opWaitSQ            = "wait for room in the submission queue"
+	opRegister          = "register something"
 	opRegisterBufRing   = "register buffer ring"
 	opBufRingHead       = "ask for the buffer ring's head"
 	opRegisterBuffers   = "register buffers"
 	opUnregisterBuffers = "unregister buffers"
 	opRegisterFiles     = "register files"
 	opUpdateFiles       = "update files"
+	opDup               = "duplicate the ring's descriptor"
+	opPollable          = "make the ring's descriptor pollable"
+	opMakeEventFD       = "make an eventfd"
 	opRegisterEventFD   = "register an eventfd"
 	opRegisterZCRX      = "register a zero-copy receive"
 	opRegisterBPF       = "register a filter"
 )
 
 // hint explains an errno that has a usual reason outside the program.
-func hint(op string, errno syscall.Errno) string {
+func (e *OpError) hint() string {
+	call := callOf(e.Op)
 	switch {
-	case errno == syscall.EPERM && op == opOpen:
+	case e.Err == syscall.ENOSYS && cgo.HeaderMajor == 0:
+		return noCgo
+	case e.Err == syscall.EPERM && e.Op == opOpen:
 		return permissionHint(os.ReadFile("/proc/sys/kernel/io_uring_disabled"))
-	case errno == syscall.EOPNOTSUPP && op == opRegisterZCRX:
+	case e.Err == syscall.ENOSYS:
+		return "io_uring is not supported by this system, or a seccomp profile hides it" + allowAll
+	case e.lacksDevice():
 		return "the network device, or its driver, does not support it"
-	case errno == syscall.EPERM && op == opRegisterZCRX:
+	case e.Err == syscall.EPERM && e.Op == opRegisterZCRX:
 		return "it needs CAP_NET_ADMIN"
-	case errno == syscall.EACCES && op == opRegisterBPF:
-		return "it needs CAP_SYS_ADMIN, or the attribute no_new_privs of the calling thread"
-	case errno == syscall.ENOMEM:
-		return "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK"
-	case errno == syscall.EMFILE:
-		return "RLIMIT_NOFILE is too small: raise it with ulimit -n or LimitNOFILE="
-	case errno == syscall.ENOSYS:
-		return "io_uring is not supported by this system or by a build without cgo, or a seccomp profile hides it"
-	case errno == syscall.EEXIST:
+	case e.wrongThread():
 		return strings.TrimPrefix(ErrWrongThread.Error(), "uring: ")
-	case errno == cgo.EBadFD && (op == opSubmit || op == opWait):
+	case e.denied():
+		return fmt.Sprintf("a seccomp profile, a security module or another sandbox refuses every %s", call) + allowAll
+	case e.Err == syscall.EACCES && e.Op == opRegisterBPF:
+		return "it needs CAP_SYS_ADMIN, or the attribute no_new_privs of the calling thread"
+	case e.Err == syscall.EACCES && call == cgo.CallRegister:
+		return "Ring.RegisterRestrictions did not allow it"
+	case e.Err == syscall.ENOMEM:
+		return memoryHint(call)
+	case e.Err == syscall.EMFILE:
+		return "RLIMIT_NOFILE is too small: raise it with ulimit -n or LimitNOFILE="
+	case e.Err == cgo.EBadFD && call == cgo.CallEnter:
 		return "the ring was opened with SetupRDisabled and waits for Ring.Enable"
-	case errno == syscall.EBUSY && (op == opSubmit || op == opWait):
+	case e.Err == syscall.EBUSY && call == cgo.CallEnter:
 		return "the completion queue has overflowed: handle completions, then submit again"
-	case errno == cgo.EBadR:
+	case (e.Err == syscall.EBADF || e.Err == syscall.EOPNOTSUPP) && call == cgo.CallEnter:
+		return "the ring's descriptor was closed by something else than Ring.Close, or is now another file's"
+	case e.Err == cgo.EBadR:
 		return "the kernel had no memory for a completion and dropped it"
 	}
 	return ""
 }
+
+const (
+	noCgo    = "this program was built without cgo, so without liburing: build it for Linux with CGO_ENABLED=1, a C compiler and liburing-dev 2.9 or later"
+	allowAll = ": allow io_uring_setup, io_uring_enter and io_uring_register, as docker/seccomp.json of this module does"
+)
 
 // permissionHint explains EPERM by the setting kernel.io_uring_disabled, or the
 // error of reading it.
 func permissionHint(setting []byte, err error) string {
 	switch value := strings.TrimSpace(string(setting)); {
 	case err != nil || value == "0":
-		return "a seccomp profile forbids io_uring; container engines do by default: allow io_uring_setup, io_uring_enter and io_uring_register, as docker/seccomp.json of this module does"
+		return "a seccomp profile forbids io_uring; container engines do by default" + allowAll
 	case value == "1":
 		return "kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN or the group kernel.io_uring_group may use io_uring"
 	default:

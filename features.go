@@ -8,8 +8,10 @@ import (
 
 // The Have functions say whether the running kernel has a feature. They return
 // nil if it has, an error that matches [ErrNotSupported] and names the kernel
-// that has it if not, and another error if that could not be found out, as when
-// io_uring is forbidden. They try the feature once, on a ring of their own, and
+// that has it if not, and another error if that could not be found out. That is
+// so where one of io_uring's system calls is refused by something else than the
+// kernel's io_uring: the error matches EPERM if it is forbidden, and
+// ErrNotSupported if it is hidden. They try the feature once, on a ring of their own, and
 // remember the answer; a kernel's version says little, as distributions carry
 // features to older kernels. Any goroutine may call them.
 //

@@ -78,23 +78,60 @@ func TestNoDescriptorLeft(t *testing.T) {
 	g.must(g.RegisterFiles(64))
 }
 
+// A filter refuses one of the system calls, with one of the errors that they have
+// in use. All that needs the call says what is in the way, and whether the
+// program must do without rings.
 func TestSeccompRefusesRings(t *testing.T) {
-	const ioUringSetup = 425
-	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.ENOSYS} {
-		t.Run(strconv.Itoa(int(errno)), func(t *testing.T) {
-			runtime.LockOSThread() // for ever: nothing else may run on this thread
-			if !testutil.Confined(t, func() error { return refusing(errno, ioUringSetup) }) {
-				return
-			}
-			_, err := New(Config{})
-			equal(t, "not supported", errors.Is(err, ErrNotSupported), errno == syscall.ENOSYS)
-			refused(t, "New", err, errno, map[syscall.Errno]string{
-				syscall.EPERM:  "a seccomp profile forbids io_uring",
-				syscall.ENOSYS: "io_uring is not supported",
-			}[errno])
-		})
+	const setup, enter, register = 425, 426, 427
+	for call, nr := range map[string]uint32{"io_uring_setup": setup, "io_uring_enter": enter, "io_uring_register": register} {
+		for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.ENOSYS, syscall.EOPNOTSUPP, syscall.EINVAL} {
+			t.Run(call+"/"+strconv.Itoa(int(errno)), func(t *testing.T) {
+				runtime.LockOSThread() // for ever: nothing else may run on this thread
+				if !testutil.Confined(t, func() error { return refusing(errno, nr) }) {
+					return
+				}
+				denied := func(what string, err error) {
+					t.Helper()
+					refused(t, what, err, errno, "seccomp")
+					refused(t, what, err, errno, "docker/seccomp.json")
+					forbidden := errno == syscall.EPERM || errno == syscall.EACCES
+					equal(t, what+" is EPERM", errors.Is(err, syscall.EPERM), forbidden)
+					equal(t, what+" is not supported", errors.Is(err, ErrNotSupported), !forbidden)
+				}
+				for _, f := range Features() {
+					denied(f.Name, f.Err)
+					if !strings.Contains(f.Err.Error(), "could not find out") {
+						t.Errorf("%s: %v", f.Name, f.Err)
+					}
+				}
+				for _, b := range KernelBugs() {
+					equal(t, b.Name, b.Seen, false)
+					denied(b.Name, b.Err)
+				}
+				if nr == setup {
+					denied("New", second(New(Config{})))
+					denied("Setup", third(Setup(Config{})))
+					return
+				}
+				g := newRig(t, Config{Entries: 4})
+				if nr == enter {
+					g.queue(1, SQE.PrepNop)
+					denied("Submit", second(g.Submit()))
+					denied("SubmitAndWait", second(g.SubmitAndWait(1)))
+					denied("Await", second(g.Await(context.Background(), 1)))
+					return
+				}
+				g.do(SQE.PrepNop)
+				denied("NewBufRing", second(g.NewBufRing(BufRingConfig{Entries: 4, BufSize: 8})))
+				denied("RegisterFiles", g.RegisterFiles(4))
+				denied("RegisterArena", second(g.RegisterArena(g.arena(4096))))
+				denied("QueryKernel", second(QueryKernel()))
+			})
+		}
 	}
 }
+
+func third[A, B any](_ A, _ B, err error) error { return err }
 
 func TestUserWithoutRightsMayUseRings(t *testing.T) {
 	if !testutil.Confined(t, testutil.AsNobody) {

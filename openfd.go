@@ -50,7 +50,7 @@ func OpenFD(fd int, p SetupParams) (*Ring, error) {
 	case syscall.EBUSY:
 		return nil, fmt.Errorf("uring: OpenFD: %w: requests have been submitted to the ring", ErrBusy)
 	}
-	if err := check("map ring", rc); err != nil {
+	if err := check(opMap, rc); err != nil {
 		return nil, err
 	}
 	return opened(raw, params), nil

@@ -55,7 +55,7 @@ func (b *bug) check() (answer string, err error) {
 		return b.answer, nil
 	}
 	answer, err = b.look()
-	if err != nil && !errors.Is(err, ErrNotSupported) {
+	if err != nil && (!errors.Is(err, ErrNotSupported) || feature.IsUnknown(err)) {
 		return "", fmt.Errorf("uring: could not find out whether the kernel has a bug (%s): %w", b.name, err)
 	}
 	b.done, b.answer = true, answer

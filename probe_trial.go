@@ -41,6 +41,9 @@ func onTrial(flags uint32, f func(*trial) error) error {
 	// Some setup flags bind the ring to the thread that opens it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	if err := denied(); err != nil {
+		return err
+	}
 	ring, setup, rc := openRaw(8, cgo.Params{Flags: flags | cgo.SetupCQSize, CQEntries: 64}, nil)
 	if rc < 0 {
 		return check(opOpen, rc)
@@ -52,6 +55,17 @@ func onTrial(flags uint32, f func(*trial) error) error {
 		return fmt.Errorf("uring: map memory: %w", err)
 	}
 	return f(t)
+}
+
+// denied returns why no trial can tell anything here: what is tried needs all
+// three system calls, and where one is refused it is not the kernel that answers.
+func denied() error {
+	for _, op := range []string{opOpen, opSubmit, opRegister} {
+		if errno := cgo.Denied(callOf(op)); errno != 0 {
+			return feature.Unknown(&OpError{op, errno})
+		}
+	}
+	return nil
 }
 
 // close ends what still runs. Memory that a request may still use is not
@@ -224,7 +238,7 @@ func verdict(op string, res int, yes ...syscall.Errno) error {
 // know into the answer no.
 func noIfInvalid(err error) error {
 	var errno syscall.Errno
-	if errors.As(err, &errno) && (errno == syscall.EINVAL || errno == syscall.EOPNOTSUPP) {
+	if !feature.IsUnknown(err) && errors.As(err, &errno) && (errno == syscall.EINVAL || errno == syscall.EOPNOTSUPP) {
 		return feature.No(errno)
 	}
 	return err

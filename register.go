@@ -8,8 +8,12 @@ import (
 	"github.com/uring-go/uring/internal/kernel"
 )
 
-// heard says whether the kernel takes calls for the ring from this thread. If
-// so, EEXIST has another reason.
+// taken reports whether rc means that what was to be registered is there
+// already. To calls from another thread than the issuer's the kernel answers the
+// same.
+func (r *Ring) taken(rc int) bool { return rc == -int(syscall.EEXIST) && r.heard() }
+
+// heard reports whether the kernel takes calls for the ring from this thread.
 func (r *Ring) heard() bool {
 	var ops [256]uint8
 	return r.drv.Probe(ops[:]) != -int(syscall.EEXIST)

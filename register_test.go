@@ -412,3 +412,46 @@ func TestArena(t *testing.T) {
 	huge.Bytes()[2<<20-1] = 1
 	g.must(huge.Close())
 }
+
+// Of groups made by requests only the kernel knows. A buffer ring of the same
+// number is refused by what is in the way, whichever thread asks; a send queue
+// takes another number.
+func TestGroupThatRequestsMadeIsNotTheWrongThread(t *testing.T) {
+	for _, c := range []Config{{Entries: 8}, {Entries: 8, Flags: SetupSingleIssuer}} {
+		t.Run(c.Flags.String(), func(t *testing.T) {
+			const group, last = 5, 65535
+			g := newRig(t, c)
+			mem := make([]byte, 8)
+			for _, n := range []uint16{group, last} {
+				equal(t, "result", g.do(func(s SQE) { g.must(s.PrepProvideBuffers(mem, 8, n, 0)) }), 0)
+			}
+			for _, inKernel := range []bool{false, true} {
+				b := BufRingConfig{Group: group, Entries: 4, BufSize: 8, KernelMemory: inKernel}
+				_, err := g.NewBufRing(b)
+				refused(t, "NewBufRing", err, syscall.EEXIST, "buffer group 5 is in use on this ring")
+				equal(t, "is ErrWrongThread", errors.Is(err, ErrWrongThread), false)
+			}
+			if c.Flags != 0 {
+				errs := make(chan error)
+				go func() {
+					_, err := g.NewBufRing(BufRingConfig{Group: group, Entries: 4, BufSize: 8})
+					errs <- err
+				}()
+				if err := <-errs; !errors.Is(err, ErrWrongThread) {
+					t.Errorf("another thread: %v", err)
+				}
+			}
+			equal(t, "buffers removed", g.do(func(s SQE) { g.must(s.PrepRemoveBuffers(8, group)) }), 1)
+			br, err := g.NewBufRing(BufRingConfig{Group: group, Entries: 4, BufSize: 8})
+			g.must(err)
+			g.must(br.Close())
+
+			testutil.Need(t, HaveSendProvided)
+			a, _ := g.unixPair()
+			q, err := g.NewSendQueue(FD(a), SendQueueConfig{Mode: SendProvided, Memory: 64})
+			g.must(err)
+			g.must(q.Close())
+			runtime.KeepAlive(mem)
+		})
+	}
+}

@@ -20,7 +20,7 @@ func MemorySize(c Config) (int, error) {
 		return 0, err
 	}
 	rc := cgo.MemorySize(uint32(c.Entries), c.params())
-	return max(rc, 0), answer("tell the size of a ring", rc, kernel.V(5, 1), "2.11")
+	return max(rc, 0), answer(opSize, rc, kernel.V(5, 1), "2.11")
 }
 
 // LockedSize returns how many bytes such a ring counts towards RLIMIT_MEMLOCK:
@@ -32,7 +32,7 @@ func LockedSize(c Config) (int, error) {
 		return 0, err
 	}
 	rc := cgo.LockedSize(uint32(c.Entries), c.params())
-	return max(rc, 0), check("tell the size of a ring", rc)
+	return max(rc, 0), check(opSize, rc)
 }
 
 // checkMemory says what is wrong with Memory and MemoryOffset.
@@ -51,6 +51,40 @@ func (c Config) checkMemory() error {
 		return fmt.Errorf("uring: Config.MemoryOffset is %d, want a multiple of the page size, %d", c.MemoryOffset, page)
 	}
 	return nil
+}
+
+// lacksMemory says why there is no memory for the queues, if it is not the
+// kernel's to allocate.
+func (c Config) lacksMemory() string {
+	switch {
+	case c.Memory != nil:
+		have := c.Memory.Len() - c.MemoryOffset
+		switch need, err := MemorySize(c); {
+		case err != nil:
+			return fmt.Sprintf("Config.Memory may be too small: it has %d bytes from MemoryOffset on", have)
+		case need > have:
+			return fmt.Sprintf("Config.Memory is too small: it has %d bytes from MemoryOffset on, and the queues need %d: MemorySize tells how many", have, need)
+		}
+	case c.Flags&SetupNoMMap != 0 && c.largeQueues():
+		return "with SetupNoMMap a queue larger than a page needs a huge page of 2 MiB: reserve some (vm.nr_hugepages, where that is their size), or use fewer entries"
+	}
+	return ""
+}
+
+// largeQueues reports whether a queue is larger than a page.
+func (c Config) largeQueues() bool {
+	sqe, cqe, completions := 64, 16, c.CQEntries
+	if completions == 0 {
+		completions = 2 * c.Entries
+	}
+	if c.Flags&SetupSQE128 != 0 {
+		sqe = 128
+	}
+	if c.Flags&SetupCQE32 != 0 {
+		cqe = 32
+	}
+	const header = 320 // at most, before the completions
+	return c.Entries*sqe > os.Getpagesize() || completions*cqe+c.Entries*4+header > os.Getpagesize()
 }
 
 // memory returns the bytes for the queues, all zero, or nil to have them

@@ -70,7 +70,8 @@ type Ring struct {
 // New opens a ring. Close it when done.
 //
 // An error that matches [ErrNotSupported] names the flag that the kernel
-// lacks; EPERM, EMFILE and ENOMEM say what to change. Since Linux 6.14 the queues
+// lacks, or says that the system has no io_uring or hides it. EPERM, which EACCES
+// matches too where a filter answers it, EMFILE and ENOMEM say what to change. Since Linux 6.14 the queues
 // count towards RLIMIT_MEMLOCK, those of a closed ring too for a moment, which
 // New sits out. Linux 6.1 is the oldest kernel that the package is tested with.
 // See io_uring_queue_init(3) and io_uring_queue_init_params(3).
@@ -146,10 +147,10 @@ func explain(c Config, err error) error {
 		if c.Flags&SetupSQAff != 0 {
 			return fmt.Errorf("%w: is CPU %d, Config.SQThreadCPU, there and allowed?", err, c.SQThreadCPU)
 		}
-	case errors.Is(err, syscall.ENOMEM) && c.Memory != nil:
-		return fmt.Errorf("%w: Config.Memory has %d bytes from MemoryOffset on; MemorySize tells how many are needed", err, c.Memory.Len()-c.MemoryOffset)
-	case errors.Is(err, syscall.ENOMEM) && c.Flags&SetupNoMMap != 0:
-		return fmt.Errorf("%w: with SetupNoMMap a queue larger than a page needs a huge page of 2 MiB: reserve some (vm.nr_hugepages, where that is their size), or use fewer entries", err)
+	case errors.Is(err, syscall.ENOMEM):
+		if why := c.lacksMemory(); why != "" {
+			return reasonedError{&OpError{opOpen, syscall.ENOMEM}, why}
+		}
 	}
 	return err
 }

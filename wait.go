@@ -64,7 +64,7 @@ func (r *Ring) WaitSQ() error {
 			return err
 		}
 		if rc := r.drv.WaitSQ(); rc < 0 && rc != -int(syscall.EINTR) {
-			return check("wait for room in the submission queue", rc)
+			return check(opWaitSQ, rc)
 		}
 		if r.SQSpace() > 0 {
 			return nil

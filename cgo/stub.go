@@ -33,6 +33,8 @@ func Open(uint32, *Params, []byte) (*Ring, int) { return nil, nosys }
 func Setup(uint32, Params, *RawParams) int     { return nosys }
 func Map(int, *RawParams) (*Ring, Params, int) { return nil, Params{}, nosys }
 
+func Denied(Call) syscall.Errno { return syscall.ENOSYS }
+
 func (*Ring) Exit()                                                              {}
 func (*Ring) FD() int                                                            { return -1 }
 func (*Ring) Submit() int                                                        { return nosys }

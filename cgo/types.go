@@ -81,3 +81,12 @@ type Msghdr struct {
 	Flags      int32
 	_          int32
 }
+
+// A Call is one of io_uring's three system calls.
+type Call string
+
+const (
+	CallSetup    Call = "io_uring_setup"
+	CallEnter    Call = "io_uring_enter"
+	CallRegister Call = "io_uring_register"
+)

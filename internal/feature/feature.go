@@ -23,6 +23,16 @@ func (n no) Error() string        { return n.why.Error() }
 func (n no) Is(target error) bool { return target == ErrNotSupported }
 func (n no) Unwrap() error        { return n.why }
 
+// Unknown is the answer of a Try that could not find out, whatever why matches.
+func Unknown(why error) error { return unknown{why} }
+
+type unknown struct{ error }
+
+func (u unknown) Unwrap() error { return u.error }
+
+// IsUnknown reports whether err is, or wraps, what [Unknown] returns.
+func IsUnknown(err error) bool { return errors.As(err, new(unknown)) }
+
 // ErrSwitchedOff is matched by what [Off] returns.
 var ErrSwitchedOff = errors.New("switched off")
 
@@ -84,7 +94,8 @@ type Probe struct {
 	// Advice says what to do where the feature is missing.
 	Advice string
 	// Try uses the feature. nil means yes, an error that wraps
-	// ErrNotSupported means no, and any other that it could not be told.
+	// ErrNotSupported means no, and any other, or one from Unknown, that it
+	// could not be told.
 	Try func() error
 
 	mu      sync.Mutex
@@ -105,7 +116,7 @@ func (p *Probe) Check() error {
 	switch {
 	case err == nil:
 		p.done = true
-	case errors.Is(err, ErrNotSupported):
+	case errors.Is(err, ErrNotSupported) && !IsUnknown(err):
 		p.done, p.verdict = true, &MissingError{Feature: p.Name, Since: p.Since, Backports: p.Backports, Cause: err}
 	default:
 		return fmt.Errorf("uring: could not find out whether the kernel has %s: %w", p.Name, err)
