@@ -41,7 +41,6 @@ var mayBeUnsafe = []string{
 	"bundle_flush.go",    // builds messages in memory outside the heap
 	"msg.go",             // fills a struct msghdr
 	"sqe.go",             // writes a timeout into memory outside the heap
-	"sqe_net.go",         // takes the address of a message
 	"region.go",          // fills the arguments of waits in memory that the kernel reads
 	"zcrx_segment.go",    // sizes the entries of a refill ring
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -109,7 +110,10 @@ func addrPort(raw []byte) (netip.AddrPort, bool) {
 // A Msg is a message to send or room for one to receive: parts of memory, a
 // socket address and control data. It must stay as it is while a request uses
 // it; after that it may be used again, for which a receive makes its room whole.
+// A copy is a message of its own, with an address of its own but the same memory
+// for parts and control data.
 type Msg struct {
+	self    *Msg // nil, or another, before a copy is made one of its own
 	hdr     cgo.Msghdr
 	iov     []cgo.Iovec
 	parts   [][]byte
@@ -127,13 +131,37 @@ func NewMsg(parts ...[]byte) *Msg {
 
 // SetParts replaces the parts.
 func (m *Msg) SetParts(parts ...[]byte) {
+	m.own()
 	m.parts = append(m.parts[:0], parts...)
 	m.iov = m.iov[:0]
 	for _, p := range parts {
 		m.iov = append(m.iov, cgo.Iovec{Base: unsafe.Pointer(unsafe.SliceData(p)), Len: uint64(len(p))})
 	}
-	m.hdr.Iov = unsafe.Pointer(unsafe.SliceData(m.iov))
-	m.hdr.IovLen = uint64(len(m.iov))
+}
+
+// own makes a copy a message of its own, which changes nothing of the one that
+// it was copied from.
+func (m *Msg) own() {
+	if m.self == m {
+		return
+	}
+	m.self = m
+	m.parts, m.iov = slices.Clone(m.parts), slices.Clone(m.iov)
+	if m.hdr.Name != nil {
+		m.hdr.Name = unsafe.Pointer(&m.addr.raw)
+	}
+}
+
+// ready makes the header ready for another request: with the parts, or without where
+// the kernel finds buffers itself and would only cut messages to the length of a
+// part.
+func (m *Msg) ready(withParts bool) {
+	m.own()
+	n := len(m.iov)
+	if !withParts {
+		n = 0
+	}
+	m.hdr.Iov, m.hdr.IovLen = unsafe.Pointer(unsafe.SliceData(m.iov)), uint64(n)
 }
 
 // SetAddr sets where the message goes.
@@ -192,8 +220,10 @@ type RecvMsg struct {
 	Payload []byte
 	// Flags are MSG_TRUNC, MSG_CTRUNC and so on.
 	Flags int
-	// PayloadLen is how long the message was. It is more than len(Payload) if
-	// the message was cut off. See io_uring_recvmsg_payload_length(3).
+	// PayloadLen is how long the message was, if the receive had MSG_TRUNC: then
+	// it is more than len(Payload) for one that was cut off. Without it the
+	// kernel counts what it stored, and only MSG_TRUNC in Flags tells that there
+	// was more. See io_uring_recvmsg_payload_length(3).
 	PayloadLen int
 }
 

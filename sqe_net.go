@@ -175,7 +175,7 @@ func (s SQE) PrepRecvMsg(fd FD, m *Msg, msgFlags int) {
 }
 
 func (s SQE) prepMsg(op uint8, fd FD, m *Msg, msgFlags int) {
-	s.prep(op, fd, s.message(m), 1, 0)
+	s.prep(op, fd, s.message(m, true), 1, 0)
 	s.OpFlags = uint32(msgFlags)
 }
 
@@ -305,7 +305,8 @@ func (s SQE) PrepRecvMultishotLimit(fd FD, br *BufRing, each, total int, flags I
 
 // PrepRecvMsgMultishot receives messages again and again. Each buffer holds
 // one message with its source address and control data, as many bytes of each
-// as m has room for; [Msg.Parse] takes it apart. After an empty message, too,
+// as m has room for; [Msg.Parse] takes it apart. Parts of m are not used. With
+// MSG_TRUNC the kernel tells how long a message was that was cut off. After an empty message, too,
 // the request is over: see [CQE.More]. m must stay as it is until the last
 // completion. Buffers of an incremental ring need MinLeft large enough for
 // all of it. Linux 6.0. See io_uring_prep_recvmsg_multishot(3).
@@ -314,14 +315,16 @@ func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) erro
 	if err := br.checkRecvMsg(s, m, msgFlags); err != nil {
 		return s.refuse(err)
 	}
-	s.prepMsg(cgo.OpRecvMsg, fd, m, msgFlags)
+	s.prep(cgo.OpRecvMsg, fd, s.message(m, false), 1, 0)
 	s.selectBuffer(br, msgFlags, cgo.RecvMultishot)
 	return nil
 }
 
-// message returns the address of m's header. What that points at is watched
+// message returns the address of m's header, made ready for a request that uses the
+// parts of m, or none of them. What that points at is watched
 // too: a zero-copy send uses it for longer than m itself.
-func (s SQE) message(m *Msg) uint64 {
+func (s SQE) message(m *Msg, parts bool) uint64 {
+	m.ready(parts)
 	if invariant.On {
 		for _, part := range m.parts {
 			s.address(part)
