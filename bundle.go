@@ -66,7 +66,10 @@ func (m SendMode) have() error {
 // A SendQueueConfig says how a [SendQueue] works.
 type SendQueueConfig struct {
 	// Token marks the completions of the queue's requests: they have its kind
-	// and slot. The generation is the queue's to count with.
+	// and slot, and no other request of the ring may. The generation is the
+	// queue's to count with. With 0, which is the UserData of requests that were
+	// given none, the queue gets a kind of its own, 255, and a slot that no other
+	// queue of the ring has: see [SendQueue.Token].
 	Token Token
 	// Mode is how bytes are sent. A mode that the kernel lacks gives an error
 	// that matches [ErrNotSupported]; SendAuto finds one that works.
@@ -179,6 +182,9 @@ func (r *Ring) NewSendQueue(fd FD, c SendQueueConfig) (*SendQueue, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Token == 0 {
+		c.Token = r.freeToken()
+	}
 	q := &SendQueue{ring: r, fd: fd, cfg: c, mode: c.Mode, token: uint64(c.Token)}
 	if err := q.checkUse(); err != nil {
 		return nil, err
@@ -191,6 +197,21 @@ func (r *Ring) NewSendQueue(fd FD, c SendQueueConfig) (*SendQueue, error) {
 	live.Opened("send queue", q)
 	return q, nil
 }
+
+// freeToken returns a token for a queue that was given none.
+func (r *Ring) freeToken() Token {
+	for slot := uint32(len(r.queues)); ; slot++ {
+		t := MakeToken(queueKind, 0, slot)
+		if _, taken := r.queues[uint64(t)]; !taken {
+			return t
+		}
+	}
+}
+
+const queueKind = 255
+
+// Token returns the token of the queue's completions, with generation 0.
+func (q *SendQueue) Token() Token { return Token(q.token) }
 
 // checkUse says what is wrong with what the queue is for.
 func (q *SendQueue) checkUse() error {

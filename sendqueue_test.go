@@ -881,3 +881,57 @@ func TestFlushInsideAChain(t *testing.T) {
 		s.arrives(10)
 	}
 }
+
+// UserData of 0 is that of requests which were given none: no queue owns them,
+// and queues without a token are told apart.
+func TestQueueWithoutATokenOwnsOnlyItsOwn(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		var queues []*SendQueue
+		var peers []int
+		open := func() {
+			a, b := g.unixPair()
+			q, err := g.NewSendQueue(FD(a), SendQueueConfig{Memory: 64, Mode: SendVectored})
+			g.must(err)
+			queues, peers = append(queues, q), append(peers, b)
+		}
+		for range 3 {
+			open()
+		}
+		g.must(queues[0].Close()) // its token is free again, those of the others are not
+		queues, peers = queues[1:], peers[1:]
+		open()
+
+		_, err := g.NewSendQueue(FD(peers[0]), SendQueueConfig{Token: queues[1].Token()})
+		if err == nil || !strings.Contains(err.Error(), "could not be told apart") {
+			t.Errorf("the token of another queue: %v", err)
+		}
+		g.queue(0, SQE.PrepNop)
+		for i, q := range queues {
+			_, err := q.Write([]byte{byte('a' + i)})
+			g.must(err)
+			g.must(q.Flush())
+		}
+		g.submit()
+		owned := make([]int, len(queues))
+		for _, c := range g.await(1 + len(queues)) {
+			for i, q := range queues {
+				if !q.Owns(c) {
+					continue
+				}
+				owned[i]++
+				equal(t, "token", q.Token().Kind(), c.Token().Kind())
+				if c.UserData == 0 {
+					t.Errorf("queue %d owns a completion without user data", i)
+				}
+				n, err := q.Complete(c)
+				g.must(err)
+				equal(t, "sent", n, 1)
+			}
+		}
+		equal(t, "completions of each queue", fmt.Sprint(owned), "[1 1 1]")
+		for i, q := range queues {
+			equal(t, "received", g.read(peers[i]), string(rune('a'+i)))
+			g.must(q.Close())
+		}
+	})
+}
