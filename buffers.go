@@ -102,7 +102,8 @@ func (r *Ring) registerMapping(a *Arena) (RegBuf, error) {
 }
 
 // UnregisterArena undoes [Ring.RegisterArena]. Zero-copy sends on their way
-// keep the pages until their notification.
+// keep the pages until their notification. Memory of a buffer ring stays
+// registered until that is closed: [ErrBusy].
 func (r *Ring) UnregisterArena(b RegBuf) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -110,6 +111,15 @@ func (r *Ring) UnregisterArena(b RegBuf) error {
 	if !r.buffers.holds(b) {
 		return fmt.Errorf("uring: UnregisterArena: buffer %d is not registered with this ring", b.index)
 	}
+	for _, br := range r.bufRings { // what a send queue registered nobody else knows
+		if br.reg == b {
+			return fmt.Errorf("uring: UnregisterArena: %w: the memory belongs to buffer ring %d, whose Close unregisters it", ErrBusy, br.group)
+		}
+	}
+	return r.unregisterMapping(b)
+}
+
+func (r *Ring) unregisterMapping(b RegBuf) error {
 	if err := check(opUnregisterBuffers, r.drv.UpdateBuffer(uint32(b.index), 0, 0)); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (b *BufRing) free() {
 // freeArena unmaps the buffers. What the kernel does not unregister, for want of
 // memory, is unmapped when the Ring is closed.
 func (b *BufRing) freeArena() {
-	if b.ring.buffers.holds(b.reg) && b.ring.UnregisterArena(b.reg) != nil {
+	if b.ring.buffers.holds(b.reg) && b.ring.unregisterMapping(b.reg) != nil {
 		b.ring.unfreed = append(b.ring.unfreed, b)
 		return
 	}

@@ -5,6 +5,7 @@ package uring
 import (
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -352,4 +353,36 @@ func TestArenaIsUsedFromManyGoroutines(t *testing.T) {
 	}
 	wg.Wait()
 	equal(t, "error of Close", a.Close(), nil)
+}
+
+// What a BufRing registered for itself is its own: nobody else can take it away,
+// so that a queue can send what was received from where it lies.
+func TestRegistrationOfABufRingIsItsOwn(t *testing.T) {
+	g := newRig(t, Config{Entries: 8})
+	br, err := g.NewBufRing(BufRingConfig{Group: 3, Entries: 4, BufSize: 4096, Registered: true})
+	g.must(err)
+	reg, ok := br.Registered()
+	equal(t, "registered", ok, true)
+	for name, err := range map[string]error{
+		"UnregisterArena":   g.UnregisterArena(reg),
+		"ReplaceArena":      second(g.ReplaceArena(reg, g.arena(4096), 0)),
+		"UnregisterBuffers": g.UnregisterBuffers(),
+	} {
+		if !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "buffer ring 3") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	a, b := g.unixPair()
+	g.write(a, "received")
+	c := g.answer(func(s SQE) { g.must(s.PrepRecvProvided(FD(b), br, 0, 0, 0)) })
+	file := openTemp(t, "")
+	g.must(br.Consume(c, func(p []byte) error {
+		equal(t, "written from it", g.do(func(s SQE) { g.must(s.PrepWriteFixed(FD(file), reg, p, 0)) }), 8)
+		return nil
+	}))
+	equal(t, "content", content(t, file), "received")
+	g.must(br.Close())
+	if err := g.UnregisterArena(reg); err == nil || errors.Is(err, ErrBusy) {
+		t.Errorf("after Close: %v", err)
+	}
 }
