@@ -82,6 +82,9 @@ func (p *parker) close() error { return p.file.Close() }
 // It returns how many entries the kernel took. When ctx ends first the error
 // is that of ctx, and nothing is cancelled.
 func (r *Ring) Await(ctx context.Context, n int) (int, error) {
+	if err := r.usable(); err != nil {
+		return 0, err
+	}
 	if r.flags&SetupIOPoll != 0 {
 		return 0, errors.New("uring: Await does not go with SetupIOPoll, where nothing tells of completions: use SubmitAndWait")
 	}

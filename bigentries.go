@@ -14,20 +14,24 @@ import (
 // nothing, after which [Drain] fails. Linux 5.19. See io_uring_get_sqe128(3).
 func (r *Ring) NextSQE128() (SQE, error) {
 	switch {
+	case r == nil || r.q == nil:
+		return SQE{}, errNoRing
 	case r.closed:
-		return SQE{}, ErrClosed
+		return r.noEntry(ErrClosed)
 	case r.flags&(SetupSQE128|SetupSQEMixed) == 0:
-		return SQE{}, errors.New("uring: NextSQE128: open the ring with SetupSQEMixed or SetupSQE128")
+		return r.noEntry(errors.New("uring: NextSQE128: open the ring with SetupSQEMixed or SetupSQE128"))
 	case r.flags&SetupSQE128 == 0 && r.q.SQEntries() < 2:
-		return SQE{}, errors.New("uring: NextSQE128: the submission queue holds one entry of 64 bytes only")
+		return r.noEntry(errors.New("uring: NextSQE128: the submission queue holds one entry of 64 bytes only"))
 	}
 	r.checkSubmitted()
 	sqe := r.q.NextSQE128()
 	if sqe == nil {
-		return SQE{}, ErrSQFull
+		return r.noEntry(ErrSQFull)
 	}
 	return SQE{SQE: sqe, entryWatch: r.taken(sqe), ring: r, wide: true}, nil
 }
+
+func (r *Ring) noEntry(err error) (SQE, error) { return SQE{SQE: r.none, ring: r}, err }
 
 // SQESize returns the bytes of a submission entry in the queue of a ring with
 // these flags, see [Ring.Flags]. Of [SetupSQEMixed] it is the size of a place,

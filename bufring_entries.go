@@ -62,7 +62,7 @@ func (r *Ring) registerGroup(mem unsafe.Pointer, flags uint32, c BufRingConfig) 
 	rc := settled(func() int {
 		return r.drv.RegisterBufRing(mem, uint32(c.Entries), uint32(c.Group), flags, minLeft)
 	})
-	if r.taken(rc) {
+	if r.exists(rc) {
 		return fmt.Errorf("uring: buffer group %d is in use on this ring: it has buffers of PrepProvideBuffers, which PrepRemoveBuffers takes out: %w", c.Group, syscall.EEXIST)
 	}
 	if flags&cgo.PbufRingMMap != 0 {

@@ -265,7 +265,7 @@ func (q *SendQueue) registerGroup() error {
 		rc := settled(func() int {
 			return q.ring.drv.RegisterBufRing(q.entries.Pointer(), uint32(q.cfg.Entries), uint32(group), 0, 0)
 		})
-		if q.ring.taken(rc) {
+		if q.ring.exists(rc) {
 			continue
 		}
 		if err := check(opRegisterBufRing, rc); err != nil {

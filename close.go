@@ -28,6 +28,9 @@ var drainTime = 2 * time.Second
 // On a ring with [SetupSingleIssuer] only the owner may call Close; others get
 // [ErrWrongThread]. See io_uring_queue_exit(3).
 func (r *Ring) Close() error {
+	if r == nil || r.q == nil {
+		return errNoRing
+	}
 	if r.closed {
 		return nil
 	}

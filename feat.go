@@ -86,4 +86,9 @@ func (f FeatFlags) String() string {
 }
 
 // Features returns what the kernel said about the ring when it was opened.
-func (r *Ring) Features() FeatFlags { return FeatFlags(r.features) }
+func (r *Ring) Features() FeatFlags {
+	if r == nil {
+		return 0
+	}
+	return FeatFlags(r.features)
+}

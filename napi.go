@@ -90,7 +90,7 @@ func (r *Ring) staticNAPI(op uint8, id uint32) error {
 		return err
 	}
 	rc := r.drv.RegisterNAPI(&cgo.NAPI{Op: op, Param: id})
-	if r.taken(rc) {
+	if r.exists(rc) {
 		return fmt.Errorf("uring: AddNAPI: %d is polled already: %w", id, syscall.EEXIST)
 	}
 	return answer("name a device's queue to poll", rc, kernel.V(6, 13), "")

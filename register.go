@@ -8,10 +8,10 @@ import (
 	"github.com/uring-go/uring/internal/kernel"
 )
 
-// taken reports whether rc means that what was to be registered is there
+// exists reports whether rc means that what was to be registered is there
 // already. To calls from another thread than the issuer's the kernel answers the
 // same.
-func (r *Ring) taken(rc int) bool { return rc == -int(syscall.EEXIST) && r.heard() }
+func (r *Ring) exists(rc int) bool { return rc == -int(syscall.EEXIST) && r.heard() }
 
 // heard reports whether the kernel takes calls for the ring from this thread.
 func (r *Ring) heard() bool {
@@ -121,7 +121,7 @@ func (r *Ring) RegisterEventFD(fd int, async bool) error {
 
 // EventFDEnabled says whether the ring signals its eventfd, if it has one. See
 // io_uring_cq_eventfd_enabled(3).
-func (r *Ring) EventFDEnabled() bool { return !r.closed && r.drv.EventFDEnabled() }
+func (r *Ring) EventFDEnabled() bool { return !r.gone() && r.drv.EventFDEnabled() }
 
 // SetEventFDEnabled stops the signals to the eventfd, or lets them come again,
 // without a system call. [Ring.Await] needs them with [SetupDeferTaskrun].

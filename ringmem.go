@@ -133,7 +133,12 @@ func (r *Ring) leaveMemory() {
 
 // MemoryUsed returns how many bytes of [Config].Memory the ring took, in whole
 // pages: another ring may begin behind them. It is 0 for other rings.
-func (r *Ring) MemoryUsed() int { return r.memoryUsed }
+func (r *Ring) MemoryUsed() int {
+	if r == nil {
+		return 0
+	}
+	return r.memoryUsed
+}
 
 // DontFork keeps the ring's memory from child processes that fork(2) makes; a
 // child that execs, such as one of os/exec, does not have it anyway. See

@@ -16,6 +16,10 @@ import (
 // and [InFlight.Request] set it when they take the entry. It is valid until the
 // next Submit.
 //
+// Where NextSQE failed there
+// is no entry, and the Prep methods panic: a request that nobody can see being
+// lost would be worse.
+//
 // The fields of the entry are open for what no method covers, as they are to C
 // with io_uring_prep_rw; each Prep method sets what liburing's helper of the same
 // name sets.
@@ -47,7 +51,9 @@ const (
 	SkipSuccess SQEFlags = cgo.SQECQESkipSuccess
 )
 
-// SetFlags adds flags to the request. Call it after the Prep method. It refuses
+// SetFlags adds flags to the request, best after the Prep method. Before it the
+// Prep method refuses the request in SetFlags' place; methods that return no
+// error leave out SkipSuccess where it would be refused. It refuses
 // what the kernel gets wrong: Async with an incremental buffer ring, which
 // makes the kernel lose track of the receive point, and a zero-copy send with
 // Link, HardLink or SkipSuccess, whose notifications then come unannounced. It
@@ -56,6 +62,7 @@ const (
 // A refused request becomes one that does nothing and posts no completion; its
 // entry may be filled with another Prep method.
 func (s SQE) SetFlags(f SQEFlags) error {
+	s.mustBe()
 	s.checkQueued()
 	if err := s.checkFlags(f); err != nil {
 		return s.refuse(err)
@@ -69,7 +76,10 @@ func (s SQE) SetFlags(f SQEFlags) error {
 
 // linked says whether the entry before links to this one, which then starts
 // late.
-func (s SQE) linked() bool { return links(s.ring.q.Before(s.SQE)) }
+func (s SQE) linked() bool {
+	s.mustBe()
+	return links(s.ring.q.Before(s.SQE))
+}
 
 // links says whether the entry, if there is one, links to the one behind it.
 func links(s *cgo.SQE) bool {
@@ -78,6 +88,7 @@ func links(s *cgo.SQE) bool {
 
 // refuse makes the entry harmless: once taken it must be submitted.
 func (s SQE) refuse(err error) error {
+	s.mustBe()
 	s.prepared() // uses no memory
 	nop := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
 	if s.wide && s.ring.flags&SetupSQEMixed != 0 {
@@ -88,15 +99,39 @@ func (s SQE) refuse(err error) error {
 	return err
 }
 
+// refused reports whether the entry is as refuse leaves it.
+func (s SQE) refused() bool {
+	return s.Flags == cgo.SQECQESkipSuccess && s.Opcode == cgo.OpNop && s.SQE.FD == -1
+}
+
+// mustBe panics unless the SQE has an entry. A program that ignores the error of
+// NextSQE has none to put its request in.
+func (s SQE) mustBe() {
+	if s.ring == nil || s.SQE == s.ring.none {
+		noEntry(s.ring)
+	}
+}
+
+//go:noinline
+func noEntry(r *Ring) {
+	why := "it does not come from NextSQE"
+	if r != nil {
+		why = "NextSQE returned an error: " + r.noSQE.Error()
+	}
+	panic("uring: this SQE has no entry for a request, " + why)
+}
+
 // prep fills the fields that every request has.
 func (s SQE) prep(op uint8, fd FD, addr uint64, n uint32, off uint64) {
+	s.mustBe()
 	if invariant.On { // a call that does nothing would cost inlining
 		s.prepared()
 	}
-	if s.Flags == cgo.SQECQESkipSuccess && s.Opcode == cgo.OpNop && s.SQE.FD == -1 {
-		s.Flags = 0 // refused before; this request wants its completion
+	if s.refused() {
+		s.Flags = 0 // this request wants its completion
 	}
 	s.Opcode = op
+	s.Flags &= uint8(callersFlags)
 	if fd.IsDirect() {
 		s.SQE.FD = int32(fd &^ directBit)
 		s.Flags |= cgo.SQEFixedFile
@@ -162,6 +197,7 @@ func pointer[T any](p *T) uint64 {
 // is stable until the place is used again, and so until the kernel has
 // consumed the entry.
 func (s SQE) slotMemory() []byte {
+	s.mustBe()
 	r := s.ring
 	if r.scratch == nil {
 		m, err := arena.Map(int(r.q.SQEntries())*slotSize, false)

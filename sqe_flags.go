@@ -45,6 +45,31 @@ func (s SQE) multishot() bool {
 	return (s.Opcode == cgo.OpRecv || s.Opcode == cgo.OpRecvMsg) && s.IOPrio&cgo.RecvMultishot != 0
 }
 
+// callersFlags are those of SetFlags. The others belong to the request.
+const callersFlags = Drain | Link | HardLink | Async | SkipSuccess
+
+// allowed ends a Prep method: it refuses the request if it does not go with
+// flags that were set before.
+func (s SQE) allowed() error {
+	f := SQEFlags(s.Flags) & callersFlags
+	if f == 0 {
+		return nil
+	}
+	if err := s.checkFlags(f); err != nil {
+		return s.refuse(err)
+	}
+	return nil
+}
+
+// opens ends a Prep method of a request that opens a descriptor, or fills a
+// slot, and has no error to return: without a completion nobody would know which.
+func (s SQE) opens(fileIndex uint32) {
+	s.FileIndex = fileIndex
+	if s.namesDescriptor() {
+		s.Flags &^= cgo.SQECQESkipSuccess
+	}
+}
+
 var errSkipDescriptor = errors.New("uring: SkipSuccess does not go with a request that opens a descriptor: without a completion nobody knows which, to close it; it goes with a given slot")
 
 var errSkipInFlight = errors.New("uring: SkipSuccess does not go with a request of an InFlight: without a completion it would never leave the table")

@@ -78,6 +78,7 @@ func (s SQE) SetBufGroup(group uint16) error {
 
 // checkGroup refuses groups that something keeps account of.
 func (s SQE) checkGroup(group uint16) error {
+	s.mustBe()
 	if _, taken := s.ring.groups[group]; taken {
 		return s.refuse(errRingGroup)
 	}

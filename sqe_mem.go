@@ -16,6 +16,7 @@ import (
 
 // kept returns that memory, to write to from its start.
 func (s SQE) kept() *[]byte {
+	s.mustBe()
 	r := s.ring
 	i := r.q.Index(s.SQE)
 	if n := len(r.kept); n <= i {

@@ -46,8 +46,13 @@ const (
 // PrepSocket opens a socket. The result is its descriptor. Linux 5.19. See
 // io_uring_prep_socket(3).
 func (s SQE) PrepSocket(domain, typ, protocol int) {
+	s.prepSocket(domain, typ, protocol, 0)
+}
+
+func (s SQE) prepSocket(domain, typ, protocol int, fileIndex uint32) {
 	s.prep(cgo.OpSocket, 0, 0, uint32(protocol), uint64(typ))
 	s.SQE.FD = int32(domain)
+	s.opens(fileIndex)
 }
 
 // PrepSocketDirect opens a socket in slot d of the table of direct
@@ -55,8 +60,7 @@ func (s SQE) PrepSocket(domain, typ, protocol int) {
 // nothing there and is refused by the kernel. See io_uring_prep_socket_direct(3)
 // and io_uring_prep_socket_direct_alloc(3).
 func (s SQE) PrepSocketDirect(domain, typ, protocol int, d Direct) {
-	s.PrepSocket(domain, typ, protocol)
-	s.FileIndex = d.fileIndex()
+	s.prepSocket(domain, typ, protocol, d.fileIndex())
 }
 
 // PrepConnect connects a socket. The address is copied. See
@@ -69,31 +73,32 @@ func (s SQE) PrepConnect(fd FD, addr Sockaddr) {
 
 // PrepAccept accepts a connection; the result is its descriptor. flags are
 // those of accept4(2). See io_uring_prep_accept(3).
-func (s SQE) PrepAccept(fd FD, flags int) {
+func (s SQE) PrepAccept(fd FD, flags int) { s.prepAccept(fd, flags, 0, 0) }
+
+func (s SQE) prepAccept(fd FD, flags int, accept AcceptFlags, fileIndex uint32) {
 	s.prep(cgo.OpAccept, fd, 0, 0, 0)
 	s.OpFlags = uint32(flags)
+	s.IOPrio = uint16(accept)
+	s.opens(fileIndex)
 }
 
 // PrepAcceptMultishot accepts connections until a completion comes without
 // [CQE.More]. Linux 5.19. See io_uring_prep_multishot_accept(3).
 func (s SQE) PrepAcceptMultishot(fd FD, flags int) {
-	s.PrepAccept(fd, flags)
-	s.IOPrio = cgo.AcceptMultishot
+	s.prepAccept(fd, flags, cgo.AcceptMultishot, 0)
 }
 
 // PrepAcceptDirect accepts a connection into slot d of the table of direct
 // descriptors. With [DirectAlloc] the result is the slot. SOCK_CLOEXEC means
 // nothing there and is refused by the kernel. See io_uring_prep_accept_direct(3).
 func (s SQE) PrepAcceptDirect(fd FD, flags int, d Direct) {
-	s.PrepAccept(fd, flags)
-	s.FileIndex = d.fileIndex()
+	s.prepAccept(fd, flags, 0, d.fileIndex())
 }
 
 // PrepAcceptMultishotDirect accepts connections into slots that the kernel
 // picks; each result is one. See io_uring_prep_multishot_accept_direct(3).
 func (s SQE) PrepAcceptMultishotDirect(fd FD, flags int) {
-	s.PrepAcceptMultishot(fd, flags)
-	s.FileIndex = cgo.FileIndexAlloc
+	s.prepAccept(fd, flags, cgo.AcceptMultishot, cgo.FileIndexAlloc)
 }
 
 // PrepShutdown shuts down one or both directions of a connection. See
@@ -120,7 +125,7 @@ func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	s.prep(cgo.OpUringCmd, fd, words(uint32(level), uint32(name)), 0, words(cgo.SocketOpSetsockopt, 0))
 	s.FileIndex = uint32(len(value))
 	s.Addr3 = arena.Addr(m)
-	return nil
+	return s.allowed()
 }
 
 // setsOption says whether the request is one of PrepSetsockopt.
@@ -361,7 +366,7 @@ func (s SQE) PrepSendZC(fd FD, p []byte, msgFlags int, flags IOFlags) error {
 	s.prep(cgo.OpSendZC, fd, s.address(p), uint32(len(p)), 0)
 	s.OpFlags = uint32(msgFlags)
 	s.IOPrio = uint16(flags)
-	return nil
+	return s.allowed()
 }
 
 // PrepSendZCFixed is [SQE.PrepSendZC] from a part p of a registered buffer,
@@ -388,7 +393,7 @@ func (s SQE) PrepSendMsgZC(fd FD, m *Msg, msgFlags int, flags IOFlags) error {
 	}
 	s.prepMsg(cgo.OpSendMsgZC, fd, m, msgFlags)
 	s.IOPrio = uint16(flags)
-	return nil
+	return s.allowed()
 }
 
 // PrepSendMsgZCFixed is [SQE.PrepSendMsgZC] for parts that all lie in one

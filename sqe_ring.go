@@ -57,6 +57,7 @@ const FixedFDNoCloexec FixedFDFlags = cgo.FixedFDNoCloexec
 func (s SQE) PrepFixedFDInstall(d Direct, flags FixedFDFlags) {
 	s.prep(cgo.OpFixedFDInstall, d.FD(), 0, 0, 0)
 	s.OpFlags = uint32(flags)
+	s.opens(0)
 }
 
 // PrepPipe makes a pipe: fds gets the descriptors to read from and to write to.

@@ -26,18 +26,20 @@ func (s SQE) PrepListen(fd FD, backlog int) {
 // into peer, which must stay reachable until the completion. There is none for
 // multishot accepts, as each connection would overwrite it: use
 // [SQE.PrepGetpeername]. See io_uring_prep_accept(3).
-func (s SQE) PrepAcceptAddr(fd FD, flags int, peer *Sockaddr) {
+func (s SQE) PrepAcceptAddr(fd FD, flags int, peer *Sockaddr) { s.prepAcceptAddr(fd, flags, peer, 0) }
+
+func (s SQE) prepAcceptAddr(fd FD, flags int, peer *Sockaddr, fileIndex uint32) {
 	addr, n := peer.room(s)
 	s.prep(cgo.OpAccept, fd, addr, 0, n)
 	s.OpFlags = uint32(flags)
+	s.opens(fileIndex)
 }
 
 // PrepAcceptAddrDirect is [SQE.PrepAcceptDirect] that puts where the connection
 // comes from into peer, which must stay reachable until the completion. See
 // io_uring_prep_accept_direct(3).
 func (s SQE) PrepAcceptAddrDirect(fd FD, flags int, peer *Sockaddr, d Direct) {
-	s.PrepAcceptAddr(fd, flags, peer)
-	s.FileIndex = d.fileIndex()
+	s.prepAcceptAddr(fd, flags, peer, d.fileIndex())
 }
 
 // AcceptFlags change how the kernel goes about accepting. The SOCK_ flags of
@@ -172,7 +174,7 @@ func (s SQE) prepSendParts(op uint8, fd FD, parts [][]byte, msgFlags int, flags 
 	s.prep(op, fd, addr, uint32(len(parts)), 0)
 	s.OpFlags = uint32(msgFlags)
 	s.IOPrio = uint16(flags) | cgo.SendVectorized
-	return nil
+	return s.allowed()
 }
 
 // PrepSendFixed is [SQE.PrepSend] from a part p of a registered buffer.

@@ -34,7 +34,8 @@ type Ring struct {
 	flags    SetupFlags
 	features uint32
 	closed   bool
-	noSQE    error // of NextSQE when it has none: ErrSQFull, or ErrClosed
+	noSQE    error    // of NextSQE when it has none: ErrSQFull, or ErrClosed
+	none     *cgo.SQE // in place of an entry then; no kernel sees it
 	disabled bool
 	owner    int // thread, known with uring_debug only
 
@@ -103,7 +104,7 @@ func opened(raw *cgo.Ring, p cgo.Params) *Ring {
 
 func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring {
 	r := &Ring{
-		q: q, drv: drv, flags: flags, features: features, noSQE: ErrSQFull,
+		q: q, drv: drv, flags: flags, features: features, noSQE: ErrSQFull, none: &new([2]cgo.SQE)[0],
 		disabled: flags&SetupRDisabled != 0,
 		bufRings: map[uint16]*BufRing{},
 		queues:   map[uint64]*SendQueue{},
@@ -214,8 +215,8 @@ func serve(c Config, fn func(*Ring) error) (err error) {
 // [SetupSingleIssuer] the calling thread becomes the owner. See
 // io_uring_enable_rings(3).
 func (r *Ring) Enable() error {
-	if r.closed {
-		return ErrClosed
+	if r.gone() {
+		return r.usable()
 	}
 	if err := check(opEnable, r.drv.Enable()); err != nil {
 		return err
@@ -231,8 +232,16 @@ func (r *Ring) own() {
 	}
 }
 
+var errNoRing = errors.New("uring: no ring: New, Serve and OpenFD open one")
+
+// gone reports whether there is no ring, or none any more.
+func (r *Ring) gone() bool { return r == nil || r.q == nil || r.closed }
+
 // usable returns the error of using the ring in its present state.
 func (r *Ring) usable() error {
+	if r == nil || r.q == nil {
+		return errNoRing
+	}
 	if r.closed {
 		return ErrClosed
 	}
@@ -248,17 +257,25 @@ func (r *Ring) usable() error {
 // readable when there are completions, but with [SetupDeferTaskrun] that wakes
 // no poller: see [Ring.Await] and [Ring.RegisterEventFD]. It is closed by Close.
 func (r *Ring) FD() int {
-	if r.closed || r.flags&SetupRegisteredFDOnly != 0 {
+	if r.gone() || r.flags&SetupRegisteredFDOnly != 0 {
 		return -1
 	}
 	return r.drv.FD()
 }
 
 // Flags returns the flags that the ring works with.
-func (r *Ring) Flags() SetupFlags { return r.flags }
+func (r *Ring) Flags() SetupFlags {
+	if r == nil {
+		return 0
+	}
+	return r.flags
+}
 
 // Entries returns the lengths of the submission and the completion queue.
 func (r *Ring) Entries() (sq, cq int) {
+	if r == nil || r.q == nil {
+		return 0, 0
+	}
 	return int(r.q.SQEntries()), int(r.q.CQEntries())
 }
 
@@ -266,16 +283,19 @@ func (r *Ring) Entries() (sq, cq int) {
 // with one of its Prep methods. On a ring with [SetupSQE128] the other 64 bytes
 // are what they were; [Ring.NextSQE128] clears them too. The kernel sees it when one of the Submit methods is
 // called, and it must not be touched afterwards. The error is [ErrSQFull] when
-// no entry is free. See io_uring_get_sqe(3) and io_uring_initialize_sqe(3).
+// no entry is free, for which [Ring.Submit] or [Ring.MakeRoom] makes room, and
+// must not be ignored: the SQE that comes with it has no entry. Its fields may be
+// set, to no effect, but its methods panic. See io_uring_get_sqe(3) and io_uring_initialize_sqe(3).
 func (r *Ring) NextSQE() (s SQE, err error) {
 	// A call costs as much as filling the entry. This is small enough for the
 	// compiler to put it in its place.
-	s.ring = r
-	if invariant.On {
+	if invariant.On && r != nil {
 		r.checkSubmitted()
 	}
-	if s.SQE = r.q.NextSQE(); s.SQE == nil {
-		err = r.noSQE
+	if r == nil || r.q == nil {
+		err = errNoRing
+	} else if s.ring, s.SQE = r, r.q.NextSQE(); s.SQE == nil {
+		s.SQE, err = r.none, r.noSQE
 	} else if invariant.On {
 		s.entryWatch = r.taken(s.SQE)
 	}
@@ -285,7 +305,7 @@ func (r *Ring) NextSQE() (s SQE, err error) {
 // Queued returns how many entries were taken and not yet given to the kernel.
 // See io_uring_sq_ready(3).
 func (r *Ring) Queued() int {
-	if r.closed {
+	if r.gone() {
 		return 0
 	}
 	return int(r.q.SQUnsubmitted())
@@ -294,7 +314,7 @@ func (r *Ring) Queued() int {
 // SQSpace returns how many entries are free. It reads the kernel's position as
 // io_uring_load_sq_head does. See io_uring_sq_space_left(3).
 func (r *Ring) SQSpace() int {
-	if r.closed {
+	if r.gone() {
 		return 0
 	}
 	return int(r.q.SQEntries() - r.q.SQReady())
@@ -303,7 +323,7 @@ func (r *Ring) SQSpace() int {
 // Ready returns how many completions are waiting to be handled. See
 // io_uring_cq_ready(3).
 func (r *Ring) Ready() int {
-	if r.closed {
+	if r.gone() {
 		return 0
 	}
 	return int(r.ready())
@@ -319,7 +339,7 @@ func (r *Ring) ready() uint32 {
 // flags that the kernel sets, in C with IO_URING_READ_ONCE. See
 // io_uring_cq_has_overflow(3).
 func (r *Ring) Overflowed() bool {
-	return !r.closed && r.q.SQFlags()&cgo.SQCQOverflow != 0
+	return !r.gone() && r.q.SQFlags()&cgo.SQCQOverflow != 0
 }
 
 // Submit gives the queued entries to the kernel and returns how many it took.
@@ -484,7 +504,7 @@ func (r *Ring) Wait() (CQE, error) {
 // io_uring_cqe_iter_next(3), io_uring_cqe_seen(3) and io_uring_get_events(3).
 func (r *Ring) Completions() iter.Seq[CQE] {
 	return func(yield func(CQE) bool) {
-		if r.closed || !r.pull() {
+		if r.gone() || !r.pull() {
 			return
 		}
 		for {
@@ -557,7 +577,7 @@ func (r *Ring) fetch() bool {
 // __io_uring_peek_cqe is the part that looks at the queue. See
 // io_uring_peek_batch_cqe(3) and io_uring_peek_cqe(3).
 func (r *Ring) Peek(dst []CQE) int {
-	if r.closed || !r.pull() {
+	if r.gone() || !r.pull() {
 		return 0
 	}
 	n := 0
@@ -577,7 +597,7 @@ func (r *Ring) Peek(dst []CQE) int {
 // Advance takes n completions that [Ring.Peek] showed from the queue. See
 // io_uring_cq_advance(3).
 func (r *Ring) Advance(n int) {
-	if r.closed {
+	if r.gone() {
 		return
 	}
 	for _, tail := r.q.CQ(); n > 0 && r.head != tail; {

@@ -56,7 +56,7 @@ func (r *Ring) SubmitAndGetEvents() (int, error) {
 // io_uring_sqring_wait(3); __io_uring_sqring_wait is it for rings that have the
 // thread.
 func (r *Ring) WaitSQ() error {
-	if r.flags&SetupSQPoll == 0 {
+	if r.gone() || r.flags&SetupSQPoll == 0 {
 		return r.usable()
 	}
 	for {
@@ -228,8 +228,8 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 
 // minTimeout returns the error of a ring that knows no minimum time.
 func (r *Ring) minTimeout() error {
-	if r.closed {
-		return ErrClosed
+	if r.gone() {
+		return r.usable()
 	}
 	if r.features&cgo.FeatMinTimeout == 0 {
 		return HaveMinTimeout()

@@ -89,7 +89,7 @@ func (r *Ring) RegisterZCRX(c ZCRXConfig) (*ZCRX, error) {
 	reg, area := c.raw()
 	region := describe(c.RefillMemory, os.Getpagesize()+roundUpPow2(c.RefillEntries)*refillEntrySize)
 	rc := settled(func() int { return r.drv.RegisterZCRX(&reg, &area, &region) })
-	if r.taken(rc) {
+	if r.exists(rc) {
 		return nil, fmt.Errorf("uring: RegisterZCRX: queue %d of interface %d is taken: %w", c.Queue, c.Interface, syscall.EEXIST)
 	}
 	if err := answer(opRegisterZCRX, rc, c.since(), "2.10"); err != nil {

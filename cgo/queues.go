@@ -75,15 +75,13 @@ func (q *Queues) Closed() *Queues {
 
 // NextSQE takes the next submission entry, its first 64 bytes all zero, or
 // returns nil when the queue is full. It is small enough to be inlined twice.
-func (q *Queues) NextSQE() *SQE {
-	tail := *q.sqTail
-	if tail-atomic.LoadUint32(q.sqHead) > q.sqMask {
-		return nil
+func (q *Queues) NextSQE() (sqe *SQE) {
+	if tail := *q.sqTail; tail-atomic.LoadUint32(q.sqHead) <= q.sqMask {
+		*q.sqTail = tail + 1
+		sqe = (*SQE)(unsafe.Add(q.sqes, uintptr(tail&q.sqMask)*q.sqeSize)) // q.sqe(tail)
+		*sqe = SQE{}
 	}
-	*q.sqTail = tail + 1
-	sqe := q.sqe(tail)
-	*sqe = SQE{}
-	return sqe
+	return
 }
 
 // Clear makes the entries that were not submitted do nothing.

@@ -21,8 +21,11 @@ func main() {
 	}
 	sqe.PrepRead(uring.FD(os.Stdin.Fd()), buf, uring.CurrentOffset)
 	cqe, err := ring.Wait() // submits, too
+	if err == nil {
+		err = cqe.Err()
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%s%v\n", buf[:max(cqe.Res, 0)], cqe.Err()) // buf is used until here
+	fmt.Printf("%s", buf[:cqe.Res]) // buf is used until here
 }
