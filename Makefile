@@ -1,7 +1,8 @@
 # `make` lists the targets. A clean clone needs nothing but make: what else is missing, `deps` installs (as root, from apt).
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.6.1
-GO_TEST = go test -count=1 -timeout 5m
+# Each package takes a minute or two; the rest of the time is for a busy machine.
+GO_TEST = go test -count=1 -timeout 30m
 DEMO_FLAGS =
 BENCH_FLAGS =
 FUZZTIME = 30s
@@ -29,12 +30,15 @@ liburing: deps ## build the pinned C library (LIBURING_SRC=dir: from your own so
 build: liburing ## build bin/uring
 	go build -buildvcs=false -o bin/uring ./cmd/uring
 
-test: liburing ## run all tests: plain, with the race detector, with internal checks, with all kernel entries through liburing
-	$(GO_TEST) ./...
-	$(GO_TEST) -race ./...
-	$(GO_TEST) -tags uring_debug ./...
-	$(GO_TEST) -tags uring_c_enter . ./cgo
-	$(GO_TEST) -tags uring_sysctl -run TestRingsDisabled .
+test: liburing ## run all tests, whatever fails: plain, with the race detector, with internal checks, with all kernel entries through liburing
+	@failed=; \
+	step() { echo "$$*"; "$$@" || failed="$$failed  $$*\n"; }; \
+	step $(GO_TEST) ./...; \
+	step $(GO_TEST) -race ./...; \
+	step $(GO_TEST) -tags uring_debug ./...; \
+	step $(GO_TEST) -tags uring_c_enter . ./cgo; \
+	step $(GO_TEST) -tags uring_sysctl -run TestRingsDisabled .; \
+	[ -z "$$failed" ] || { printf "failed:\n$$failed" >&2; exit 1; }
 
 test-liburing-2.9: deps ## run the tests with the oldest supported liburing, built here
 	@scripts/test-liburing.sh pinned 2.9

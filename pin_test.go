@@ -9,12 +9,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/uring-go/uring/internal/invariant"
 )
 
 // What builds liburing takes its version and checksum from the file PIN. It
 // refuses what is no pin, and a tarball that is not the one that was pinned,
 // before it unpacks or fetches anything.
 func TestPinFile(t *testing.T) {
+	testsAScript(t)
 	const sum = "57e9b36e4ac1e46b8e0351dfb1694dc59638fc25e384b4ba36d87b800b16db1a"
 	for name, c := range map[string]struct{ pin, version, want string }{
 		"no such version":          {"2.9 " + sum, "2.8", "PIN does not list version 2.8"},
@@ -39,6 +42,15 @@ func TestPinFile(t *testing.T) {
 			_, err = os.Stat(filepath.Join(dir, tarball))
 			equal(t, "tarball removed", os.IsNotExist(err), strings.Contains(c.want, "Refused"))
 		})
+	}
+}
+
+// testsAScript leaves a test of a shell script to the plain build: it is the same
+// in all, and its many processes take long on a busy machine.
+func testsAScript(tb testing.TB) {
+	tb.Helper()
+	if raceOn || invariant.On {
+		tb.Skip("a script is the same in every build, and the plain one tests it")
 	}
 }
 
@@ -83,6 +95,7 @@ func buildWithPin(t *testing.T, pin, version string) (out, dir string, err error
 // FuzzPinFile builds with any PIN. It refuses the file, or finds no version 2.9
 // there, or that its checksum is not the tarball's.
 func FuzzPinFile(f *testing.F) {
+	testsAScript(f)
 	const sum = "57e9b36e4ac1e46b8e0351dfb1694dc59638fc25e384b4ba36d87b800b16db1a"
 	for _, pin := range []string{
 		"2.9 " + sum, "# 2.9\n2.9 " + sum, "2.9 " + sum + "\n2.9 " + sum, "2.9\t" + sum + "\r\n", "2.9", "", "\x00", "2.9 $(touch x)",
