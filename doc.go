@@ -143,6 +143,20 @@
 // was collected too early, or that an entry was filled after its submit. Test
 // with it.
 //
+// # Waiting
+//
+// A request waits for data, room or a connection, whether its descriptor is
+// O_NONBLOCK, as those of packages net and os are, or not. What does not wait
+// fails with EAGAIN:
+//
+//   - [SQE.PrepSplice] and [SQE.PrepTee], if a descriptor is O_NONBLOCK;
+//   - requests with MSG_DONTWAIT, [RWNowait] or [SpliceNonblock];
+//   - [SQE.PrepRecvMsg], [SQE.PrepRead] and the like, after they were woken 128
+//     times in vain, as by datagrams that other receives on the same socket took:
+//     the kernel then hands the request to a worker thread, which tries once if the
+//     socket is O_NONBLOCK. [SQE.PrepRecv], [SQE.PrepRecvProvided] and multishot
+//     receives go on waiting.
+//
 // # Receiving
 //
 // A [BufRing], made with [Ring.NewBufRing], holds buffers from which the kernel picks when data arrives.

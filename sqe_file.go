@@ -13,7 +13,8 @@ const CurrentOffset = ^uint64(0)
 // PrepRead reads into p from off, or from the current position with
 // [CurrentOffset], which is also right for what has no positions. The result
 // may be short: one request reads at most 2 GiB - 4096. p must stay reachable,
-// and untouched, until the completion. See io_uring_prep_read(3).
+// and untouched, until the completion. Of several that wait on one datagram
+// socket, see [SQE.PrepRecvMsg]. See io_uring_prep_read(3).
 func (s SQE) PrepRead(fd FD, p []byte, off uint64) {
 	s.prep(cgo.OpRead, fd, s.address(p), length(p), off)
 }

@@ -173,7 +173,9 @@ func (s SQE) PrepSend(fd FD, p []byte, msgFlags int) {
 func (s SQE) PrepSendMsg(fd FD, m *Msg, msgFlags int) { s.prepMsg(cgo.OpSendMsg, fd, m, msgFlags) }
 
 // PrepRecvMsg receives into m, which must stay as it is until the completion.
-// See io_uring_prep_recvmsg(3).
+// Where several receives wait on one datagram socket that is O_NONBLOCK, it may
+// fail with EAGAIN after 128 datagrams that others took: prepare it again. See
+// io_uring_prep_recvmsg(3).
 func (s SQE) PrepRecvMsg(fd FD, m *Msg, msgFlags int) {
 	m.makeRoom()
 	s.prepMsg(cgo.OpRecvMsg, fd, m, msgFlags)

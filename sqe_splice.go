@@ -14,7 +14,9 @@ const (
 
 // PrepSplice moves up to n bytes from in to out, one of which must be a pipe,
 // without a copy to user memory. inOff and outOff are [CurrentOffset] for a
-// pipe, and for the file's own position. The result may be short. See
+// pipe, and for the file's own position. The result may be short. With O_NONBLOCK,
+// which all descriptors of packages net and os have, or [SpliceNonblock], it fails
+// with EAGAIN in place of waiting for data or room: [SQE.PrepPollAdd] waits. See
 // io_uring_prep_splice(3).
 func (s SQE) PrepSplice(in FD, inOff uint64, out FD, outOff uint64, n uint32, flags SpliceFlags) {
 	s.prep(cgo.OpSplice, out, inOff, n, outOff)
@@ -22,7 +24,8 @@ func (s SQE) PrepSplice(in FD, inOff uint64, out FD, outOff uint64, n uint32, fl
 }
 
 // PrepTee copies up to n bytes from the pipe in to the pipe out and leaves
-// them in the first. See io_uring_prep_tee(3).
+// them in the first. It fails with EAGAIN in place of waiting as [SQE.PrepSplice]
+// does. See io_uring_prep_tee(3).
 func (s SQE) PrepTee(in, out FD, n uint32, flags SpliceFlags) {
 	s.prep(cgo.OpTee, out, 0, n, 0)
 	s.spliceFrom(in, flags)
