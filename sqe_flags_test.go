@@ -95,33 +95,42 @@ func TestPrepAgainKeepsOnlyTheCallersFlags(t *testing.T) {
 	}
 }
 
+// panics fails the test unless f says that there is no entry, and why.
+func panics(t *testing.T, what, why string, f func()) {
+	t.Helper()
+	defer func() {
+		t.Helper()
+		if p := fmt.Sprint(recover()); !strings.Contains(p, "this SQE has no entry for a request") || !strings.Contains(p, why) {
+			t.Errorf("%s: panic is %v", what, p)
+		}
+	}()
+	f()
+}
+
 // A program that ignores the error of NextSQE has no entry. That is said where
-// it fills one, and nothing is lost of the requests in the queue.
+// it fills one.
+func TestNoRequestIsPreparedWithoutAnEntry(t *testing.T) {
+	b := newBench(t)
+	b.bigRing.none = b.r.none // some requests go there
+	for _, c := range prepCases {
+		b.entry = SQE{SQE: b.r.none, ring: b.r}
+		panics(t, c.name, "queue full", func() { c.ours(b, b.entry, prepArgs{fd: 7, n: 100, off: 8, slot: Direct{3}, d: time.Second}) })
+	}
+}
+
+// Nothing is lost then of the requests in the queue.
 func TestEntryThatIsNotThere(t *testing.T) {
 	g := newRig(t, Config{Entries: 1})
 	g.queue(1, SQE.PrepNop)
 	full, err := g.NextSQE()
 	equal(t, "error", err, ErrSQFull)
-	panics := func(what, why string, f func()) {
-		t.Helper()
-		defer func() {
-			t.Helper()
-			if p := fmt.Sprint(recover()); !strings.Contains(p, "this SQE has no entry for a request") || !strings.Contains(p, why) {
-				t.Errorf("%s: panic is %v", what, p)
-			}
-		}()
-		f()
-	}
-	b := newBench(t)
 	full.UserData, full.Flags = 7, 0
-	b.bigRing.none = b.r.none // some requests go there
-	for _, c := range prepCases {
-		b.entry = SQE{SQE: b.r.none, ring: b.r}
-		panics(c.name, "queue full", func() { c.ours(b, b.entry, prepArgs{fd: 7, n: 100, off: 8, slot: Direct{3}, d: time.Second}) })
-	}
-	panics("SetFlags", "queue full", func() { full.SetFlags(Link) })
-	panics("SetBufGroup", "queue full", func() { full.SetBufGroup(3) })
-	panics("an SQE of nothing", "does not come from NextSQE", func() { SQE{}.PrepNop() })
+	panics(t, "PrepNop", "queue full", full.PrepNop)
+	panics(t, "SetFlags", "queue full", func() { full.SetFlags(Link) })
+	panics(t, "SetBufGroup", "queue full", func() { full.SetBufGroup(3) })
+	panics(t, "an SQE of nothing", "does not come from NextSQE", SQE{}.PrepNop)
+	g.submit()
+	equal(t, "completion", g.await(1)[0], CQE{UserData: 1})
 
 	wide := newRig(t, Config{Entries: 2, Flags: SetupSQE128})
 	for range 2 {
@@ -129,16 +138,12 @@ func TestEntryThatIsNotThere(t *testing.T) {
 	}
 	none, err := wide.NextSQE128()
 	equal(t, "error", err, ErrSQFull)
-	panics("NextSQE128", "queue full", none.PrepNop)
-
-	g.submit()
-	equal(t, "completion", g.await(1)[0], CQE{UserData: 1})
+	panics(t, "NextSQE128", "queue full", none.PrepNop)
 
 	closed, err := New(Config{Entries: 4})
 	g.must(err)
 	g.must(closed.Close())
 	s, err := closed.NextSQE()
 	equal(t, "error", err, ErrClosed)
-	panics("after Close", "use after Close", func() { s.PrepTimeout(time.Second, 0, 0) })
-	panics("after Close", "use after Close", func() { s.PrepSendTo(3, []byte("x"), 0, Sockaddr{}) })
+	panics(t, "after Close", "use after Close", s.PrepNop)
 }

@@ -27,15 +27,15 @@ const (
 // those of openat(2). Give O_CLOEXEC, unless a child is to inherit the
 // descriptor. See io_uring_prep_openat(3) and io_uring_prep_open(3).
 func (s SQE) PrepOpenat(dir int, path string, flags int, mode uint32) error {
-	return s.prepOpenat(dir, path, flags, mode, 0)
+	return s.prepOpenat(cgo.OpOpenat, dir, path, flags, mode, 0)
 }
 
-func (s SQE) prepOpenat(dir int, path string, flags int, mode, fileIndex uint32) error {
+func (s SQE) prepOpenat(op uint8, dir int, path string, flags int, mode, fileIndex uint32) error {
 	addr, err := s.keepPath(path)
 	if err != nil {
 		return err
 	}
-	s.prepAt(cgo.OpOpenat, dir, addr, mode, 0)
+	s.prepAt(op, dir, addr, mode, 0)
 	s.OpFlags = uint32(flags)
 	s.FileIndex = fileIndex
 	return s.allowed()
@@ -46,7 +46,7 @@ func (s SQE) prepOpenat(dir int, path string, flags int, mode, fileIndex uint32)
 // is refused by the kernel. Linux 5.15. See io_uring_prep_openat_direct(3) and
 // io_uring_prep_open_direct(3).
 func (s SQE) PrepOpenatDirect(dir int, path string, flags int, mode uint32, d Direct) error {
-	return s.prepOpenat(dir, path, flags, mode, d.fileIndex())
+	return s.prepOpenat(cgo.OpOpenat, dir, path, flags, mode, d.fileIndex())
 }
 
 // OpenHow says how openat2(2) opens a file. Unlike openat(2) it fails with
@@ -62,10 +62,10 @@ const sizeofOpenHow = 24
 // PrepOpenat2 is [SQE.PrepOpenat] with more to say about how the path may be
 // followed. See io_uring_prep_openat2(3).
 func (s SQE) PrepOpenat2(dir int, path string, how OpenHow) error {
-	return s.prepOpenat2(dir, path, how, 0)
+	return s.prepOpenat2(cgo.OpOpenat2, dir, path, how, 0)
 }
 
-func (s SQE) prepOpenat2(dir int, path string, how OpenHow, fileIndex uint32) error {
+func (s SQE) prepOpenat2(op uint8, dir int, path string, how OpenHow, fileIndex uint32) error {
 	addr, err := s.keepPath(path)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func (s SQE) prepOpenat2(dir int, path string, how OpenHow, fileIndex uint32) er
 	binary.NativeEndian.PutUint64(m[0:], how.Flags)
 	binary.NativeEndian.PutUint64(m[8:], how.Mode)
 	binary.NativeEndian.PutUint64(m[16:], how.Resolve)
-	s.prepAt(cgo.OpOpenat2, dir, addr, sizeofOpenHow, arena.Addr(m))
+	s.prepAt(op, dir, addr, sizeofOpenHow, arena.Addr(m))
 	s.FileIndex = fileIndex
 	return s.allowed()
 }
@@ -82,7 +82,7 @@ func (s SQE) prepOpenat2(dir int, path string, how OpenHow, fileIndex uint32) er
 // PrepOpenat2Direct is [SQE.PrepOpenat2] into slot d of the table of direct
 // descriptors. Linux 5.15. See io_uring_prep_openat2_direct(3).
 func (s SQE) PrepOpenat2Direct(dir int, path string, how OpenHow, d Direct) error {
-	return s.prepOpenat2(dir, path, how, d.fileIndex())
+	return s.prepOpenat2(cgo.OpOpenat2, dir, path, how, d.fileIndex())
 }
 
 // StatxMask says what a [Statx] has, and what is wanted of it.

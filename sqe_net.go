@@ -46,11 +46,11 @@ const (
 // PrepSocket opens a socket. The result is its descriptor. Linux 5.19. See
 // io_uring_prep_socket(3).
 func (s SQE) PrepSocket(domain, typ, protocol int) {
-	s.prepSocket(domain, typ, protocol, 0)
+	s.prepSocket(cgo.OpSocket, domain, typ, protocol, 0)
 }
 
-func (s SQE) prepSocket(domain, typ, protocol int, fileIndex uint32) {
-	s.prep(cgo.OpSocket, 0, 0, uint32(protocol), uint64(typ))
+func (s SQE) prepSocket(op uint8, domain, typ, protocol int, fileIndex uint32) {
+	s.prep(op, 0, 0, uint32(protocol), uint64(typ))
 	s.SQE.FD = int32(domain)
 	s.opens(fileIndex)
 }
@@ -60,7 +60,7 @@ func (s SQE) prepSocket(domain, typ, protocol int, fileIndex uint32) {
 // nothing there and is refused by the kernel. See io_uring_prep_socket_direct(3)
 // and io_uring_prep_socket_direct_alloc(3).
 func (s SQE) PrepSocketDirect(domain, typ, protocol int, d Direct) {
-	s.prepSocket(domain, typ, protocol, d.fileIndex())
+	s.prepSocket(cgo.OpSocket, domain, typ, protocol, d.fileIndex())
 }
 
 // PrepConnect connects a socket. The address is copied. See
@@ -73,10 +73,10 @@ func (s SQE) PrepConnect(fd FD, addr Sockaddr) {
 
 // PrepAccept accepts a connection; the result is its descriptor. flags are
 // those of accept4(2). See io_uring_prep_accept(3).
-func (s SQE) PrepAccept(fd FD, flags int) { s.prepAccept(fd, flags, 0, 0) }
+func (s SQE) PrepAccept(fd FD, flags int) { s.prepAccept(cgo.OpAccept, fd, flags, 0, 0) }
 
-func (s SQE) prepAccept(fd FD, flags int, accept AcceptFlags, fileIndex uint32) {
-	s.prep(cgo.OpAccept, fd, 0, 0, 0)
+func (s SQE) prepAccept(op uint8, fd FD, flags int, accept AcceptFlags, fileIndex uint32) {
+	s.prep(op, fd, 0, 0, 0)
 	s.OpFlags = uint32(flags)
 	s.IOPrio = uint16(accept)
 	s.opens(fileIndex)
@@ -85,20 +85,20 @@ func (s SQE) prepAccept(fd FD, flags int, accept AcceptFlags, fileIndex uint32) 
 // PrepAcceptMultishot accepts connections until a completion comes without
 // [CQE.More]. Linux 5.19. See io_uring_prep_multishot_accept(3).
 func (s SQE) PrepAcceptMultishot(fd FD, flags int) {
-	s.prepAccept(fd, flags, cgo.AcceptMultishot, 0)
+	s.prepAccept(cgo.OpAccept, fd, flags, cgo.AcceptMultishot, 0)
 }
 
 // PrepAcceptDirect accepts a connection into slot d of the table of direct
 // descriptors. With [DirectAlloc] the result is the slot. SOCK_CLOEXEC means
 // nothing there and is refused by the kernel. See io_uring_prep_accept_direct(3).
 func (s SQE) PrepAcceptDirect(fd FD, flags int, d Direct) {
-	s.prepAccept(fd, flags, 0, d.fileIndex())
+	s.prepAccept(cgo.OpAccept, fd, flags, 0, d.fileIndex())
 }
 
 // PrepAcceptMultishotDirect accepts connections into slots that the kernel
 // picks; each result is one. See io_uring_prep_multishot_accept_direct(3).
 func (s SQE) PrepAcceptMultishotDirect(fd FD, flags int) {
-	s.prepAccept(fd, flags, cgo.AcceptMultishot, cgo.FileIndexAlloc)
+	s.prepAccept(cgo.OpAccept, fd, flags, cgo.AcceptMultishot, cgo.FileIndexAlloc)
 }
 
 // PrepShutdown shuts down one or both directions of a connection. See

@@ -26,11 +26,13 @@ func (s SQE) PrepListen(fd FD, backlog int) {
 // into peer, which must stay reachable until the completion. There is none for
 // multishot accepts, as each connection would overwrite it: use
 // [SQE.PrepGetpeername]. See io_uring_prep_accept(3).
-func (s SQE) PrepAcceptAddr(fd FD, flags int, peer *Sockaddr) { s.prepAcceptAddr(fd, flags, peer, 0) }
+func (s SQE) PrepAcceptAddr(fd FD, flags int, peer *Sockaddr) {
+	s.prepAcceptAddr(cgo.OpAccept, fd, flags, peer, 0)
+}
 
-func (s SQE) prepAcceptAddr(fd FD, flags int, peer *Sockaddr, fileIndex uint32) {
+func (s SQE) prepAcceptAddr(op uint8, fd FD, flags int, peer *Sockaddr, fileIndex uint32) {
 	addr, n := peer.room(s)
-	s.prep(cgo.OpAccept, fd, addr, 0, n)
+	s.prep(op, fd, addr, 0, n)
 	s.OpFlags = uint32(flags)
 	s.opens(fileIndex)
 }
@@ -39,7 +41,7 @@ func (s SQE) prepAcceptAddr(fd FD, flags int, peer *Sockaddr, fileIndex uint32) 
 // comes from into peer, which must stay reachable until the completion. See
 // io_uring_prep_accept_direct(3).
 func (s SQE) PrepAcceptAddrDirect(fd FD, flags int, peer *Sockaddr, d Direct) {
-	s.prepAcceptAddr(fd, flags, peer, d.fileIndex())
+	s.prepAcceptAddr(cgo.OpAccept, fd, flags, peer, d.fileIndex())
 }
 
 // AcceptFlags change how the kernel goes about accepting. The SOCK_ flags of
