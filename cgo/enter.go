@@ -19,6 +19,7 @@ type enterState struct {
 	ktail   *uint32 // the submission queue's tail that the kernel reads
 	flags   uint32  // the ring's setup flags
 	wait    *waitArg
+	told    bool // Go's scheduler is told of every call: see brief
 	guess   guess
 	yielded time.Time
 
@@ -49,7 +50,7 @@ func newEnterState(c *C.struct_io_uring) enterState {
 		flags:   uint32(c.flags),
 		wait:    (*waitArg)(C.calloc(1, C.size_t(unsafe.Sizeof(waitArg{})))),
 	}
-	s.guess.off = s.flags&(SetupSQPoll|SetupIOPoll|SetupSQRewind) != 0
+	s.told = s.flags&(SetupSQPoll|SetupIOPoll|SetupSQRewind) != 0
 	s.wait.arg.sigmaskSize = sigsetSize
 	s.wait.arg.ts = uint64(uintptr(unsafe.Pointer(&s.wait.ts)))
 	return s
@@ -156,9 +157,8 @@ func (r *Ring) enter(submit, wait, flags uint32, arg unsafe.Pointer, size uintpt
 	fd := uintptr(r.c.enter_ring_fd)
 	var n uintptr
 	var errno syscall.Errno
-	if wait == 0 {
-		// It does not sleep, so Go's scheduler need not know.
-		n, _, errno = syscall.RawSyscall6(C.__NR_io_uring_enter, fd, uintptr(submit), 0, uintptr(flags), uintptr(arg), size)
+	if flags&(EnterGetEvents|EnterSQWakeup) == 0 && r.brief(submit) {
+		n, _, errno = syscall.RawSyscall6(C.__NR_io_uring_enter, fd, uintptr(submit), uintptr(wait), uintptr(flags), uintptr(arg), size)
 	} else {
 		r.yield()
 		n, _, errno = syscall.Syscall6(C.__NR_io_uring_enter, fd, uintptr(submit), uintptr(wait), uintptr(flags), uintptr(arg), size)
@@ -172,8 +172,8 @@ func (r *Ring) enter(submit, wait, flags uint32, arg unsafe.Pointer, size uintpt
 // yieldEvery is less than the 10 ms after which Go's scheduler interferes.
 const yieldEvery = 8 * time.Millisecond
 
-// yield lets other goroutines run now and then before a call that may sleep.
-// When a goroutine has not let others run for 10 ms, the scheduler's monitor
+// yield lets other goroutines run now and then before a call that Go's scheduler
+// is told of. When a goroutine has not let others run for 10 ms, the scheduler's monitor
 // wants it to, and if it is in a system call takes its P away. It then looks
 // again every 20 µs, interrupts the call by a signal each time, and so takes as
 // much processor time as the loop itself.

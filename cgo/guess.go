@@ -7,31 +7,29 @@ import "C"
 
 import "syscall"
 
-// A guess says whether a wait will find its completions without sleeping. For a
-// call that does not sleep Go's scheduler need not be told that the thread is in
-// the kernel: that takes time twice, and it makes the scheduler's monitor look
-// many times a millisecond whether a loop that is always in the kernel comes
-// back.
+// A guess says whether requests complete as they are submitted, so that a wait for
+// them does not sleep. If they are of the kind that [Ring.brief] knows, the call
+// that submits them is then all there is, and Go's scheduler need not be told of
+// it.
 type guess struct {
-	off  bool
 	left uint8 // calls to come that are taken to sleep
 	wait uint8 // what left was set to by the last wrong guess
 }
 
-// submitAwake is submit for n completions that are there, or likely come of what
-// is submitted. done is false if it must be waited for them; what it was asked
-// to submit has been submitted all the same, if rc is above 0.
+// submitAwake is submit for n completions that likely come of what is submitted.
+// done is false if it must be waited for them; what it was asked to submit has
+// been submitted all the same, if rc is above 0.
 //
 // It has all in one place: what comes back from the kernel finds the
 // processor's memory of return addresses gone, and each return costs a wrong
 // prediction.
 func (r *Ring) submitAwake(n uint32) (rc int, done bool) {
-	if n == 0 || r.guess.off || !r.likely(n) {
+	if n == 0 || !r.likely(n) {
 		return 0, false
 	}
 	r.Enters++
 	taken, _, errno := syscall.RawSyscall6(C.__NR_io_uring_enter, uintptr(r.c.enter_ring_fd),
-		uintptr(r.flush()), 0, uintptr(r.enterFlags()|EnterGetEvents), 0, sigsetSize)
+		uintptr(r.flush()), 0, uintptr(r.enterFlags()), 0, sigsetSize)
 	if errno != 0 {
 		return -int(errno), true
 	}
@@ -44,8 +42,12 @@ func (r *Ring) submitAwake(n uint32) (rc int, done bool) {
 	return int(taken), false
 }
 
-// likely says whether to guess that n completions come without sleep.
+// likely reports whether to guess that n completions come without sleep.
 func (r *Ring) likely(n uint32) bool {
+	queued := r.SQReady()
+	if queued == 0 || !r.brief(queued) {
+		return false
+	}
 	if head, tail := r.CQ(); tail-head >= n {
 		return true
 	}
@@ -53,5 +55,5 @@ func (r *Ring) likely(n uint32) bool {
 		r.guess.left--
 		return false
 	}
-	return r.SQReady() > 0 || r.SQFlags()&(SQCQOverflow|SQTaskrun) != 0
+	return true
 }

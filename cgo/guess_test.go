@@ -10,7 +10,7 @@ import (
 // A ring that waits for what comes of its own requests does not sleep, and finds
 // that out; one that waits for others sleeps, and hardly ever asks before.
 func TestGuess(t *testing.T) {
-	r := guessRing(t, 0)
+	r := enterRing(t, 8, 0)
 	for range 100 {
 		nops(r, 2)
 		waits(t, r, 2, 2)
@@ -44,7 +44,7 @@ func TestGuess(t *testing.T) {
 // What was submitted by a call that found too few completions is not submitted
 // again, nor forgotten by what it returns.
 func TestGuessIsWrong(t *testing.T) {
-	r := guessRing(t, 0)
+	r := enterRing(t, 8, 0)
 	nops(r, 1)
 	sleep(r)
 	waits(t, r, 2, 2)
@@ -64,25 +64,6 @@ func TestGuessIsWrong(t *testing.T) {
 	if rc := r.SubmitAndWaitTimeout(2, 1e6, 0); rc != -int(syscall.ETIME) {
 		t.Errorf("a wait that submitted nothing returns %d, want ETIME", rc)
 	}
-}
-
-// Rings whose waits do something else than sleep do not guess.
-func TestNoGuess(t *testing.T) {
-	for _, flags := range []uint32{SetupSQPoll, SetupIOPoll} {
-		if r := guessRing(t, flags); !r.guess.off {
-			t.Errorf("flags %#x: it guesses", flags)
-		}
-	}
-}
-
-func guessRing(t *testing.T, flags uint32) *Ring {
-	t.Helper()
-	r, rc := Open(8, &Params{Flags: flags}, nil)
-	if rc < 0 {
-		t.Fatal(syscall.Errno(-rc))
-	}
-	t.Cleanup(r.Exit)
-	return r
 }
 
 // sleep queues a timeout of a millisecond.
