@@ -134,6 +134,83 @@ func TestAwaitIsNotWokenByAnEarlierContext(t *testing.T) {
 	}
 }
 
+// A context that never ends costs nothing, and does not meet what an earlier one
+// has left.
+func TestAwaitAfterOneThatEnded(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) })
+		for range 3 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+			equal(t, "error of a deadline", second(g.Await(ctx, 1)), context.DeadlineExceeded)
+			cancel()
+		}
+		time.AfterFunc(20*time.Millisecond, func() { syscall.Write(b, []byte("data")) })
+		equal(t, "error", second(g.Await(context.Background(), 1)), nil)
+		equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: 4}})
+	})
+}
+
+// Deferred work that leads to no completion, however much it is, hides none that
+// does. The kernel runs a part of the work in each call, and signals only work that
+// is added to none.
+func TestMuchWorkWithoutCompletions(t *testing.T) {
+	const flags = SetupSingleIssuer | SetupDeferTaskrun
+	for name, take := range map[string]func(g *rig) []CQE{
+		"Await": func(g *rig) []CQE {
+			g.must(second(g.Await(soon(g), 1)))
+			return allOf(g.Ring)
+		},
+		"Completions": func(g *rig) []CQE { return allOf(g.Ring) },
+		"Peek": func(g *rig) []CQE {
+			got := make([]CQE, 4)
+			got = got[:g.Peek(got)]
+			g.Advance(len(got))
+			return got
+		},
+		"Wait": func(g *rig) []CQE {
+			c, err := g.Wait()
+			g.must(err)
+			return []CQE{c}
+		},
+	} {
+		for _, skipped := range []int{1, 100, 3000, 6000} {
+			t.Run(fmt.Sprintf("%s, %d", name, skipped), func(t *testing.T) {
+				g := newRig(t, Config{Entries: 8192, Flags: flags})
+				g.must(second(g.Await(context.Background(), 0)))
+				short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+				defer cancel()
+				equal(t, "error while nothing comes", second(g.Await(short, 1)), context.DeadlineExceeded)
+				r, w := g.unixPair()
+				// What is added first is woken last.
+				g.queue(42, func(s SQE) { s.PrepPollAdd(FD(r), 1) })
+				for range skipped {
+					g.queue(7, func(s SQE) {
+						s.PrepPollAdd(FD(r), 1)
+						g.must(s.SetFlags(SkipSuccess))
+					})
+				}
+				n, err := g.Submit()
+				equal(t, "error", err, nil)
+				equal(t, "submitted", n, skipped+1)
+				if strings.HasPrefix(name, "Await") {
+					time.AfterFunc(5*time.Millisecond, func() { syscall.Write(w, []byte("x")) })
+				} else {
+					g.write(w, "x")
+				}
+				equal(t, "completions", take(g), []CQE{{UserData: 42, Res: 1}})
+			})
+		}
+	}
+}
+
+func allOf(r *Ring) (all []CQE) {
+	for c := range r.Completions() {
+		all = append(all, c)
+	}
+	return all
+}
+
 // Many rings wait in the poller at once, without a thread for each.
 func TestAwaitInManyGoroutines(t *testing.T) {
 	const rings = 50

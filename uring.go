@@ -544,12 +544,11 @@ func (r *Ring) pull() bool {
 	return r.ready() > 0 || r.fetch()
 }
 
-// maxEnters is how often fetch asks for deferred work that leads to nothing.
-const maxEnters = 64
-
-// fetch enters the kernel for completions that are ready there only, and says
-// whether some came. An error shows again, and is reported, at the next submit
-// or wait.
+// fetch enters the kernel for completions that are ready there only, and reports
+// whether some came. If none came, there is no deferred work left either: what the
+// kernel defers from then on makes the ring's eventfd readable, which work that is
+// added to other work does not. An error shows again, and is reported, at the next
+// submit or wait.
 func (r *Ring) fetch() bool {
 	const waiting = cgo.SQTaskrun | cgo.SQCQOverflow
 	if r.q.SQFlags()&waiting == 0 && r.flags&SetupIOPoll == 0 {
@@ -557,19 +556,20 @@ func (r *Ring) fetch() bool {
 	}
 	r.syncHead()
 	before := r.ready()
-	for range maxEnters {
-		rc := r.drv.GetEvents()
-		if r.ready() > before {
-			return true
-		}
-		// The kernel runs part of the deferred work at a time, and not all of it
-		// leads to completions. It may also say that there is work where there
-		// is none: it sets the flag late, when the work has been run already.
-		if rc < 0 || r.flags&SetupDeferTaskrun == 0 || r.q.SQFlags()&cgo.SQTaskrun == 0 {
-			return false
-		}
+	rc := r.drv.GetEvents()
+	if r.ready() > before {
+		return true
 	}
-	return false
+	if rc < 0 && rc != -int(syscall.EINTR) || r.flags&SetupDeferTaskrun == 0 || r.q.SQFlags()&cgo.SQTaskrun == 0 {
+		return false
+	}
+	// The kernel ran part of the deferred work, and it led to nothing. The flag
+	// does not tell whether there is more: the kernel may set it late, when the
+	// work has been run already. A wait whose time is up at once ends with a
+	// completion, or when there is no more work.
+	afterSignals(func() int { return r.drv.Wait(cgo.Wait{N: before + 1}) })
+	r.skipFillers()
+	return r.ready() > before
 }
 
 // Peek copies ready completions to dst and returns their number. They stay in
