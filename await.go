@@ -74,7 +74,8 @@ func (p *parker) close() error { return p.file.Close() }
 
 // Await submits and waits until n completions are ready, or ctx is done. While
 // it waits, the goroutine is parked in Go's network poller like a reader of a
-// net.Conn: it takes no thread. On a ring with [SetupSingleIssuer], whose
+// net.Conn: it takes no thread. If the kernel takes some of the entries only, it
+// submits the others before it waits. On a ring with [SetupSingleIssuer], whose
 // goroutine is locked to its thread, parking costs more than
 // [Ring.SubmitAndWait] does. With [SetupDeferTaskrun] it takes the place of
 // [Ring.RegisterEventFD]. It does not go with [SetupIOPoll].
@@ -88,21 +89,40 @@ func (r *Ring) Await(ctx context.Context, n int) (int, error) {
 	if r.flags&SetupIOPoll != 0 {
 		return 0, errors.New("uring: Await does not go with SetupIOPoll, where nothing tells of completions: use SubmitAndWait")
 	}
-	submitted, err := r.Submit()
-	if err != nil {
-		return submitted, err
+	if err := r.usable(); err != nil {
+		return 0, err
 	}
-	want := r.wanted(n)
-	if r.arrived(want) {
-		return submitted, nil
+	want, queued := r.wanted(n), r.q.SQUnsubmitted()
+	_, err := r.Submit()
+	if err == nil {
+		err = r.awaitReady(ctx, want)
 	}
-	if err := r.park(ctx, want); err != nil {
-		return submitted, err
-	}
-	return submitted, nil
+	return r.submitted(queued), err
 }
 
-// arrived says whether want completions are ready, after asking the kernel for
+func (r *Ring) awaitReady(ctx context.Context, want uint32) error {
+	ready, err := r.advance(want)
+	if ready || err != nil {
+		return err
+	}
+	return r.park(ctx, want)
+}
+
+// advance submits what the kernel left and reports whether want completions are
+// ready. If they are not, the next completion wakes what waits for the ring.
+func (r *Ring) advance(want uint32) (bool, error) {
+	for !r.arrived(want) {
+		if r.q.SQUnsubmitted() == 0 {
+			return false, nil
+		}
+		if err := r.submitRest(); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// arrived reports whether want completions are ready, after asking the kernel for
 // those that wait there.
 func (r *Ring) arrived(want uint32) bool {
 	for r.ready() < want {
@@ -124,23 +144,40 @@ func (r *Ring) park(ctx context.Context, want uint32) error {
 		}
 		r.parked = p
 	}
+	if ctx.Done() == nil {
+		return r.sleep(want)
+	}
 	// A deadline in the past wakes the reader.
 	file := r.parked.file
-	if err := file.SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		_ = file.SetReadDeadline(time.Unix(1, 0))
 		close(woken)
 	})
-	err := r.parked.conn.Read(func(uintptr) bool { return r.arrived(want) })
+	err := r.sleep(want)
 	if stop() {
 		return err
 	}
-	<-woken // or it would wake the next one
-	if r.arrived(want) {
-		return nil
+	<-woken
+	if err := file.SetReadDeadline(time.Time{}); err != nil { // or it would wake the next one
+		return err
+	}
+	if ready, err := r.advance(want); ready || err != nil {
+		return err
 	}
 	return ctx.Err()
+}
+
+// sleep waits in the poller until want completions are ready.
+func (r *Ring) sleep(want uint32) error {
+	var failed error
+	err := r.parked.conn.Read(func(uintptr) bool {
+		var ready bool
+		ready, failed = r.advance(want)
+		return ready || failed != nil
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
 }

@@ -112,6 +112,52 @@ func TestWaitGoesOnUntilEnoughIsReady(t *testing.T) {
 	equal(t, "completions", userData(r), []uint64{1, 2, 3, 4})
 }
 
+// Submitting goes on where the kernel takes a part, and ends with an error where it
+// takes nothing, with what is left still queued.
+func TestWaitsEndWhenTheKernelTakesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		expect func(drv *mockDriverMockRecorder, take func() int) *gomock.Call
+		submit func(r *Ring) (int, error)
+	}{
+		"SubmitAndWait": {
+			func(drv *mockDriverMockRecorder, take func() int) *gomock.Call {
+				return drv.SubmitAndWait(uint32(3)).DoAndReturn(func(uint32) int { return take() })
+			},
+			func(r *Ring) (int, error) { return r.SubmitAndWait(3) },
+		},
+		"SubmitAndWaitTimeout": {
+			func(drv *mockDriverMockRecorder, take func() int) *gomock.Call {
+				return drv.SubmitAndWaitTimeout(uint32(3), gomock.Any(), uint32(0)).DoAndReturn(func(uint32, int64, uint32) int { return take() })
+			},
+			func(r *Ring) (int, error) { return r.SubmitAndWaitTimeout(3, time.Hour) },
+		},
+		"SubmitAndWaitSignals": {
+			func(drv *mockDriverMockRecorder, take func() int) *gomock.Call { return drv.Submit().DoAndReturn(take) },
+			func(r *Ring) (int, error) { return r.SubmitAndWaitSignals(3, -1, 0) },
+		},
+		"Await": {
+			func(drv *mockDriverMockRecorder, take func() int) *gomock.Call { return drv.Submit().DoAndReturn(take) },
+			func(r *Ring) (int, error) { return r.Await(context.Background(), 3) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, m, drv := newMockRing(t, 0)
+			nops(t, r, 4)
+			calls := 0
+			c.expect(drv, func() int {
+				if calls++; calls < 3 {
+					return m.take(1)
+				}
+				return 0
+			}).Times(3)
+			n, err := c.submit(r)
+			equal(t, "entries taken", n, 2)
+			equal(t, "is EAGAIN", errors.Is(err, syscall.EAGAIN), true)
+			equal(t, "queued after it", r.Queued(), 2)
+		})
+	}
+}
+
 func TestFailedWaitSaysWhatWasSubmitted(t *testing.T) {
 	r, m, drv := newMockRing(t, 0)
 	nops(t, r, 2)

@@ -374,7 +374,7 @@ func (r *Ring) SubmitAndWait(n int) (int, error) {
 	}
 	want, queued := r.wanted(n), r.q.SQUnsubmitted()
 	for {
-		before := r.q.SQReady()
+		before, left := r.q.SQReady(), r.q.SQUnsubmitted()
 		rc := r.drv.SubmitAndWait(want)
 		r.keepUnsubmitted(before, rc)
 		if rc < 0 && rc != -int(syscall.EINTR) {
@@ -385,7 +385,19 @@ func (r *Ring) SubmitAndWait(n int) (int, error) {
 		if r.ready() >= want {
 			return r.submitted(queued), nil
 		}
+		if err := r.stuck(left, rc); err != nil {
+			return r.submitted(queued), err
+		}
 	}
+}
+
+// stuck returns an error if a call that ended with rc took none of the entries that
+// were queued. Such a call does not wait either.
+func (r *Ring) stuck(queued uint32, rc int) error {
+	if rc < 0 || queued == 0 || r.q.SQUnsubmitted() < queued {
+		return nil
+	}
+	return check(opSubmit, -int(syscall.EAGAIN))
 }
 
 // submitted returns how many of the entries that were queued the kernel took.

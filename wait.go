@@ -196,8 +196,8 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 	want, queued := r.wanted(n), r.q.SQUnsubmitted()
 	// A call that submits hides a signal. And with SetupSQRewind liburing would
 	// submit the first entries again when the kernel took some only.
-	for w.submit && (w.interruptible || r.flags&SetupSQRewind != 0) && r.q.SQUnsubmitted() > 0 {
-		if _, err := r.Submit(); err != nil {
+	if w.submit && (w.interruptible || r.flags&SetupSQRewind != 0) {
+		if err := r.submitRest(); err != nil {
 			return r.submitted(queued), err
 		}
 	}
@@ -206,6 +206,7 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 		left, deadline = w.most, time.Now().Add(w.most)
 	}
 	for {
+		before := r.q.SQUnsubmitted()
 		rc := enter(want, left)
 		r.skipFillers()
 		switch ready := r.ready(); {
@@ -213,6 +214,11 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 			return r.submitted(queued), check(opWait, rc)
 		case ready >= want, w.least > 0 && ready > 0:
 			return r.submitted(queued), nil
+		}
+		if w.submit {
+			if err := r.stuck(before, rc); err != nil {
+				return r.submitted(queued), err
+			}
 		}
 		if w.most >= 0 {
 			if left = time.Until(deadline); left <= 0 {
@@ -222,6 +228,23 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 		if w.interruptible {
 			// The kernel does not say so when completions are ready, if too few.
 			return r.submitted(queued), check(opWait, -int(syscall.EINTR))
+		}
+	}
+}
+
+// submitRest submits until nothing is queued.
+func (r *Ring) submitRest() error {
+	for {
+		queued := r.q.SQUnsubmitted()
+		if queued == 0 {
+			return nil
+		}
+		took, err := r.Submit()
+		if err == nil {
+			err = r.stuck(queued, took)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
