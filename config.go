@@ -28,8 +28,8 @@ const (
 	// SetupRDisabled makes a ring that does nothing until [Ring.Enable], and
 	// then belongs to the thread that called it.
 	SetupRDisabled SetupFlags = cgo.SetupRDisabled
-	// SetupSubmitAll goes on submitting after a request that failed at once.
-	// Linux 5.18.
+	// SetupSubmitAll goes on submitting after a request that failed at once. It
+	// is set without asking, see Config.NoSubmitAll. Linux 5.18.
 	SetupSubmitAll SetupFlags = cgo.SetupSubmitAll
 	// SetupCoopTaskrun saves interrupting the submitting thread for
 	// completions: they wait until it enters the kernel. Linux 5.19.
@@ -123,8 +123,13 @@ type Config struct {
 	// of two and at least Entries. 0 means twice Entries. Multishot receives
 	// want one entry per buffer, zero-copy sends two each.
 	CQEntries int
-	// Flags select how the ring works.
+	// Flags select how the ring works. SetupSubmitAll is always set, unless
+	// NoSubmitAll is.
 	Flags SetupFlags
+	// NoSubmitAll opens a ring without SetupSubmitAll: a submit ends after a
+	// request that failed at once, and leaves those behind it queued. It is for
+	// programs that were written for that, the default of the kernel.
+	NoSubmitAll bool
 	// SQThreadCPU is where the thread of SetupSQPoll runs, with SetupSQAff.
 	SQThreadCPU int
 	// SQThreadIdle is how long that thread looks for work before it sleeps,
@@ -168,8 +173,8 @@ func (c Config) normalize() (Config, error) {
 	if c.Flags&(SetupCoopTaskrun|SetupDeferTaskrun) != 0 {
 		c.Flags |= SetupTaskrunFlag
 	}
-	if c.Flags == 0 {
-		c.Flags = SetupSubmitAll
+	if !c.NoSubmitAll {
+		c.Flags |= SetupSubmitAll
 	}
 	if c.Memory != nil {
 		c.Flags |= SetupNoMMap
@@ -193,6 +198,8 @@ func (c Config) check() error {
 		return err
 	}
 	switch {
+	case c.NoSubmitAll && c.Flags&SetupSubmitAll != 0:
+		return errors.New("uring: Config.NoSubmitAll does not go with SetupSubmitAll")
 	case c.SQThreadCPU != 0 && c.Flags&SetupSQAff == 0:
 		return errors.New("uring: Config.SQThreadCPU needs SetupSQAff")
 	case c.SQThreadCPU < 0:

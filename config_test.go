@@ -2,6 +2,7 @@ package uring
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -36,6 +37,7 @@ func TestConfigIsRefusedWithASentence(t *testing.T) {
 		"uring: Config.CQEntries is 5, want at least Entries, 8":                              {Entries: 5, CQEntries: 5},
 		"uring: Config.Flags has 0x8, which is no Setup flag":                                 {Flags: 1 << 3},
 		"uring: Config.Flags has 0x80000020, which is no Setup flag":                          {Flags: 1<<31 | 1<<5 | SetupSubmitAll},
+		"uring: Config.NoSubmitAll does not go with SetupSubmitAll":                           {NoSubmitAll: true, Flags: SetupSubmitAll},
 		"uring: Config.SQThreadCPU needs SetupSQAff":                                          {SQThreadCPU: 1, Flags: SetupSQPoll},
 		"uring: Config.SQThreadCPU is -1":                                                     {SQThreadCPU: -1, Flags: SetupSQPoll | SetupSQAff},
 		"uring: Config.SQThreadIdle needs SetupSQPoll":                                        {SQThreadIdle: time.Second},
@@ -242,42 +244,59 @@ func TestSetupFlagsString(t *testing.T) {
 	}
 }
 
-// Without SetupSubmitAll the kernel stops at a request that fails at once.
+// The kernel submits what is behind a request that fails at once, whatever else a
+// ring is opened with, and leaves it queued if that is asked for.
 func TestSetupSubmitAll(t *testing.T) {
 	bad := func(s SQE) { s.Opcode = 250 }
 	nop := func(s SQE) { s.PrepNop() }
-	for _, c := range []struct {
-		flags SetupFlags
-		first int
-	}{{SetupSubmitAll, 3}, {SetupCoopTaskrun, 2}} {
-		t.Run(c.flags.String(), func(t *testing.T) {
-			g := newRig(t, Config{Entries: 4, Flags: c.flags})
-			g.queue(1, nop)
-			g.queue(2, bad)
-			g.queue(3, nop)
-			n, err := g.Submit()
-			equal(t, "error", err, nil)
-			equal(t, "taken at first", n, c.first)
-			equal(t, "left", g.Queued(), 3-c.first)
-			n, err = g.Submit()
-			equal(t, "error", err, nil)
-			equal(t, "taken then", n, 3-c.first)
-			// In any order: older kernels report at once what fails at once.
-			equal(t, "completions", g.byUserData(3), map[uint64]CQE{
-				1: {UserData: 1}, 2: {UserData: 2, Res: -int32(syscall.EINVAL)}, 3: {UserData: 3},
+	queue := func(t *testing.T, c Config) *rig {
+		g := newRig(t, c)
+		g.queue(1, nop)
+		g.queue(2, bad)
+		g.queue(3, nop)
+		return g
+	}
+	want := map[uint64]CQE{
+		1: {UserData: 1}, 2: {UserData: 2, Res: -int32(syscall.EINVAL)}, 3: {UserData: 3},
+	}
+	for _, flags := range []SetupFlags{0, SetupSubmitAll, SetupCoopTaskrun, SetupSQE128, SetupSingleIssuer | SetupDeferTaskrun} {
+		for _, without := range []bool{false, true} {
+			if without && flags&SetupSubmitAll != 0 {
+				continue
+			}
+			first := 3
+			if without {
+				first = 2
+			}
+			t.Run(fmt.Sprintf("%v, NoSubmitAll %v", flags, without), func(t *testing.T) {
+				g := queue(t, Config{Entries: 4, Flags: flags, NoSubmitAll: without})
+				n, err := g.Submit()
+				equal(t, "error", err, nil)
+				equal(t, "taken at first", n, first)
+				equal(t, "left", g.Queued(), 3-first)
+				n, err = g.Submit()
+				equal(t, "error", err, nil)
+				equal(t, "taken then", n, 3-first)
+				// In any order: older kernels report at once what fails at once.
+				equal(t, "completions", g.byUserData(3), want)
 			})
+		}
+	}
+	for name, wait := range map[string]func(*rig) (int, error){
+		"SubmitAndWait":        func(g *rig) (int, error) { return g.SubmitAndWait(3) },
+		"SubmitAndWaitTimeout": func(g *rig) (int, error) { return g.SubmitAndWaitTimeout(3, patience) },
+		"SubmitAndWaitSignals": func(g *rig) (int, error) { return g.SubmitAndWaitSignals(3, patience, Signals(syscall.SIGURG)) },
+		"Await":                func(g *rig) (int, error) { return g.Await(soon(g), 3) },
+	} {
+		t.Run(name+" submits the rest", func(t *testing.T) {
+			g := queue(t, Config{Entries: 4, NoSubmitAll: true})
+			n, err := wait(g)
+			equal(t, "error", err, nil)
+			equal(t, "taken", n, 3)
+			equal(t, "ready", g.Ready(), 3)
+			equal(t, "completions", g.byUserData(3), want)
 		})
 	}
-	t.Run("SubmitAndWait submits the rest", func(t *testing.T) {
-		g := newRig(t, Config{Entries: 4, Flags: SetupCoopTaskrun})
-		g.queue(1, bad)
-		g.queue(2, nop)
-		n, err := g.SubmitAndWait(2)
-		equal(t, "error", err, nil)
-		equal(t, "taken", n, 2)
-		equal(t, "ready", g.Ready(), 2)
-		equal(t, "completions", g.byUserData(2), map[uint64]CQE{1: {UserData: 1, Res: -int32(syscall.EINVAL)}, 2: {UserData: 2}})
-	})
 }
 
 // A ring may be built in one place and run in another: the thread that enables

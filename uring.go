@@ -199,7 +199,7 @@ func Serve(c Config, fn func(*Ring) error) error {
 var errGoexit = errors.New("uring: the function that Serve called ended its goroutine: runtime.Goexit, or FailNow in a test")
 
 func serve(c Config, fn func(*Ring) error) (err error) {
-	c.Flags |= SetupSingleIssuer | SetupSubmitAll
+	c.Flags |= SetupSingleIssuer
 	if c.Flags&SetupSQPoll == 0 {
 		c.Flags |= SetupDeferTaskrun
 	}
