@@ -161,7 +161,7 @@ func (b *BufRing) checkUse(s SQE, msgFlags int) error {
 		return errors.New("uring: MSG_PEEK would use up provided buffers for the same bytes again and again")
 	case msgFlags&cgo.MsgWaitAll != 0 && b.incremental:
 		return errors.New("uring: MSG_WAITALL does not go with an incremental buffer ring: the kernel would overwrite received bytes")
-	case s.SQE.Flags&cgo.SQECQESkipSuccess != 0 && !s.refused():
+	case s.SQE.Flags&cgo.SQECQESkipSuccess != 0 && !s.Silent():
 		return errSkipProvided
 	}
 	return b.broken

@@ -10,6 +10,7 @@ import (
 // queued ones that the kernel did not take: it took rc. They move to the start.
 func (r *Ring) keepUnsubmitted(queued uint32, rc int) {
 	taken := uint32(max(rc, 0))
+	r.rewound += min(taken, queued)
 	if r.flags&SetupSQRewind == 0 || taken >= queued {
 		return
 	}

@@ -179,6 +179,7 @@ func (r *Ring) ResizeRings(sq, cq int) error {
 		return fmt.Errorf("uring: ResizeRings: %d entries are queued: submit them first", r.q.SQReady())
 	}
 	r.syncHead()
+	given := r.q.SQGiven()
 	rc := settled(func() int { return r.drv.ResizeRings(uint32(roundUpPow2(sq)), uint32(roundUpPow2(cq))) })
 	if err := answer("resize the queues", rc, kernel.V(6, 13), ""); err != nil {
 		return err
@@ -186,6 +187,7 @@ func (r *Ring) ResizeRings(sq, cq int) error {
 	seen := r.noted - r.head
 	r.head, _ = r.q.CQ()
 	r.noted = r.head + seen
+	r.ended += r.q.SQGiven() - given // if the kernel counts anew
 	return r.resetSlots()
 }
 

@@ -68,6 +68,9 @@ func (s SQE) SetFlags(f SQEFlags) error {
 		return s.refuse(err)
 	}
 	s.Flags |= uint8(f)
+	if f&SkipSuccess != 0 {
+		s.ring.skips = true
+	}
 	if f&Drain != 0 {
 		s.ring.drained = true
 	}
@@ -90,6 +93,12 @@ func links(s *cgo.SQE) bool {
 func (s SQE) refuse(err error) error {
 	s.mustBe()
 	s.prepared() // uses no memory
+	if !s.Silent() {
+		s.ring.silent++
+	}
+	if s.wide {
+		s.silenceHalf()
+	}
 	nop := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
 	if s.wide && s.ring.flags&SetupSQEMixed != 0 {
 		*cgo.SecondHalf(s.SQE) = nop // now it is a request too
@@ -100,9 +109,7 @@ func (s SQE) refuse(err error) error {
 }
 
 // refused reports whether the entry is as refuse leaves it.
-func (s SQE) refused() bool {
-	return s.Flags == cgo.SQECQESkipSuccess && s.Opcode == cgo.OpNop && s.SQE.FD == -1
-}
+func (s SQE) refused() bool { return s.Silent() }
 
 // mustBe panics unless the SQE has an entry. A program that ignores the error of
 // NextSQE has none to put its request in.
@@ -127,7 +134,8 @@ func (s SQE) prep(op uint8, fd FD, addr uint64, n uint32, off uint64) {
 	if invariant.On { // a call that does nothing would cost inlining
 		s.prepared()
 	}
-	if s.refused() {
+	if s.Silent() {
+		s.ring.silent--
 		s.Flags = 0 // this request wants its completion
 	}
 	s.Opcode = op

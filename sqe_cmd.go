@@ -19,12 +19,22 @@ var errNarrow = errors.New("uring: the request needs an entry of 128 bytes: open
 // is128 says whether the entry has 128 bytes.
 func (s SQE) is128() bool { return s.wide || s.ring.flags&SetupSQE128 != 0 }
 
+// silenceHalf notes that the second half of the entry will bring no completion of
+// its own, as it would if it were an entry, see [Ring.InFlight].
+func (s SQE) silenceHalf() {
+	if s.ring.flags&SetupSQEMixed == 0 || s.Opcode == cgo.OpNop128 || s.Opcode == cgo.OpUringCmd128 || cgo.SecondHalf(s.SQE).Silent() {
+		return
+	}
+	s.ring.silent++
+}
+
 // PrepNop128 is [SQE.PrepNop] for an entry of 128 bytes. Linux 6.19. See
 // io_uring_prep_nop128(3).
 func (s SQE) PrepNop128() error {
 	if !s.is128() {
 		return s.refuse(errNarrow)
 	}
+	s.silenceHalf()
 	s.prep(cgo.OpNop128, -1, 0, 0, 0)
 	return nil
 }
@@ -75,6 +85,9 @@ func (s SQE) PrepUringCmdFixed(fd FD, op uint32, b RegBuf, data []byte) error {
 func (s SQE) prepCmd(code uint8, fd FD, op uint32, data []byte, room int) error {
 	if len(data) > room {
 		return s.refuse(fmt.Errorf("uring: command with %d bytes of data, the entry has room for %d", len(data), room))
+	}
+	if code == cgo.OpUringCmd128 {
+		s.silenceHalf()
 	}
 	s.prep(code, fd, 0, 0, words(op, 0))
 	space := s.Cmd(room)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -55,10 +56,15 @@ type Ring struct {
 	unwatched    bool                  // completions do not tell whose they are
 	closedBids   []*BufRing            // closed, and not yet forgotten by byBid
 	buffers      bufferTable
-	files        int  // slots in the table of direct descriptors
-	eventFD      bool // RegisterEventFD was called
-	ringFD       bool // RegisterRingFD was called
-	drained      bool // a request had Drain: those behind it may start late
+	files        int         // slots in the table of direct descriptors
+	eventFD      bool        // RegisterEventFD was called
+	ringFD       bool        // RegisterRingFD was called
+	drained      bool        // a request had Drain: those behind it may start late
+	ended        uint32      // last completions taken, see InFlight
+	silent       uint32      // places of the submission queue without a completion
+	rewound      uint32      // entries given to the kernel, with SetupSQRewind
+	skips        bool        // a request had SkipSuccess
+	extra        atomic.Bool // completions may have come that belong to no request
 	parked       *parker
 	memory       *Arena // where the queues lie, if not in liburing's memory
 	memoryOffset int
@@ -111,6 +117,7 @@ func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring
 		groups:   map[uint16]struct{}{},
 	}
 	r.head, _ = q.CQ()
+	r.ended = q.SQGiven() - q.SQSilent()
 	if !r.disabled {
 		r.own()
 	}
@@ -531,8 +538,11 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 					c.order = r.see(c, r.head)
 				}
 				r.head = next
-				if invariant.On && ok {
-					r.completed(c)
+				if ok {
+					r.end(c.Flags)
+					if invariant.On {
+						r.completed(c)
+					}
 				}
 				if ok && !yield(c) {
 					return
@@ -616,6 +626,7 @@ func (r *Ring) Advance(n int) {
 		e, next, ok := r.q.CQE(r.head)
 		if ok {
 			c := newCQE(e)
+			r.end(c.Flags)
 			r.see(c, r.head)
 			r.completed(c)
 			n--

@@ -211,6 +211,38 @@ func (q *Queues) SQUnsubmitted() uint32 {
 // to take.
 func (q *Queues) SQSubmitted() uint32 { return *q.sqGiven - atomic.LoadUint32(q.sqHead) }
 
+// SQGiven returns the number of entries that were given to the kernel since the
+// ring was opened, modulo 2^32: those that it has consumed, or that its thread
+// is to consume.
+func (q *Queues) SQGiven() uint32 {
+	if q.polled {
+		return *q.sqGiven
+	}
+	return atomic.LoadUint32(q.sqHead)
+}
+
+// SQSilent returns the number of places that were taken and not yet given to the
+// kernel, and that bring no completion of their own: the second halves of
+// entries of 128 bytes, and entries that only do nothing.
+func (q *Queues) SQSilent() (n uint32) {
+	for i, tail := q.SQGiven(), *q.sqTail; int32(tail-i) > 0; i++ {
+		switch sqe := q.sqe(i); {
+		case q.bothSQE && (sqe.Opcode == OpNop128 || sqe.Opcode == OpUringCmd128):
+			n++
+			i++
+		case sqe.Silent():
+			n++
+		}
+	}
+	return n
+}
+
+// Silent says whether the entry is one that does nothing and brings no
+// completion: one to fill a gap, or to take the place of what was refused.
+func (s *SQE) Silent() bool {
+	return s.Flags == SQECQESkipSuccess && s.Opcode == OpNop && s.FD == -1
+}
+
 // SQEntries returns the length of the submission queue.
 func (q *Queues) SQEntries() uint32 { return q.sqMask + 1 }
 

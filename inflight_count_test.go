@@ -1,0 +1,137 @@
+//go:build linux
+
+package uring
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+// InFlight counts a request from when the kernel has it until its last
+// completion is taken, however that is done.
+func TestInFlight(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		p := newTestArena(t, 4096).Bytes()
+		for i := range 3 {
+			g.queue(uint64(i), func(s SQE) { s.PrepRecv(FD(a), p[8*i:][:1], 0) })
+		}
+		equal(t, "before the submit", g.InFlight(), 0)
+		g.submit()
+		equal(t, "after it", g.InFlight(), 3)
+		g.write(b, "xyz")
+		if _, err := g.SubmitAndWait(3); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "of which the completions are ready", g.InFlight(), 3)
+		equal(t, "the last ones", g.readyEnds(), 3)
+		for range g.Completions() {
+			break
+		}
+		equal(t, "of which one was taken", g.InFlight(), 2)
+		equal(t, "shown", g.Peek(make([]CQE, 8)), 2)
+		equal(t, "of which two were shown", g.InFlight(), 2)
+		g.Advance(2)
+		equal(t, "in the end", g.InFlight(), 0)
+	})
+}
+
+// A request that completes many times is over with the last of them.
+func TestInFlightOfRequestsWithManyCompletions(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		g.queue(1, func(s SQE) { s.PrepPollAddMultishot(FD(a), 1) })
+		g.submit()
+		for range 5 {
+			g.write(b, "x")
+			equal(t, "more", g.await(1)[0].More(), true)
+			equal(t, "in flight", g.InFlight(), 1)
+			g.read(a)
+		}
+		g.queue(2, func(s SQE) { s.PrepPollRemove(1) })
+		g.byUserData(2)
+		equal(t, "in the end", g.InFlight(), 0)
+	})
+}
+
+func TestInFlightOfZeroCopySends(t *testing.T) {
+	testutil.Need(t, HaveSendZC)
+	g := newRig(t, Config{Entries: 4})
+	fd, peer := testutil.TCPPair(t)
+	p := newTestArena(t, 4096).Bytes()
+	g.queue(1, func(s SQE) { g.must(s.PrepSendZC(FD(fd), p, 0, 0)) })
+	if _, err := g.SubmitAndWait(1); err != nil {
+		t.Fatal(err)
+	}
+	for c := range g.Completions() {
+		equal(t, "more", c.More(), true)
+		break
+	}
+	equal(t, "before the notification", g.InFlight(), 1)
+	readFull(t, peer, len(p))
+	for g.InFlight() > 0 {
+		c, err := g.Wait()
+		g.must(err)
+		equal(t, "is the notification", c.Notif(), true)
+	}
+}
+
+// Entries that were refused, linked timeouts, chains that break, and entries that
+// the kernel refuses: each has one last completion, or none if it does nothing.
+func TestInFlightOfOddRequests(t *testing.T) {
+	g := newRig(t, Config{Entries: 8})
+	a, _ := g.unixPair()
+	p := newTestArena(t, 4096).Bytes()
+
+	s := g.queue(1, func(s SQE) { s.PrepRecv(FD(a), p, 0) })
+	g.must(s.SetFlags(Link))
+	g.queue(2, func(s SQE) { s.PrepLinkTimeout(time.Millisecond, 0) })
+	g.byUserData(2)
+	equal(t, "after a linked timeout", g.InFlight(), 0)
+
+	s = g.queue(1, func(s SQE) { s.PrepRead(-1, p, 0) })
+	g.must(s.SetFlags(Link))
+	g.queue(2, func(s SQE) { s.PrepNop() })
+	g.byUserData(2)
+	equal(t, "after a chain that broke", g.InFlight(), 0)
+
+	refuse := func() { _ = g.take().refuse(syscall.EINVAL) }
+	refuse()
+	equal(t, "with a refused entry", g.InFlight(), 0)
+	refuse()
+	s = g.take()
+	_ = s.refuse(syscall.EINVAL)
+	_ = s.refuse(syscall.EINVAL)
+	s.PrepNop() // after all
+	s.UserData = 7
+	g.await(1)
+	equal(t, "after refused entries", g.InFlight(), 0)
+
+	s = g.take()
+	s.Opcode = 0xff
+	equal(t, "result", g.await(1)[0].Res, -int32(syscall.EINVAL))
+	equal(t, "after an unknown request", g.InFlight(), 0)
+}
+
+// Around the wrap of the queues' counters, and through a full completion queue.
+func TestInFlightOfMany(t *testing.T) {
+	g := newRig(t, Config{Entries: 4, CQEntries: 4})
+	for range 100 {
+		for range 3 {
+			for range 4 {
+				g.queue(0, func(s SQE) { s.PrepNop() })
+			}
+			g.submit()
+		}
+		equal(t, "in flight", g.InFlight(), 12)
+		n := 0
+		for range g.Completions() {
+			n++
+			equal(t, "in flight", g.InFlight(), 12-n)
+		}
+		equal(t, "completions", n, 12)
+	}
+}
