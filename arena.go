@@ -57,8 +57,10 @@ func (a *Arena) Len() int { return a.m.Len() }
 func (a *Arena) HugePages() bool { return a.m.Huge() }
 
 // Close unmaps the memory. It returns [ErrBusy], and does nothing, while a ring
-// has it registered or a buffer ring or send queue works on it. A second Close
-// does nothing.
+// has it registered or a buffer ring or send queue works on it, also one whose
+// [Ring.Close] has not returned nil yet. Of requests that merely point into it
+// the arena knows nothing: close it after their last completions, or after the
+// ring. A second Close does nothing.
 func (a *Arena) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

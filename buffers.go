@@ -60,7 +60,6 @@ const maxRegistered = 1 << 30
 // is empty. It is nil itself before the first registration.
 type bufferTable struct {
 	arenas []*Arena
-	sent   bool // by zero-copy sends other than those of queues
 }
 
 // RegisterArena registers all of a with the ring, as one buffer of at most
@@ -152,22 +151,11 @@ func (t *bufferTable) forget() {
 	t.arenas = nil
 }
 
-// release unregisters everything: unpinning by closing the ring alone lags
-// behind, and the memory would count against the user's limit meanwhile. Old
-// kernels wait until no request uses the table; with a zero-copy send on its
-// way, whose peer may never read, only the places are emptied.
-func (t *bufferTable) release(r *Ring) {
-	switch {
-	case t.arenas == nil:
-		return
-	case !t.sent && r.unnotified() == 0:
+// unregister unregisters everything, when no request is in flight: unpinning by
+// closing the ring alone lags behind, and the memory would count against the
+// user's limit meanwhile.
+func (t *bufferTable) unregister(r *Ring) {
+	if t.arenas != nil {
 		afterSignals(r.drv.UnregisterBuffers)
-	default:
-		for i, a := range t.arenas {
-			if a != nil {
-				r.drv.UpdateBuffer(uint32(i), 0, 0)
-			}
-		}
 	}
-	t.forget()
 }

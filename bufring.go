@@ -115,13 +115,14 @@ type BufRing struct {
 	unverified bool   // ring.unverified has this BufRing
 	broken     error  // the account and the kernel disagree
 
-	bundles  bool // may be received: see haveBundles
-	limits   bool // the kernel can end a multishot receive: see haveLimit
-	async    bool // a request may hold a buffer: in a worker thread, or half filled
-	closed   bool
-	detached bool // the memory goes when the last slice is released
-	out      int  // buffers that the program has
-	stats    BufRingStats
+	bundles      bool // may be received: see haveBundles
+	limits       bool // the kernel can end a multishot receive: see haveLimit
+	async        bool // a request may hold a buffer: in a worker thread, or half filled
+	closed       bool
+	kernelMemory bool // the entries are the kernel's, mapped by the ring's descriptor
+	detached     bool // the memory goes when the last slice is released
+	out          int  // buffers that the program has
+	stats        BufRingStats
 }
 
 // A buffer is in the kernel's ring, or with the program, or on its way back.

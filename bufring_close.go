@@ -86,10 +86,3 @@ func (b *BufRing) freeArena() {
 	}
 	b.arena.abandon()
 }
-
-// keepForever takes the memory out of the count of what must be closed: a
-// zero-copy send may use it after the ring is gone.
-func (b *BufRing) keepForever() {
-	live.Closed(b)
-	live.Closed(b.arena)
-}

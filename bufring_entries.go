@@ -31,6 +31,7 @@ func (b *BufRing) mapEntries(c BufRingConfig) (err error) {
 	if b.ring.FD() < 0 {
 		return errors.New("uring: BufRingConfig.KernelMemory: the Ring has no descriptor to map the memory by")
 	}
+	b.kernelMemory = true
 	if err := b.ring.registerGroup(nil, cgo.PbufRingMMap, c); err != nil {
 		return err
 	}

@@ -56,13 +56,12 @@ func TestKernelMemoryNeedsADescriptor(t *testing.T) {
 
 // What fails after the kernel made the ring takes it back.
 func TestKernelMemoryIsGivenBackOnErrors(t *testing.T) {
-	r, _, drv := newMockRing(t, 0)
-	drv.FD().Return(-1).AnyTimes()
+	r, _, _ := newMockRing(t, 0)
 	_, err := r.NewBufRing(BufRingConfig{Entries: 4, BufSize: 64, KernelMemory: true})
 	wantError(t, err, "no descriptor")
 
-	r, _, drv = newMockRing(t, 0)
-	drv.FD().Return(1 << 20).AnyTimes()
+	r, _, drv := newMockRing(t, 0)
+	r.fd.Store(1 << 20)
 	drv.RegisterBufRing(unsafe.Pointer(nil), uint32(4), uint32(9), uint32(1), uint32(0)).Return(0)
 	drv.UnregisterBufRing(uint32(9)).Return(0)
 	_, err = r.NewBufRing(BufRingConfig{Group: 9, Entries: 4, BufSize: 64, KernelMemory: true})

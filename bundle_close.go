@@ -35,19 +35,17 @@ func (q *SendQueue) Close() error {
 	return nil
 }
 
-// abandon releases everything; the kernel runs none of its requests any more.
-// Memory of zero-copy sends that are still on their way is never released.
+// abandon releases everything; the kernel runs none of its requests any more, and
+// no notification can come.
 func (q *SendQueue) abandon() {
 	q.closed = true
 	if q.err == nil {
 		q.err = ErrClosed
 	}
+	q.zc.begin = q.zc.end
 	q.settle()
 	delete(q.ring.queues, q.token)
 	live.Closed(q)
-	if q.Unnotified() > 0 {
-		q.keepForever()
-	}
 	q.free()
 }
 

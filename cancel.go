@@ -3,6 +3,7 @@ package uring
 import (
 	"errors"
 	"fmt"
+
 	"os"
 	"syscall"
 	"time"
@@ -17,19 +18,30 @@ type Match struct {
 	UserData *uint64
 	FD       *FD // the file that they work on; together with UserData see [HaveCancelBoth]
 	Op       *Op // see [HaveCancelOp]
-	// Any matches every request, and takes no other condition.
+	// Any matches every request, and takes no other condition. All are cancelled.
 	Any bool
 }
 
-// SyncCancel cancels requests and waits until they are over: when it returns,
-// the kernel does not use their memory any more, and their completions are in
-// the queue, save those that [SetupDeferTaskrun] puts off. It needs no entry in
-// the submission queue. With all it cancels every request that matches and
-// returns how many there were; otherwise the first that it finds.
+// SyncCancel cancels requests and waits until they are over: when it returns
+// without an error, the kernel does not use their memory any more. It needs no
+// entry in the submission queue. With all, and with Match.Any, it cancels every
+// request that matches, and returns how many there were, not counting those that a
+// worker thread had begun; otherwise the first that it finds.
 //
-// The error is ENOENT if no request matches, unless all is set, and
+// The kernel finds neither direct I/O that a device works on, nor a zero-copy send
+// that waits for its notification, nor, by descriptor, what waits for a worker
+// thread to begin with it. With Match.Any those are waited for, too, if
+// [Ring.InFlight] is exact; with other conditions they go on: look at their
+// completions.
+//
+// With Match.Any all completions are in the queue when it returns, unless that
+// overflows, see [Ring.Overflowed], or InFlight is not exact. Otherwise those of
+// requests that another thread submitted may come a little later.
+//
+// The error is ENOENT if no request matches, unless all is set or Match.Any, and
 // [os.ErrDeadlineExceeded] if one is not over after the time limit; a negative
-// limit is none. Linux 6.0. See
+// limit is none. It matches [ErrBusy] if requests that the kernel does not find
+// are still in flight, and none has ended for 2 seconds. Linux 6.0. See
 // io_uring_register_sync_cancel(3).
 func (r *Ring) SyncCancel(m Match, all bool, limit time.Duration) (int, error) {
 	if err := r.usable(); err != nil {
@@ -42,27 +54,141 @@ func (r *Ring) SyncCancel(m Match, all bool, limit time.Duration) (int, error) {
 	if err := m.supported(); err != nil {
 		return 0, err
 	}
-	if all {
+	if all || m.Any {
 		c.Flags |= cgo.AsyncCancelAll
 	}
+	until := deadline{time.Now().Add(limit), limit < 0}
 	r.syncHead()
-	for deadline := time.Now().Add(limit); ; {
-		c.Sec, c.Nsec = -1, -1
-		if limit >= 0 {
-			left := max(time.Until(deadline), 0)
-			c.Sec, c.Nsec = int64(left/time.Second), int64(left%time.Second)
+	if !r.awaitSQThread(until) {
+		return 0, errCancelLate
+	}
+	n, err := r.syncCancel(&c, until)
+	if err != nil || c.Flags&(cgo.AsyncCancelAll|cgo.AsyncCancelAny) == 0 {
+		return n, err
+	}
+	return n, r.awaitCancelled(c, until)
+}
+
+var errCancelLate = fmt.Errorf("uring: cancel: %w", os.ErrDeadlineExceeded)
+
+// A deadline is when to give up, or never.
+type deadline struct {
+	at    time.Time
+	never bool
+}
+
+func (d deadline) left() time.Duration {
+	if d.never {
+		return forever
+	}
+	return max(time.Until(d.at), 0)
+}
+
+func (d deadline) over() bool { return d.left() == 0 }
+
+// syncCancel cancels what matches. It returns how many the kernel found; what a
+// worker thread carries out may go on.
+func (r *Ring) syncCancel(c *cgo.SyncCancel, until deadline) (int, error) {
+	rc := afterSignals(func() int {
+		left := until.left()
+		c.Sec, c.Nsec = int64(left/time.Second), int64(left%time.Second)
+		if left == forever {
+			c.Sec, c.Nsec = -1, -1
 		}
-		rc := r.drv.SyncCancel(&c)
-		switch syscall.Errno(-rc) {
-		case syscall.EINTR: // a signal, such as the Go runtime's own
-			continue
-		case cgo.ETime:
-			return 0, fmt.Errorf("uring: cancel: %w", os.ErrDeadlineExceeded)
-		}
+		return r.drv.SyncCancel(c)
+	})
+	if syscall.Errno(-rc) == cgo.ETime {
+		return 0, errCancelLate
+	}
+	if rc >= 0 {
 		r.cancelled()
-		return max(rc, 0), answer("cancel", rc, kernel.V(6, 0), "")
+		r.runWork()
+	}
+	return max(rc, 0), answer("cancel", rc, kernel.V(6, 0), "")
+}
+
+// awaitCancelled waits until nothing is left of what was cancelled.
+func (r *Ring) awaitCancelled(c cgo.SyncCancel, until deadline) error {
+	if c.Flags&cgo.AsyncCancelAny != 0 {
+		return r.awaitPosted(c, until)
+	}
+	// The kernel does not wait for workers when it is to cancel all, but when it
+	// is to cancel the first.
+	c.Flags &^= cgo.AsyncCancelAll
+	return r.cancelEach(c, until)
+}
+
+// cancelEach cancels one request after the other, until the kernel finds none.
+// It finds one again whose thread has still to end it.
+func (r *Ring) cancelEach(c cgo.SyncCancel, until deadline) error {
+	for pause := time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
+		_, err := r.syncCancel(&c, until)
+		switch {
+		case errors.Is(err, syscall.ENOENT):
+			return nil
+		case err != nil:
+			return err
+		case until.over():
+			return errCancelLate
+		}
+		time.Sleep(pause)
 	}
 }
+
+// awaitPosted waits until all requests have posted their last completion, as far
+// as can be seen. A request on its way to a worker, or back, can be missed, and so
+// it cancels again and again.
+func (r *Ring) awaitPosted(any cgo.SyncCancel, until deadline) error {
+	left, since := r.unposted(), time.Now()
+	for pause := 10 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
+		if err := r.cancelByOp(until); err != nil {
+			return err
+		}
+		found, err := r.syncCancel(&any, until)
+		if err != nil {
+			return err
+		}
+		if n := r.unposted(); n != left || found > 0 {
+			left, since = n, time.Now()
+		}
+		counts := r.countsAll() && !r.Overflowed()
+		switch {
+		case found == 0 && (left <= 0 || !counts):
+			return nil
+		case until.over():
+			return errCancelLate
+		case time.Since(since) > drainTime:
+			return fmt.Errorf("uring: cancel: requests that the kernel does not find are in flight (%d), and none ended in %v: %w", left, drainTime, ErrBusy)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// cancelByOp cancels every request, one opcode after the other: so the kernel
+// waits for workers. Before Linux 6.6 that is left to the count of requests.
+func (r *Ring) cancelByOp(until deadline) error {
+	if HaveCancelOp() != nil {
+		return nil
+	}
+	for op := range opNames {
+		if err := r.cancelEach(cgo.SyncCancel{FD: -1, Flags: cgo.AsyncCancelOp, Opcode: uint8(op)}, until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runWork runs the work that has been put off: what was cancelled is over after
+// it.
+func (r *Ring) runWork() {
+	if r.flags&(SetupCoopTaskrun|SetupDeferTaskrun) != 0 {
+		r.drv.GetEvents()
+	}
+}
+
+// unposted returns how many requests are in flight of which the last completion
+// is not in the queue.
+func (r *Ring) unposted() int { return r.InFlight() - r.readyEnds() }
 
 // supported keeps conditions from kernels that take no notice of them, and
 // would cancel other requests.

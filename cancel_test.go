@@ -3,8 +3,11 @@
 package uring
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -186,3 +189,146 @@ func (a anyCancel) Matches(x any) bool {
 }
 
 func (anyCancel) String() string { return "is a cancellation" }
+
+// Workers that copy from the page cache go on for a while. When SyncCancel
+// returns, they do not.
+func TestSyncCancelWaitsForWorkers(t *testing.T) {
+	const size = 64 << 20
+	f := pageCache(t, size)
+	for name, m := range map[string]Match{
+		"any": {Any: true}, "user data": {UserData: ptr(uint64(1))}, "descriptor": {FD: ptr(FD(f.Fd()))},
+	} {
+		for _, all := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, "/all=", all), func(t *testing.T) {
+				g := newRig(t, Config{Entries: 4})
+				a := newTestArena(t, size)
+				s := g.queue(1, func(s SQE) { s.PrepRead(FD(f.Fd()), a.Bytes(), 0) })
+				g.must(s.SetFlags(Async))
+				g.submit()
+				for deadline := time.Now().Add(patience); a.Bytes()[0] == 0 && time.Now().Before(deadline); {
+					time.Sleep(10 * time.Microsecond) // until a worker has begun
+				}
+				n, err := g.SyncCancel(m, all, patience)
+				if errors.Is(err, syscall.ENOENT) {
+					t.Skip("it was over before")
+				}
+				equal(t, "error", err, nil)
+				if n > 1 {
+					t.Errorf("%d requests", n)
+				}
+				overwrite(a.Bytes())
+				untouched(t, a.Bytes())
+				equal(t, "completion", g.await(1)[0].UserData, 1)
+			})
+		}
+	}
+}
+
+// pageCache returns a file of so many bytes in memory.
+func pageCache(t *testing.T, size int) *os.File {
+	t.Helper()
+	f, err := os.CreateTemp("/dev/shm", "uring")
+	if err != nil {
+		t.Skip("no memory to keep a file in: ", err)
+	}
+	t.Cleanup(func() {
+		f.Close()
+		os.Remove(f.Name())
+	})
+	if _, err := f.Write(bytes.Repeat([]byte{0x11}, size)); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// The completions are there when all requests of the ring were cancelled, whoever
+// submitted them, and however many kernel threads are between.
+func TestSyncCancelOfAllBringsTheCompletions(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, _ := g.unixPair()
+		p := newTestArena(t, 4096).Bytes()
+		for range 20 {
+			async := 0
+			for i := range 8 {
+				s := g.queue(uint64(i), func(s SQE) { s.PrepRecv(FD(a), p[8*i:][:8], 0) })
+				if i%4 == 3 {
+					g.must(s.SetFlags(Async))
+					async++
+				}
+			}
+			g.submit()
+			n, err := g.SyncCancel(Match{Any: true}, true, patience)
+			equal(t, "error", err, nil)
+			if n < 8-async || n > 8 {
+				t.Errorf("%d of 8 requests, %d of them with workers", n, async)
+			}
+			equal(t, "completions", g.Ready(), 8)
+			equal(t, "last ones", g.unposted(), 0)
+			for range g.Completions() {
+			}
+		}
+	})
+}
+
+func TestSyncCancelOfAnotherThreadsRequests(t *testing.T) {
+	const n = 16
+	for range 20 {
+		g := newRig(t, Config{Entries: n})
+		a, _ := g.unixPair()
+		submitted, done := make(chan bool), make(chan bool)
+		go func() { // its thread lives on
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			for i := range n {
+				g.queue(uint64(i), func(s SQE) { s.PrepPollAdd(FD(a), 1) })
+			}
+			g.submit()
+			close(submitted)
+			<-done
+		}()
+		<-submitted
+		found, err := g.SyncCancel(Match{Any: true}, true, patience)
+		ready := g.Ready()
+		close(done)
+		equal(t, "error", err, nil)
+		equal(t, "number", found, n)
+		equal(t, "completions", ready, n)
+	}
+}
+
+// What the kernel does not find is waited for, but not for ever.
+func TestSyncCancelOfAZeroCopySend(t *testing.T) {
+	testutil.Need(t, HaveSendZC)
+	closesWith(t, 50*time.Millisecond)
+	g := newRig(t, Config{Entries: 4})
+	fd, peer := testutil.TCPPair(t)
+	g.must(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, beyond))
+	p := newTestArena(t, beyond).Bytes()
+	c := g.answer(func(s SQE) { g.must(s.PrepSendZC(FD(fd), p, 0, 0)) })
+	_, err := g.SyncCancel(Match{Any: true}, true, time.Millisecond)
+	equal(t, "is ErrDeadlineExceeded", errors.Is(err, os.ErrDeadlineExceeded), true)
+	_, err = g.SyncCancel(Match{Any: true}, true, -1)
+	equal(t, "error", text(err), "uring: cancel: requests that the kernel does not find are in flight (1), and none ended in 50ms: uring: still in use")
+	equal(t, "is busy", errors.Is(err, ErrBusy), true)
+	readFull(t, peer, int(c.Res))
+	n, err := g.SyncCancel(Match{Any: true}, true, patience)
+	equal(t, "number", n, 0)
+	equal(t, "error", err, nil)
+	equal(t, "is the notification", g.await(1)[0].Notif(), true)
+}
+
+// Entries that the kernel's thread has not taken yet are not left out.
+func TestSyncCancelWithTheKernelsThread(t *testing.T) {
+	g := newRig(t, Config{Entries: 64, Flags: SetupSQPoll, SQThreadIdle: time.Millisecond})
+	a, _ := g.unixPair()
+	for range 50 {
+		for i := range 64 {
+			g.queue(uint64(i), func(s SQE) { s.PrepPollAdd(FD(a), 1) })
+		}
+		g.submit()
+		n, err := g.SyncCancel(Match{FD: ptr(FD(a))}, true, patience)
+		equal(t, "error", err, nil)
+		equal(t, "number", n, 64)
+		g.await(64)
+	}
+}

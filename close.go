@@ -3,6 +3,8 @@ package uring
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"syscall"
 	"time"
 
@@ -10,35 +12,271 @@ import (
 	"github.com/uring-go/uring/internal/live"
 )
 
-// drainTime is how long Close waits for running requests to stop, and then for
-// notifications of zero-copy sends. Tests shorten it.
+// drainTime is how long Close waits for the kernel to let go. Tests shorten it.
 var drainTime = 2 * time.Second
 
-// Close cancels every request, waits until the kernel has let go of all
-// memory, closes what was made from the ring and frees it. Completions not yet
-// handled are gone with it. A second Close does nothing.
+// Close cancels every request, and closes the ring and what was made from it.
+// When it returns nil, the kernel has let go of all memory and all files that the
+// ring and its requests used. Completions not yet handled are gone with it.
 //
-// A zero-copy send whose peer does not read may hold its memory for longer
-// than Close waits. That memory is then never reused, nor freed, and Close
-// returns an error that says how much.
+// What cannot be cancelled, such as I/O on a disk that hangs or a zero-copy send
+// whose peer does not read, may hold its memory for longer than Close waits, 2
+// seconds. The error then matches [ErrBusy] and says what is waited for. Call
+// Close again, from any thread: it waits again, and returns nil once the kernel
+// has let go. Until then the package keeps its memory as it is: an [Arena] that is
+// registered or that the queues lie in cannot be closed. The caller must do the
+// same with other memory that requests point at. After nil, another Close does
+// nothing.
 //
-// A request that cannot be cancelled, such as I/O on a disk that hangs, makes
-// Close give up with [ErrBusy]; the ring stays open, for another Close.
+// A ring on which nothing is in flight, see [Ring.InFlight], closes in
+// microseconds. If something is, or the number is not exact, Close waits until the
+// kernel has taken the ring apart in the background, which takes some tens of
+// milliseconds. For that it needs two descriptors, and that the ring may register
+// files. Where it cannot have them, it waits until InFlight is 0; if that does
+// not come, the ring stays open, and may be used to end what is in flight. A ring
+// that another process, or a duplicate of the descriptor, keeps open is busy, too.
 //
 // On a ring with [SetupSingleIssuer] only the owner may call Close; others get
-// [ErrWrongThread]. See io_uring_queue_exit(3).
+// [ErrWrongThread], unless the owner's thread has ended. Then nothing can be
+// cancelled: if requests are in flight, Close closes the ring and returns
+// [ErrBusy] for ever, as nobody tells when they are over; if none are, it returns
+// nil, but files that were registered are let go a little later. See
+// io_uring_queue_exit(3).
 func (r *Ring) Close() error {
 	if r == nil || r.q == nil {
 		return errNoRing
 	}
+	until := deadline{at: time.Now().Add(drainTime)}
 	if r.closed {
-		return nil
+		return r.awaitEnd(until)
 	}
-	if err := r.quiesce(); err != nil {
+	err := r.quiesce(until)
+	if errors.Is(err, ErrWrongThread) && r.owner.ended() {
+		r.orphaned()
+	} else if err != nil {
 		return err
 	}
-	err := r.drainNotifications()
-	r.buffers.release(r)
+	return errors.Join(r.shut(), r.awaitEnd(until))
+}
+
+// An ending is what is left of a closed ring until the kernel has let go.
+type ending struct {
+	witness *os.File // at its end when the kernel has let go; nil if nothing tells
+	pendingWork
+}
+
+// A pendingWork says what the kernel has still to do.
+type pendingWork struct {
+	requests int
+	zeroCopy int // of them, sends of queues that wait for their notification
+}
+
+func (r *Ring) pendingWork() pendingWork {
+	n := pendingWork{requests: r.InFlight()}
+	for _, q := range r.queues {
+		n.zeroCopy += q.Unnotified()
+	}
+	n.zeroCopy = min(n.zeroCopy, n.requests) // some may not have been submitted
+	return n
+}
+
+// quiesce cancels all requests. Then nothing is in flight, or there is a witness
+// for when the kernel has let go, or the error matches [ErrBusy].
+func (r *Ring) quiesce(until deadline) error {
+	if r.disabled {
+		return nil // nothing was ever submitted
+	}
+	r.syncHead()
+	taken := r.awaitSQThread(until)
+	r.runWork()
+	quiet := taken && r.countsAll() && r.unposted() == 0
+	found, err := r.cancelEvery()
+	if err != nil || quiet && found == 0 {
+		return err
+	}
+	// What is over from now on may have been with another thread, which lets go
+	// of files after it has posted the completion: the count does not tell.
+	r.ending = r.newEnding()
+	r.reap()
+	for pause := 20 * time.Microsecond; !r.idle(); pause = min(2*pause, 5*time.Millisecond) {
+		switch {
+		case r.ending != nil && (pause > time.Millisecond || until.over()):
+			return nil // the kernel ends the rest by itself
+		case until.over():
+			return fmt.Errorf("uring: close: the kernel has not let go of %s after %v; the ring stays open: %w", r.pendingWork(), drainTime, ErrBusy)
+		}
+		time.Sleep(pause)
+		if _, err := r.cancelEvery(); err != nil {
+			return err
+		}
+		r.reap()
+	}
+	return nil
+}
+
+// idle says whether it is sure that nothing is in flight.
+func (r *Ring) idle() bool { return r.countsAll() && r.InFlight() == 0 }
+
+// cancelEvery cancels every request that the kernel finds, and returns their
+// number.
+func (r *Ring) cancelEvery() (found int, err error) {
+	rc := afterSignals(func() int { return r.drv.SyncCancelAll(0) })
+	switch syscall.Errno(-rc) {
+	case syscall.EEXIST:
+		return 0, check("close", rc)
+	case cgo.ETime:
+		return 1, nil // some are not over yet
+	}
+	// ENOENT: nothing ran. Anything else cannot be helped, and the kernel cancels
+	// what is left itself when the ring goes.
+	return max(rc, 0), nil
+}
+
+// awaitSQThread waits until the kernel's thread has taken all entries that
+// were submitted: what it takes later would not be cancelled.
+func (r *Ring) awaitSQThread(until deadline) bool {
+	for r.flags&SetupSQPoll != 0 && r.q.SQSubmitted() > 0 {
+		if until.over() {
+			return false
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	return true
+}
+
+// reap takes all completions, and runs the work that leads to more. Send queues
+// get theirs.
+func (r *Ring) reap() {
+	r.runWork()
+	for c := range r.Completions() {
+		if q := r.queues[c.UserData&^tokenGeneration]; q != nil {
+			_, _ = q.Complete(c)
+		}
+	}
+}
+
+// newEnding puts a file into the ring's table of which a witness tells when it is
+// closed. The kernel drops the table of a closed ring when no request is left, and
+// no notification of a zero-copy send. The other files of the table are let go. It
+// returns nil if that cannot be done.
+func (r *Ring) newEnding() *ending {
+	held, read, rc := cgo.Witness()
+	if rc < 0 {
+		return nil
+	}
+	defer cgo.CloseFD(held)
+	if r.files == 0 {
+		rc = r.drv.RegisterFiles([]int32{int32(held)}, nil)
+	} else {
+		slots := make([]int32, r.files)
+		for i := range slots {
+			slots[i] = -1
+		}
+		slots[0] = int32(held)
+		rc = r.drv.UpdateFiles(0, slots) - 1
+	}
+	if rc < 0 {
+		cgo.CloseFD(read)
+		return nil
+	}
+	return &ending{witness: os.NewFile(uintptr(read), "end of a ring")}
+}
+
+// orphaned is quiesce for a ring that nobody may use any more.
+func (r *Ring) orphaned() {
+	r.drv.LoseRingFD()
+	r.reap()
+	if !r.idle() {
+		r.ending = &ending{}
+	}
+}
+
+// shut closes the ring, and whatever else keeps the kernel's side of it alive.
+func (r *Ring) shut() error {
+	if e := r.ending; e != nil {
+		e.pendingWork = r.pendingWork()
+	} else {
+		// Here, files and locked memory are given back at once.
+		if r.files > 0 {
+			afterSignals(r.drv.UnregisterFiles)
+		}
+		r.buffers.unregister(r)
+	}
+	var err error
+	if r.parked != nil {
+		err = r.parked.close()
+	}
+	for _, q := range r.queues {
+		q.closed = true
+	}
+	for _, b := range r.bufRings {
+		b.closed = true
+		if b.kernelMemory {
+			err = errors.Join(err, b.entries.Unmap())
+		}
+	}
+	for _, g := range r.regions {
+		err = errors.Join(err, g.unmap())
+	}
+	for _, z := range r.zcrx {
+		err = errors.Join(err, z.unmap())
+	}
+	r.fdInUse.Lock()
+	r.unname()
+	r.fdInUse.Unlock()
+	r.closed, r.noSQE = true, ErrClosed
+	r.q, r.head = r.q.Closed(), 0
+	closeRaw(r.drv)
+	return err
+}
+
+// awaitEnd waits until the kernel has let go of the closed ring, and frees the
+// memory.
+func (r *Ring) awaitEnd(until deadline) error {
+	if r.freed {
+		return nil
+	}
+	if e := r.ending; e != nil && !e.comes(until) {
+		return e.busy()
+	}
+	return r.free()
+}
+
+// comes waits for the end until the deadline.
+func (e *ending) comes(until deadline) bool {
+	if e.witness == nil {
+		return false
+	}
+	_ = e.witness.SetReadDeadline(until.at)
+	if _, err := e.witness.Read(make([]byte, 1)); err != io.EOF {
+		return false
+	}
+	_ = e.witness.Close()
+	return true
+}
+
+// busy says what is waited for.
+func (e *ending) busy() error {
+	if e.witness == nil {
+		return fmt.Errorf("uring: close: the thread that the ring belonged to ended with %s, and nothing tells when the kernel lets go: %w", e.pendingWork, ErrBusy)
+	}
+	return fmt.Errorf("uring: close: the kernel has not let go of %s after %v; wait by another Close: %w", e.pendingWork, drainTime, ErrBusy)
+}
+
+func (n pendingWork) String() string {
+	switch {
+	case n.zeroCopy > 0:
+		return fmt.Sprintf("requests (in flight: %d, of them zero-copy sends of queues: %d)", n.requests, n.zeroCopy)
+	case n.requests > 0:
+		return fmt.Sprintf("requests (in flight: %d)", n.requests)
+	}
+	return "requests (how many is not known)"
+}
+
+// free frees all memory: the kernel has let go.
+func (r *Ring) free() error {
+	r.freed, r.ending = true, nil
+	r.buffers.forget()
 	for _, q := range r.queues {
 		q.abandon()
 	}
@@ -48,99 +286,17 @@ func (r *Ring) Close() error {
 	for _, b := range r.unfreed {
 		b.detach()
 	}
-	if r.parked != nil {
-		err = errors.Join(err, r.parked.close())
-	}
-	r.closed, r.noSQE = true, ErrClosed
-	r.q, r.head = r.q.Closed(), 0
-	closeRaw(r.drv)
 	r.leaveMemory()
 	for _, g := range r.regions {
-		err = errors.Join(err, g.release())
+		g.leave()
 	}
 	for _, z := range r.zcrx {
-		err = errors.Join(err, z.release())
+		z.leave()
 	}
+	var err error
 	if r.scratch != nil {
-		err = errors.Join(err, r.scratch.Unmap())
+		err = r.scratch.Unmap()
 	}
 	live.Closed(r)
 	return err
-}
-
-// quiesce cancels all requests and waits for them: afterwards the kernel
-// touches no buffer any more, except zero-copy sends that are on their way.
-func (r *Ring) quiesce() error {
-	if err := r.usable(); err != nil {
-		return err
-	}
-	r.syncHead()
-	if r.disabled {
-		return nil // nothing was ever submitted
-	}
-	deadline := time.Now().Add(drainTime)
-	if !r.awaitSQThread(deadline) {
-		return fmt.Errorf("uring: close: the kernel's thread has not taken all entries after %v: %w", drainTime, ErrBusy)
-	}
-	for {
-		rc := r.drv.SyncCancelAll(int64(max(time.Until(deadline), 0)))
-		switch syscall.Errno(-rc) {
-		case syscall.EINTR:
-			continue // a signal, such as the Go runtime's own
-		case syscall.EEXIST:
-			return check("close", rc)
-		case cgo.ETime:
-			return fmt.Errorf("uring: close: requests still run after %v: %w", drainTime, ErrBusy)
-		}
-		// ENOENT: nothing ran. Anything else cannot be helped, and the kernel
-		// cancels what is left itself when the ring goes.
-		return nil
-	}
-}
-
-// awaitSQThread waits until the kernel's thread has taken all entries that
-// were submitted: what it takes later would not be cancelled.
-func (r *Ring) awaitSQThread(deadline time.Time) bool {
-	for r.flags&SetupSQPoll != 0 && r.q.SQSubmitted() > 0 {
-		if time.Now().After(deadline) {
-			return false
-		}
-		time.Sleep(50 * time.Microsecond)
-	}
-	return true
-}
-
-// drainNotifications waits until no zero-copy send of a queue uses memory, or
-// for drainTime.
-func (r *Ring) drainNotifications() error {
-	if r.unnotified() == 0 {
-		return nil
-	}
-	// Waiting submits. What was never submitted must not start now, and a send
-	// of which that is true has no notification.
-	r.q.Clear()
-	deadline := time.Now().Add(drainTime)
-	for {
-		for c := range r.Completions() {
-			if q := r.queues[c.UserData&^tokenGeneration]; q != nil {
-				_, _ = q.Complete(c)
-			}
-		}
-		if r.unnotified() == 0 || !time.Now().Before(deadline) {
-			break
-		}
-		_, _ = r.SubmitAndWaitTimeout(1, time.Until(deadline))
-	}
-	if n := r.unnotified(); n > 0 {
-		return fmt.Errorf("uring: close: %d zero-copy sends still on their way after %v, their memory is never reused: %w", n, drainTime, ErrBusy)
-	}
-	return nil
-}
-
-func (r *Ring) unnotified() int {
-	n := 0
-	for _, q := range r.queues {
-		n += q.Unnotified()
-	}
-	return n
 }

@@ -14,10 +14,12 @@ import (
 	"time"
 )
 
-// busyDriver is a driver whose requests cannot be cancelled.
+// busyDriver is a driver whose requests cannot be cancelled, and that takes no
+// files.
 type busyDriver struct{ driver }
 
-func (busyDriver) SyncCancelAll(int64) int { return -int(syscall.ETIME) }
+func (busyDriver) SyncCancelAll(int64) int             { return -int(syscall.ETIME) }
+func (busyDriver) RegisterFiles([]int32, []uint64) int { return -int(syscall.EACCES) }
 
 // Every method of a closed ring returns ErrClosed, or that there is nothing.
 func TestUseOfAClosedRing(t *testing.T) {
@@ -61,6 +63,7 @@ func TestUseOfAClosedRing(t *testing.T) {
 		"SetIOWait":              r.SetIOWait(true),
 		"SubmitAndGetEvents":     second(r.SubmitAndGetEvents()),
 		"SubmitAndWaitSignals":   second(r.SubmitAndWaitSignals(1, 1, 0)),
+		"SyncMsg":                r.SyncMsg(CQE{}),
 		"SyncCancel":             second(r.SyncCancel(Match{Any: true}, true, 0)),
 		"UnregisterBuffers":      r.UnregisterBuffers(),
 		"UnregisterIOWQAff":      r.UnregisterIOWQAff(),
@@ -114,6 +117,7 @@ func TestUseOfAClosedRing(t *testing.T) {
 		"Entries":        sq == 4 && cq == 8,
 		"EventFDEnabled": !r.EventFDEnabled(),
 		"FD":             r.FD() == -1,
+		"InFlight":       r.InFlight() == 0,
 		"Features":       r.Features() != 0,
 		"Flags":          r.Flags()&SetupSubmitAll != 0,
 		"Overflowed":     !r.Overflowed(),

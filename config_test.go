@@ -26,6 +26,7 @@ func TestConfigIsRefusedWithASentence(t *testing.T) {
 	}
 	plain := newRig(t, Config{Entries: 1}).Ring
 	nameless := &Ring{flags: SetupNoMMap | SetupRegisteredFDOnly}
+	nameless.fd.Store(-1)
 
 	for want, c := range map[string]Config{
 		"uring: Config.Entries is -1, want 1 to 32768":                                        {Entries: -1},

@@ -37,10 +37,11 @@
 //   - Waiting only: [Ring.WaitReady], [Ring.WaitReadyMin], [Ring.GetEvents];
 //     without a thread, and with a context, [Ring.Await].
 //   - Completions: [Ring.Completions], [Ring.CompletionsBig], [Ring.Peek],
-//     [Ring.Ready], [Ring.Advance], [Ring.Overflowed]. A [CQE] carries the
+//     [Ring.Ready], [Ring.Advance], [Ring.Overflowed]; those that are to come,
+//     [Ring.InFlight]. A [CQE] carries the
 //     request's UserData, which may be a [Token] of [MakeToken].
 //   - Notifying: [Ring.RegisterEventFD], [Ring.SetEventFDEnabled],
-//     [Ring.EventFDEnabled]; from any goroutine, [SyncMsg].
+//     [Ring.EventFDEnabled]; from any goroutine, [Ring.SyncMsg] and [SyncMsg].
 //   - Direct descriptors, [Direct] and [DirectSlot]: [Ring.RegisterFiles],
 //     [Ring.RegisterFDs], [Ring.RegisterFDsTagged], [Ring.UpdateFile],
 //     [Ring.UpdateFiles], [Ring.UpdateFilesTagged], [Ring.SetFileAllocRange].

@@ -11,7 +11,6 @@ import (
 // driver is what a Ring asks of liburing. [cgo.Ring] is the real one; tests
 // put a mock in its place for faults that a kernel does not show on demand.
 type driver interface {
-	FD() int
 	Submit() int
 	SubmitAndWait(n uint32) int
 	SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int
@@ -25,6 +24,7 @@ type driver interface {
 	ResizeRings(sq, cq uint32) int
 	Raw() *cgo.Ring
 	Enable() int
+	LoseRingFD()
 	Exit()
 	SyncCancelAll(nsec int64) int
 	registrar

@@ -77,6 +77,7 @@ func (k *fickle) GetEvents() int                                       { k.letIn
 func (k *fickle) SubmitAndWait(n uint32) int                           { return k.enter(n, n > 0) }
 func (k *fickle) SubmitAndWaitTimeout(n uint32, _ int64, _ uint32) int { return k.timed(n) }
 func (k *fickle) SyncCancelAll(int64) int                              { return 0 }
+func (k *fickle) RegisterFiles([]int32, []uint64) int                  { return 0 }
 func (k *fickle) Exit()                                                {}
 
 // timed is a wait whose time is up at once.

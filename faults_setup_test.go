@@ -25,7 +25,6 @@ import (
 // up. It remembers what is registered with it.
 type scarce struct {
 	*model
-	fd      int    // the ring's
 	arena   *Arena // the program's
 	left    int    // calls that succeed
 	stuck   bool   // nothing can be unregistered
@@ -48,8 +47,9 @@ func newScarce(t *testing.T, flags SetupFlags, left int) *scarce {
 	if err := file.Truncate(1 << 32); err != nil {
 		t.Fatal(err)
 	}
-	k := &scarce{model: openModel(), fd: int(file.Fd()), arena: newTestArena(t, 4096), left: left, groups: map[uint32]bool{}, buffers: map[uint32]bool{}}
+	k := &scarce{model: openModel(), arena: newTestArena(t, 4096), left: left, groups: map[uint32]bool{}, buffers: map[uint32]bool{}}
 	k.ring.drv, k.ring.flags = k, flags
+	k.ring.fd.Store(int32(file.Fd()))
 	return k
 }
 
@@ -63,8 +63,6 @@ func (k *scarce) does(f func()) int {
 	f()
 	return 0
 }
-
-func (k *scarce) FD() int { return k.fd }
 
 func (k *scarce) RegisterBufRing(mem unsafe.Pointer, _, group, _, _ uint32) int {
 	k.memory = append(k.memory, uint64(uintptr(mem)))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -479,20 +480,63 @@ func TestCloseCancelsBeforeItFrees(t *testing.T) {
 	equal(t, "users of the arena", a.users, 0)
 }
 
-// A request that cannot be stopped keeps its memory in use, and so the ring
-// stays open.
+// Where nothing but the count of requests tells when the kernel has let go, a
+// request that cannot be stopped keeps the ring open.
 func TestCloseGivesUpOnRequestsThatDoNotStop(t *testing.T) {
-	r, _, drv := newMockRing(t, 0)
-	gomock.InOrder(
-		drv.SyncCancelAll(gomock.Any()).Return(-int(syscall.ETIME)),
-		drv.SyncCancelAll(gomock.Any()).Return(0),
-		drv.Exit(),
-	)
-	equal(t, "is busy", errors.Is(r.Close(), ErrBusy), true)
+	closesWith(t, 20*time.Millisecond)
+	r, m, drv := newMockRing(t, 0)
+	nops(t, r, 2)
+	m.take(2)
+	m.post(1)
+	drv.SyncCancelAll(gomock.Any()).Return(-int(syscall.ETIME)).AnyTimes()
+	drv.RegisterFiles(gomock.Len(1), nil).Return(-int(syscall.EACCES)).Times(2) // restricted
+	err := r.Close()
+	equal(t, "error", text(err), "uring: close: the kernel has not let go of requests (in flight: 1) after 20ms; the ring stays open: uring: still in use")
+	equal(t, "is busy", errors.Is(err, ErrBusy), true)
 	if _, err := r.NextSQE(); err != nil {
 		t.Errorf("the ring is not usable any more: %v", err)
 	}
+	m.post(2)
+	drv.Exit()
 	equal(t, "error of the second Close", r.Close(), nil)
+}
+
+// The witness is the only file in the ring's table, and its own copy is closed.
+func TestCloseGivesTheRingAWitness(t *testing.T) {
+	closesWith(t, 20*time.Millisecond)
+	for _, files := range []int{0, 3} {
+		r, m, drv := newMockRing(t, 0)
+		if files > 0 {
+			drv.RegisterFilesSparse(uint32(files)).Return(0)
+			equal(t, "error", r.RegisterFiles(files), nil)
+		}
+		nops(t, r, 1)
+		m.take(1)
+		ring := -1 // what the kernel's side of the ring has
+		keep := func(fd int32) {
+			var err error
+			ring, err = syscall.Dup(int(fd))
+			equal(t, "error of dup", err, nil)
+		}
+		drv.SyncCancelAll(gomock.Any()).Return(0).AnyTimes()
+		if files > 0 {
+			drv.UpdateFiles(uint32(0), gomock.Len(files)).DoAndReturn(func(_ uint32, fds []int32) int {
+				equal(t, "the other slots", fds[1:], []int32{-1, -1})
+				keep(fds[0])
+				return files
+			})
+		} else {
+			drv.RegisterFiles(gomock.Len(1), nil).DoAndReturn(func(fds []int32, _ []uint64) int { keep(fds[0]); return 0 })
+		}
+		drv.Exit()
+		err := r.Close()
+		equal(t, "error", text(err), "uring: close: the kernel has not let go of requests (in flight: 1) after 20ms; wait by another Close: uring: still in use")
+		_, err = r.NextSQE()
+		equal(t, "error of a closed ring", err, ErrClosed)
+		equal(t, "error of close", syscall.Close(ring), nil)
+		equal(t, "error of the second Close", r.Close(), nil)
+		equal(t, "error of the third Close", r.Close(), nil)
+	}
 }
 
 func TestCloseOfARingThatWasNeverEnabled(t *testing.T) {
@@ -519,8 +563,10 @@ func TestCloseWaitsForTheKernelsThread(t *testing.T) {
 	gomock.InOrder(
 		drv.SyncCancelAll(gomock.Any()).DoAndReturn(func(int64) int {
 			equal(t, "entries taken at the cancellation", atomic.LoadUint32(&m.sqHead), 3)
-			return 0
+			m.post(1, 2, 3)
+			return 3
 		}),
+		drv.RegisterFiles(gomock.Len(1), nil).Return(0),
 		drv.Exit(),
 	)
 	equal(t, "error", r.Close(), nil)
@@ -530,9 +576,11 @@ func TestCloseGivesUpOnAKernelThreadThatHangs(t *testing.T) {
 	t.Parallel() // it takes drainTime
 	r, m, drv := newMockRing(t, SetupSQPoll)
 	m.sqGiven = 1
+	drv.SyncCancelAll(gomock.Any()).Return(0).AnyTimes()
+	drv.RegisterFiles(gomock.Len(1), nil).Return(-int(syscall.EMFILE))
 	equal(t, "is busy", errors.Is(r.Close(), ErrBusy), true)
 	m.take(1)
-	drv.SyncCancelAll(gomock.Any()).Return(0)
+	m.post(1)
 	drv.Exit()
 	equal(t, "error of the second Close", r.Close(), nil)
 }
@@ -622,31 +670,45 @@ func TestSubmitPublishesReturnedBuffers(t *testing.T) {
 	if _, err := r.Submit(); err != nil {
 		t.Fatal(err)
 	}
+	m.take(1) // of which the completion was
 	drv.SyncCancelAll(gomock.Any()).Return(0)
 	drv.Exit()
 	equal(t, "error", r.Close(), nil)
+}
+
+// A lateWork is a context that is asked when Await parks: then work comes.
+type lateWork struct {
+	context.Context
+	once sync.Once
+	come func()
+}
+
+func (w *lateWork) Err() error {
+	w.once.Do(w.come)
+	return w.Context.Err()
 }
 
 // The end of a context may come so late that it meets the next Await.
 func TestAwaitIsNotWokenByTheContextOfTheOneBefore(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // what the context's end starts waits
 	r, m, drv := newMockRing(t, 0)
-	fd := newEventFD(t) // never signalled
 	first, cancel := context.WithCancel(context.Background())
 	drv.Submit().Return(0).AnyTimes()
-	drv.FD().DoAndReturn(func() int { m.sqFlags = cgo.SQTaskrun; return fd }).AnyTimes()
+	r.fd.Store(int32(newEventFD(t))) // never signalled
 	drv.GetEvents().DoAndReturn(func() int {
 		cancel()
 		m.sqFlags = 0
 		m.post(1)
 		return 0
 	})
-	equal(t, "error of the first", second(r.Await(first, 1)), nil)
+	parks := &lateWork{Context: first, come: func() { m.sqFlags = cgo.SQTaskrun }}
+	equal(t, "error of the first", second(r.Await(parks, 1)), nil)
 	equal(t, "completions", userData(r), []uint64{1})
 
 	next, stop := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer stop()
 	equal(t, "error of the next", second(r.Await(next, 1)), context.DeadlineExceeded)
+	m.take(1) // of which the completion was
 	drv.SyncCancelAll(gomock.Any()).Return(0)
 	drv.Exit()
 	equal(t, "error of Close", r.Close(), nil)

@@ -1,6 +1,10 @@
 package uring
 
-import "github.com/uring-go/uring/cgo"
+import (
+	"slices"
+
+	"github.com/uring-go/uring/cgo"
+)
 
 // InFlight returns how many requests the kernel has been given and has not
 // reported the end of: those whose last completion was not taken yet, see
@@ -11,7 +15,7 @@ import "github.com/uring-go/uring/cgo"
 // less the completions that were taken. So a request with [SkipSuccess] that
 // succeeded goes on counting, and a completion that no request of this ring has
 // makes the number too small, even negative: a message from another ring or
-// [SyncMsg], or the tag of something registered.
+// [Ring.SyncMsg], or the tag of something registered.
 func (r *Ring) InFlight() int {
 	if r.closed {
 		return 0
@@ -30,6 +34,13 @@ func (r *Ring) end(flags uint32) { r.ended += ^flags / cgo.CQEFMore & 1 }
 // countsAll says whether InFlight is exact: nothing that is known makes it
 // differ from the truth.
 func (r *Ring) countsAll() bool { return !r.skips && !r.extra.Load() }
+
+// tagged notes that completions may come for what is registered.
+func (r *Ring) tagged(tags []uint64) {
+	if slices.ContainsFunc(tags, func(tag uint64) bool { return tag != 0 }) {
+		r.extra.Store(true)
+	}
+}
 
 // readyEnds returns how many of the completions that are ready are the last of
 // their request.

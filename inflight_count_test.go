@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang/mock/gomock"
+	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -134,4 +136,78 @@ func TestInFlightOfMany(t *testing.T) {
 		}
 		equal(t, "completions", n, 12)
 	}
+}
+
+// Entries of 128 bytes take two places of a mixed queue, and one that would wrap
+// around has another before it.
+func TestInFlightOfWideEntries(t *testing.T) {
+	r, m, _ := newMockRing(t, SetupSQEMixed)
+	flights := func(what string, n int) {
+		t.Helper()
+		equal(t, what, r.InFlight(), n)
+	}
+	wide := func() SQE {
+		t.Helper()
+		s, err := r.NextSQE128()
+		equal(t, "error", err, nil)
+		return s
+	}
+	nops(t, r, 14)
+	m.take(14)
+	flights("plain ones", 14)
+	nops(t, r, 1)
+	equal(t, "error", wide().PrepNop128(), nil) // with one before it
+	flights("with wide ones queued", 14)
+	m.take(1)
+	flights("taken in part", 15)
+	m.take(3)
+	flights("all taken", 16)
+	s := wide()
+	_ = s.refuse(syscall.EINVAL)
+	equal(t, "error", s.PrepNop128(), nil)
+	s = wide()
+	equal(t, "error", s.PrepNop128(), nil)
+	_ = s.refuse(syscall.EINVAL)
+	flights("with a refused one queued", 16)
+	m.take(4)
+	flights("with a refused one taken", 17)
+	wide().PrepNop() // and the second half does nothing, with a completion
+	m.take(2)
+	flights("with a narrow request in a wide entry", 19)
+	m.post(make([]uint64, 16)...)
+	userData(r)
+	m.post(1, 2, 3)
+	userData(r)
+	flights("in the end", 0)
+}
+
+// With SetupSQRewind the kernel keeps no position.
+func TestInFlightWithRewind(t *testing.T) {
+	r, m, drv := newMockRing(t, SetupNoSQArray|SetupSQRewind)
+	nops(t, r, 3)
+	gomock.InOrder(
+		drv.Submit().DoAndReturn(func() int { m.sqTail = 0; return 2 }),
+		drv.Submit().DoAndReturn(func() int { m.sqTail = 0; return -int(syscall.EAGAIN) }),
+		drv.Submit().DoAndReturn(func() int { m.sqTail = 0; return 1 }),
+	)
+	for _, n := range []int{2, 2, 3} {
+		_, _ = r.Submit()
+		equal(t, "in flight", r.InFlight(), n)
+	}
+	m.post(1, 2, 3)
+	userData(r)
+	equal(t, "in the end", r.InFlight(), 0)
+}
+
+// Fillers and completions of 32 bytes of a mixed completion queue.
+func TestInFlightOfMixedCompletions(t *testing.T) {
+	r, m, _ := newMockRing(t, SetupCQEMixed)
+	nops(t, r, 2)
+	m.take(2)
+	m.post(0, 1, 2, 0)
+	m.cqes[0].Flags = cgo.CQEFSkip
+	m.cqes[2].Flags = cgo.CQEF32 // and the next is its second half
+	equal(t, "last ones", r.readyEnds(), 2)
+	equal(t, "completions", userData(r), []uint64{1, 2})
+	equal(t, "in flight", r.InFlight(), 0)
 }

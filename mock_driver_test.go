@@ -131,20 +131,6 @@ func (mr *mockDriverMockRecorder) Exit() *gomock.Call {
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Exit", reflect.TypeOf((*mockDriver)(nil).Exit))
 }
 
-// FD mocks base method.
-func (m *mockDriver) FD() int {
-	m.ctrl.T.Helper()
-	ret := m.ctrl.Call(m, "FD")
-	ret0, _ := ret[0].(int)
-	return ret0
-}
-
-// FD indicates an expected call of FD.
-func (mr *mockDriverMockRecorder) FD() *gomock.Call {
-	mr.mock.ctrl.T.Helper()
-	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "FD", reflect.TypeOf((*mockDriver)(nil).FD))
-}
-
 // GetEvents mocks base method.
 func (m *mockDriver) GetEvents() int {
 	m.ctrl.T.Helper()
@@ -157,6 +143,18 @@ func (m *mockDriver) GetEvents() int {
 func (mr *mockDriverMockRecorder) GetEvents() *gomock.Call {
 	mr.mock.ctrl.T.Helper()
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "GetEvents", reflect.TypeOf((*mockDriver)(nil).GetEvents))
+}
+
+// LoseRingFD mocks base method.
+func (m *mockDriver) LoseRingFD() {
+	m.ctrl.T.Helper()
+	m.ctrl.Call(m, "LoseRingFD")
+}
+
+// LoseRingFD indicates an expected call of LoseRingFD.
+func (mr *mockDriverMockRecorder) LoseRingFD() *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "LoseRingFD", reflect.TypeOf((*mockDriver)(nil).LoseRingFD))
 }
 
 // Probe mocks base method.

@@ -62,22 +62,15 @@ const (
 	benchRegIndex = 5
 )
 
-// fixedFD is all that Prep methods ask of a driver.
-type fixedFD struct {
-	driver
-	fd int
-}
-
-func (d fixedFD) FD() int { return d.fd }
-
 func newBench(t testing.TB) *bench {
-	m, drv := &memory{}, fixedFD{fd: benchRingFD}
+	m := &memory{}
 	q := cgo.NewQueues(cgo.QueueMemory{
 		SQHead: &m.sqTail, SQTail: &m.sqTail, SQFlags: &m.sqFlags, // never full
 		SQEs: unsafe.Pointer(&m.sqes), SQEntries: uint32(len(m.sqes)),
 		CQHead: &m.cqHead, CQTail: &m.cqTail, CQEs: unsafe.Pointer(&m.cqes), CQEntries: uint32(len(m.cqes)),
 	})
-	b := &bench{r: newRing(&q, drv, 0, 0), other: newRing(&q, drv, 0, 0), bigRing: newRing(&q, drv, SetupCQE32, 0)}
+	b := &bench{r: newRing(&q, nil, 0, 0), other: newRing(&q, nil, 0, 0), bigRing: newRing(&q, nil, SetupCQE32, 0)}
+	b.other.fd.Store(benchRingFD)
 
 	a, err := NewArena(ArenaConfig{Size: 1 << 17})
 	if err != nil {

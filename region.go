@@ -69,16 +69,21 @@ func (m *sharedMemory) take(r *Ring, a *Arena, d *cgo.RegionDesc) error {
 	return nil
 }
 
-// release lets go of it. The kernel must have done so before.
-func (m *sharedMemory) release() error {
+// unmap ends the use of it, and the mapping of the kernel's memory, which would
+// keep the ring.
+func (m *sharedMemory) unmap() error {
 	m.mem = nil
-	switch {
-	case m.arena != nil:
-		m.arena.leave()
-	case m.own != nil:
-		return m.own.Unmap()
+	if m.own == nil {
+		return nil
 	}
-	return nil
+	return m.own.Unmap()
+}
+
+// leave lets go of the arena. The kernel must have done so before.
+func (m *sharedMemory) leave() {
+	if m.arena != nil {
+		m.arena.leave()
+	}
 }
 
 // RegisterRegion shares memory with the kernel. Linux 6.13. See

@@ -67,7 +67,13 @@ func (r *Ring) CloseRingFD() error {
 	if !r.ringFD {
 		return errors.New("uring: CloseRingFD: the ring would be lost: RegisterRingFD first")
 	}
-	return answer("close the ring's descriptor", r.drv.CloseRingFD(), kernel.V(6, 3), "")
+	r.fdInUse.Lock()
+	defer r.fdInUse.Unlock()
+	err := answer("close the ring's descriptor", r.drv.CloseRingFD(), kernel.V(6, 3), "")
+	if err == nil {
+		r.unname()
+	}
+	return err
 }
 
 // A Clock is what timeouts of waits go by.

@@ -57,6 +57,7 @@ func (r *Ring) registerArenas(method string, arenas []*Arena, tags []uint64) ([]
 	if err := r.noBuffers(method, len(arenas)); err != nil {
 		return nil, err
 	}
+	r.tagged(tags)
 	iovecs := make([]cgo.IovecAddr, len(arenas))
 	for i, a := range arenas {
 		if err := a.registrable(method); err != nil {
@@ -117,8 +118,10 @@ func (r *Ring) ReplaceArena(b RegBuf, a *Arena, tag uint64) (RegBuf, error) {
 	if err := a.registrable("ReplaceArena"); err != nil {
 		return RegBuf{}, err
 	}
+	tags := []uint64{tag}
+	r.tagged(tags)
 	rc := settled(func() int {
-		return r.drv.UpdateBuffers(uint32(b.index), []cgo.IovecAddr{a.iovec()}, []uint64{tag})
+		return r.drv.UpdateBuffers(uint32(b.index), []cgo.IovecAddr{a.iovec()}, tags)
 	})
 	if err := check(opRegisterBuffers, rc); err != nil {
 		return RegBuf{}, err

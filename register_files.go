@@ -58,6 +58,7 @@ func (r *Ring) registerFDs(method string, fds []int, tags []uint64) error {
 	if err != nil {
 		return err
 	}
+	r.tagged(tags)
 	return r.registeredFiles(len(fds), r.drv.RegisterFiles(list, tags))
 }
 
@@ -148,6 +149,7 @@ func (r *Ring) updateFiles(method string, first Direct, fds []int, tags []uint64
 	if err != nil {
 		return 0, err
 	}
+	r.tagged(tags)
 	var rc int
 	if tags == nil {
 		rc = r.drv.UpdateFiles(first.slot, list)

@@ -2,10 +2,8 @@ package uring
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/uring-go/uring/cgo"
-	"github.com/uring-go/uring/internal/live"
 )
 
 // zcState is what a send queue knows of its zero-copy sends. The kernel uses a
@@ -37,13 +35,6 @@ const (
 	// which is cheaper.
 	copiesToChange = 8
 )
-
-// neverReuse holds memory that the kernel might still send from after its ring
-// is gone: it must not become something else.
-var neverReuse struct {
-	sync.Mutex // of all rings
-	arenas     []*Arena
-}
 
 func (z *zcState) open(mode SendMode) {
 	z.requests = make([]zcRequest, maxUnnotified)
@@ -148,21 +139,5 @@ func (q *SendQueue) countCopy(copied bool) {
 	q.zc.copies++
 	if q.zc.copies >= copiesToChange && !q.cfg.ZCAlways && q.mode.zeroCopy() {
 		q.mode = SendVectored
-	}
-}
-
-// keepForever keeps the memory of sends whose notification never came.
-func (q *SendQueue) keepForever() {
-	if q.own.arena != nil {
-		neverReuse.Lock()
-		neverReuse.arenas = append(neverReuse.arenas, q.own.arena)
-		neverReuse.Unlock()
-		live.Closed(q.own.arena)
-		q.own.arena = nil
-	}
-	for pos := q.out.free; pos != q.out.tail; pos++ {
-		if br := q.out.at(pos).br; br != nil {
-			br.keepForever()
-		}
 	}
 }

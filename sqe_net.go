@@ -381,7 +381,6 @@ func (s SQE) PrepSendZCFixed(fd FD, b RegBuf, p []byte, msgFlags int, flags IOFl
 		return err
 	}
 	s.IOPrio |= cgo.RecvSendFixedBuf
-	s.ring.buffers.sent = true
 	s.BufIndex = b.index
 	return nil
 }
@@ -409,7 +408,6 @@ func (s SQE) PrepSendMsgZCFixed(fd FD, b RegBuf, m *Msg, msgFlags int, flags IOF
 		return err
 	}
 	s.IOPrio |= cgo.RecvSendFixedBuf
-	s.ring.buffers.sent = true
 	s.BufIndex = b.index
 	return nil
 }

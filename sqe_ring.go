@@ -7,9 +7,20 @@ import (
 )
 
 // PrepMsgRing posts a completion with the given user data and result on ring
-// to. Linux 5.18. See io_uring_prep_msg_ring(3).
+// to. It takes the descriptor of that ring, which another goroutine may use: see to
+// it that this one does not close the ring before the completion of the message,
+// or the number may mean another file. Of a ring that is closed already the result
+// is EBADF. Linux 5.18. See io_uring_prep_msg_ring(3).
 func (s SQE) PrepMsgRing(to *Ring, userData uint64, res int32) {
-	s.prep(cgo.OpMsgRing, FD(to.FD()), cgo.MsgData, uint32(res), userData)
+	s.prep(cgo.OpMsgRing, to.addressed(), cgo.MsgData, uint32(res), userData)
+}
+
+// addressed returns what a message for the ring goes to.
+func (r *Ring) addressed() FD {
+	if !r.extra.Load() {
+		r.extra.Store(true)
+	}
+	return FD(r.FD())
 }
 
 // PrepMsgRingFD puts the direct descriptor src of this ring into slot dst of
@@ -19,7 +30,7 @@ func (s SQE) PrepMsgRing(to *Ring, userData uint64, res int32) {
 // completion on ring to. Linux 6.0. See io_uring_prep_msg_ring_fd(3) and
 // io_uring_prep_msg_ring_fd_alloc(3).
 func (s SQE) PrepMsgRingFD(to *Ring, src, dst Direct, userData uint64) {
-	s.prep(cgo.OpMsgRing, FD(to.FD()), cgo.MsgSendFD, 0, userData)
+	s.prep(cgo.OpMsgRing, to.addressed(), cgo.MsgSendFD, 0, userData)
 	s.Addr3 = uint64(src.slot)
 	s.FileIndex = dst.fileIndex()
 }

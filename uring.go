@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -28,9 +29,12 @@ import (
 // Memory that a request points at must stay in place and in use until the
 // request's last completion. See the package documentation.
 type Ring struct {
-	q    *cgo.Queues
-	drv  driver
-	head uint32 // completions before it are handled; published by syncHead
+	q   *cgo.Queues
+	drv driver
+	fd  atomic.Int32 // -1 if there is none, or none any more
+	// fdInUse is held by other goroutines while they use the descriptor.
+	fdInUse sync.RWMutex
+	head    uint32 // completions before it are handled; published by syncHead
 
 	flags    SetupFlags
 	features uint32
@@ -38,7 +42,7 @@ type Ring struct {
 	noSQE    error    // of NextSQE when it has none: ErrSQFull, or ErrClosed
 	none     *cgo.SQE // in place of an entry then; no kernel sees it
 	disabled bool
-	owner    int // thread, known with uring_debug only
+	owner    thread // of a ring with SetupSingleIssuer, if known
 
 	scratch      *arena.Mapping // one slot per submission entry, see slotMemory
 	kept         [][]byte       // per submission entry, see SQE.kept
@@ -72,6 +76,8 @@ type Ring struct {
 	regions      []*Region
 	zcrx         []*ZCRX
 	ringWatch    //lint:ignore U1000 it has something with uring_debug
+	ending       *ending // of a ring that is to close, or closed
+	freed        bool
 }
 
 // New opens a ring. Close it when done.
@@ -104,6 +110,7 @@ func New(c Config) (*Ring, error) {
 func opened(raw *cgo.Ring, p cgo.Params) *Ring {
 	const fields = cgo.SetupCQSize | cgo.SetupAttachWQ // fields of Config, not flags
 	r := newRing(&raw.Queues, raw, SetupFlags(p.Flags&^fields), p.Features)
+	r.name(raw.FD())
 	live.Opened("ring", r)
 	return r
 }
@@ -116,6 +123,7 @@ func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring
 		queues:   map[uint64]*SendQueue{},
 		groups:   map[uint16]struct{}{},
 	}
+	r.fd.Store(-1)
 	r.head, _ = q.CQ()
 	r.ended = q.SQGiven() - q.SQSilent()
 	if !r.disabled {
@@ -234,8 +242,8 @@ func (r *Ring) Enable() error {
 }
 
 func (r *Ring) own() {
-	if invariant.On {
-		r.owner = cgo.ThreadID()
+	if r.flags&SetupSingleIssuer != 0 {
+		r.owner = currentThread()
 	}
 }
 
@@ -252,22 +260,39 @@ func (r *Ring) usable() error {
 	if r.closed {
 		return ErrClosed
 	}
-	if invariant.On && r.flags&SetupSingleIssuer != 0 && !r.disabled {
-		if tid := cgo.ThreadID(); tid != r.owner {
-			return ErrWrongThread
-		}
+	if invariant.On && r.owner.id != 0 && cgo.ThreadID() != r.owner.id {
+		return ErrWrongThread
 	}
 	return nil
 }
 
 // FD returns the ring's file descriptor, or -1 if it has none. It becomes
 // readable when there are completions, but with [SetupDeferTaskrun] that wakes
-// no poller: see [Ring.Await] and [Ring.RegisterEventFD]. It is closed by Close.
+// no poller: see [Ring.Await] and [Ring.RegisterEventFD]. It is closed by Close,
+// and the number may then mean another file: who keeps it must see to it that
+// the ring stays open meanwhile.
+//
+// FD may be called from any goroutine at any time.
 func (r *Ring) FD() int {
-	if r.gone() || r.flags&SetupRegisteredFDOnly != 0 {
+	if r == nil || r.q == nil {
 		return -1
 	}
-	return r.drv.FD()
+	return int(r.fd.Load())
+}
+
+// name notes the ring's descriptor.
+func (r *Ring) name(fd int) {
+	if fd < 0 || r.flags&SetupRegisteredFDOnly != 0 {
+		return
+	}
+	r.fd.Store(int32(fd))
+	ringsByFD.Store(fd, r)
+}
+
+// unname keeps others from using the ring's descriptor. fdInUse is locked.
+func (r *Ring) unname() {
+	ringsByFD.CompareAndDelete(r.FD(), r)
+	r.fd.Store(-1)
 }
 
 // Flags returns the flags that the ring works with.

@@ -471,6 +471,7 @@ func TestServe(t *testing.T) {
 		err := Serve(Config{Entries: 4}, func(r *Ring) error {
 			served = r
 			r.drv = busyDriver{r.drv}
+			r.ended-- // a request that never ends
 			return failure
 		})
 		equal(t, "is the failure", errors.Is(err, failure), true)

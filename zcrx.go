@@ -242,10 +242,15 @@ func (r *Ring) ImportZCRX(fd int) (ZCRXID, error) {
 }
 
 // release lets go of the memory. The ring has been closed.
-func (z *ZCRX) release() error {
+func (z *ZCRX) leave() {
 	if z.memory != nil {
 		z.memory.leave()
 	}
+	z.shared.leave()
+}
+
+// unmap ends the use of the refill ring.
+func (z *ZCRX) unmap() error {
 	z.refill = RefillRing{zcrx: z}
-	return z.shared.release()
+	return z.shared.unmap()
 }

@@ -57,7 +57,7 @@ type fuzzedZCRX struct {
 func newFuzzedZCRX(t *testing.T, d *byteDice) *fuzzedZCRX {
 	page := os.Getpagesize()
 	r, _, calls := newMockRing(t, SetupDeferTaskrun|SetupCQEMixed)
-	calls.FD().Return(9).AnyTimes()
+	r.fd.Store(9)
 	mem, refill := newTestArena(t, 4*page), newTestArena(t, 2*page)
 	var reg cgo.ZCRXReg
 	calls.RegisterZCRX(gomock.Any(), gomock.Any(), gomock.Any()).DoAndReturn(
@@ -75,9 +75,10 @@ func newFuzzedZCRX(t *testing.T, d *byteDice) *fuzzedZCRX {
 	z, err := r.RegisterZCRX(ZCRXConfig{Interface: 1, Memory: mem, RefillEntries: 4, RefillMemory: refill})
 	t.Cleanup(func() {
 		for _, z := range r.zcrx {
-			if err := z.release(); err != nil {
+			if err := z.unmap(); err != nil {
 				t.Error(err)
 			}
+			z.leave()
 		}
 	})
 	at := func(off uint32) bool { return off%4 == 0 && uint64(off)+4 <= uint64(refill.Len()) }

@@ -35,7 +35,7 @@ const zcrxToken = 5 << cgo.ZCRXAreaShift
 func newZCRXOnMock(t *testing.T, flags SetupFlags) (*ZCRX, *memory, *zcrxKernel, *mockDriverMockRecorder) {
 	t.Helper()
 	r, m, calls := newMockRing(t, SetupDeferTaskrun|flags)
-	calls.FD().Return(9).AnyTimes()
+	r.fd.Store(9)
 	k := &zcrxKernel{refill: newTestArena(t, 2*os.Getpagesize())}
 	calls.RegisterZCRX(gomock.Any(), gomock.Any(), gomock.Any()).DoAndReturn(k.register)
 	z, err := r.RegisterZCRX(ZCRXConfig{
@@ -46,9 +46,10 @@ func newZCRXOnMock(t *testing.T, flags SetupFlags) (*ZCRX, *memory, *zcrxKernel,
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := z.release(); err != nil {
+		if err := z.unmap(); err != nil {
 			t.Error(err)
 		}
+		z.leave()
 	})
 	return z, m, k, calls
 }
@@ -206,7 +207,8 @@ func TestZCRXRefillRingElsewhere(t *testing.T) {
 	_, err := r.RegisterZCRX(ZCRXConfig{Interface: 1, Memory: a, RefillMemory: refill, RefillEntries: 8})
 	wantError(t, err, fmt.Sprintf("8 entries from byte 1048576 on, does not lie in its %d bytes", refill.Len()))
 	equal(t, "users of the memory", a.users+refill.users, 2)
-	equal(t, "error of release", r.zcrx[0].release(), nil)
+	equal(t, "error of release", r.zcrx[0].unmap(), nil)
+	r.zcrx[0].leave()
 	equal(t, "users of the memory", a.users+refill.users, 0)
 }
 
@@ -216,8 +218,8 @@ func TestZCRXRefusals(t *testing.T) {
 	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r, _, calls := newMockRing(t, SetupDeferTaskrun|SetupCQE32)
-	calls.FD().Return(3).AnyTimes()
+	r, _, _ := newMockRing(t, SetupDeferTaskrun|SetupCQE32)
+	r.fd.Store(3)
 	for text, c := range map[string]ZCRXConfig{
 		"interface 0":              {Memory: a},
 		"queue -1":                 {Interface: 1, Queue: -1, Memory: a},

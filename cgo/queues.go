@@ -84,14 +84,6 @@ func (q *Queues) NextSQE() (sqe *SQE) {
 	return
 }
 
-// Clear makes the entries that were not submitted do nothing.
-func (q *Queues) Clear() {
-	for i := atomic.LoadUint32(q.sqHead); int32(*q.sqTail-i) > 0; i++ {
-		sqe := q.sqe(i)
-		*sqe = SQE{Opcode: OpNop, UserData: sqe.UserData}
-	}
-}
-
 // NextSQE128 takes the next submission entry of 128 bytes, all zero, or returns
 // nil when there is no room for one. In a queue of mixed entries it takes two
 // places, and a third if the first of them would be the last of the queue's

@@ -99,6 +99,10 @@ func (r *Ring) Exit() {
 	r.c = nil
 }
 
+// LoseRingFD forgets that the ring's descriptor is registered with a thread, which
+// has ended: the number means another ring to the one that calls Exit.
+func (r *Ring) LoseRingFD() { r.c.enter_ring_fd = -1 }
+
 // FD returns the ring's file descriptor.
 func (r *Ring) FD() int { return int(r.c.ring_fd) }
 

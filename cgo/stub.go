@@ -35,6 +35,7 @@ func Map(int, *RawParams) (*Ring, Params, int) { return nil, Params{}, nosys }
 
 func Denied(Call) syscall.Errno { return syscall.ENOSYS }
 
+func (*Ring) LoseRingFD()                                                        {}
 func (*Ring) Exit()                                                              {}
 func (*Ring) FD() int                                                            { return -1 }
 func (*Ring) Submit() int                                                        { return nosys }
@@ -66,6 +67,7 @@ func SocketType(int) int           { return nosys }
 func ReadKind(int) int             { return nosys }
 func ReadBlocks(int) bool          { return false }
 func Socketpair(int) ([2]int, int) { return [2]int{-1, -1}, nosys }
+func Witness() (int, int, int)     { return -1, -1, nosys }
 func Pipe() ([2]int, int)          { return [2]int{-1, -1}, nosys }
 func TCPPair() ([2]int, int)       { return [2]int{-1, -1}, nosys }
 func CloseFD(int) int              { return nosys }
