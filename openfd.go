@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"syscall"
@@ -20,15 +21,17 @@ type SetupParams cgo.RawParams
 //
 // With [SetupRDisabled] the ring belongs to the thread that calls
 // [Ring.Enable]; without it, [SetupSingleIssuer] makes it the caller's. Memory
-// of the program, [SetupNoMMap] and [SetupIOPoll] are not for such rings. Errors
-// are those of [New]. See io_uring_setup(2): in C it is io_uring_setup of
+// of the program, [SetupNoMMap] and [SetupIOPoll] are not for such rings, nor is
+// [SetupSQPoll]: the kernel's thread works with the memory and the descriptors of
+// the process that opened the ring, so that requests of another would write over
+// its memory. Errors are those of [New]. See io_uring_setup(2): in C it is io_uring_setup of
 // liburing.
 func Setup(c Config) (fd int, p SetupParams, err error) {
 	c, err = c.normalize()
 	if err != nil {
 		return -1, p, err
 	}
-	if no := c.Flags & (SetupNoMMap | SetupIOPoll); no != 0 {
+	if no := c.Flags & (SetupNoMMap | SetupIOPoll | SetupSQPoll); no != 0 {
 		return -1, p, fmt.Errorf("uring: Setup does not go with %v", no)
 	}
 	rc := setupRaw(uint32(c.Entries), c.params(), (*cgo.RawParams)(&p))
@@ -38,11 +41,17 @@ func Setup(c Config) (fd int, p SetupParams, err error) {
 	return rc, p, nil
 }
 
+// flags returns the ring's flags, the third word.
+func (p *SetupParams) flags() uint32 { return binary.NativeEndian.Uint32(p[8:]) }
+
 // OpenFD maps a ring that [Setup] opened and that nothing was submitted to. The
 // descriptor then belongs to the ring, which closes it. A process that forks
 // off others, or hands a descriptor on, must leave the ring to one of them. See
 // io_uring_queue_mmap(3).
 func OpenFD(fd int, p SetupParams) (*Ring, error) {
+	if SetupFlags(p.flags())&SetupSQPoll != 0 {
+		return nil, errors.New("uring: OpenFD does not go with SetupSQPoll: the kernel's thread would use the memory and descriptors of the process that opened the ring")
+	}
 	raw, params, rc := cgo.Map(fd, (*cgo.RawParams)(&p))
 	switch syscall.Errno(-rc) {
 	case syscall.EBADMSG:
@@ -53,5 +62,7 @@ func OpenFD(fd int, p SetupParams) (*Ring, error) {
 	if err := check(opMap, rc); err != nil {
 		return nil, err
 	}
-	return opened(raw, params), nil
+	r := opened(raw, params)
+	r.owner = thread{} // whoever called Setup, or will call Enable
+	return r, nil
 }

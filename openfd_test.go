@@ -101,6 +101,8 @@ func TestOpenFDRefusesWhatDoesNotFit(t *testing.T) {
 	wantError(t, err, "does not go with SetupNoMMap")
 	_, _, err = Setup(Config{Flags: SetupIOPoll})
 	wantError(t, err, "does not go with SetupIOPoll")
+	_, _, err = Setup(Config{Flags: SetupSQPoll})
+	wantError(t, err, "does not go with SetupSQPoll")
 	_, _, err = Setup(Config{Entries: -1})
 	wantError(t, err, "Entries")
 
@@ -124,6 +126,10 @@ func TestOpenFDRefusesWhatDoesNotFit(t *testing.T) {
 			refused(fmt.Sprint("field ", field, " is ", bad), fd, wrong)
 		}
 	}
+	polled := p
+	polled[8] |= byte(SetupSQPoll)
+	_, err = OpenFD(fd, polled)
+	wantError(t, err, "OpenFD does not go with SetupSQPoll")
 	refused("nothing", fd, SetupParams{})
 	refused("no descriptor", -1, p)
 	f, err := os.Open(os.DevNull)
@@ -179,9 +185,11 @@ func FuzzOpenFD(f *testing.F) {
 				t.Fatal("more completions than any queue has")
 			}
 		}
-		if err := r.Close(); err != nil { // of a ring that has no thread, though they say so
+		if err := r.Close(); err != nil { // where the head is not where they say
 			equal(t, "is busy", errors.Is(err, ErrBusy), true)
-			closeRaw(r.drv)
+			if !r.closed {
+				closeRaw(r.drv)
+			}
 			live.Closed(r)
 		}
 	})
