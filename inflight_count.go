@@ -15,9 +15,10 @@ import (
 // less the completions that were taken. So a request with [SkipSuccess] that
 // succeeded goes on counting, and a completion that no request of this ring has
 // makes the number too small, even negative: a message from another ring or
-// [Ring.SyncMsg], or the tag of something registered.
+// [Ring.SyncMsg], the tag of something registered, or the notification of a
+// zero-copy send that was put into a chain, which [SQE.SetFlags] refuses.
 func (r *Ring) InFlight() int {
-	if r.closed {
+	if r.gone() {
 		return 0
 	}
 	given := r.rewound

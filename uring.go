@@ -75,7 +75,7 @@ type Ring struct {
 	memoryUsed   int
 	regions      []*Region
 	zcrx         []*ZCRX
-	ringWatch    //lint:ignore U1000 it has something with uring_debug
+	ringWatch            //lint:ignore U1000 it has something with uring_debug
 	ending       *ending // of a ring that is to close, or closed
 	freed        bool
 }
