@@ -50,11 +50,14 @@ func (b *BufRing) forget(quiet bool) {
 	}
 }
 
-// quiet says that no request uses a buffer: none may be in the middle of one,
+// quiet reports whether no request uses a buffer: none may be in the middle of one,
 // and the kernel can pick all that it has by this account.
 func (b *BufRing) quiet() bool {
+	if b.async && !(b.ring.countsAll() && b.ring.InFlight() == 0) || b.broken != nil {
+		return false
+	}
 	n, err := b.Available()
-	return err == nil && n == len(b.bufs)-b.out-len(b.returned) && !b.async && b.broken == nil
+	return err == nil && n == len(b.bufs)-b.out-len(b.returned)
 }
 
 // abandon is Close when the ring goes: no request runs any more.

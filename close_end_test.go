@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -170,8 +171,9 @@ func (g *rig) taken() {
 
 func TestCloseLetsGoOfPorts(t *testing.T) {
 	inEachClosing(t, func(t *testing.T, g *rig, direct bool) {
-		l := listenOn(t, 0)
-		port := portOf(t, l)
+		at := ownAddress()
+		l := listenOn(t, at)
+		at.Port = portOf(t, l)
 		fd, done := g.handOver(l, direct)
 		for i := range 3 {
 			g.queue(uint64(i), func(s SQE) { s.PrepAccept(fd, 0) })
@@ -180,22 +182,30 @@ func TestCloseLetsGoOfPorts(t *testing.T) {
 		g.taken()
 		done()
 		closesLater(t, g.Ring)
-		g.must(syscall.Close(listenOn(t, port)))
+		g.must(syscall.Close(listenOn(t, at)))
 	})
 }
 
-// listenOn listens on a port of the loopback interface; 0 is any.
-func listenOn(t *testing.T, port int) int {
+var addresses atomic.Uint32
+
+// ownAddress returns a loopback address that nothing else listens on: a port that is
+// free again may otherwise go to whoever asks for any.
+func ownAddress() *syscall.SockaddrInet4 {
+	n := addresses.Add(1)
+	return &syscall.SockaddrInet4{Addr: [4]byte{127, byte(64 + os.Getpid()%128), byte(n >> 8), byte(n)}}
+}
+
+func listenOn(t *testing.T, at *syscall.SockaddrInet4) int {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatalf("port %d: %v", port, err)
+	if err := syscall.Bind(fd, at); err != nil {
+		t.Fatalf("%v: %v", at, err)
 	}
 	if err := syscall.Listen(fd, 8); err != nil {
-		t.Fatalf("port %d: %v", port, err)
+		t.Fatalf("%v: %v", at, err)
 	}
 	return fd
 }
