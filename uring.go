@@ -2,9 +2,7 @@ package uring
 
 import (
 	"errors"
-	"fmt"
 	"iter"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -12,10 +10,7 @@ import (
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
-	"github.com/uring-go/uring/internal/feature"
 	"github.com/uring-go/uring/internal/invariant"
-	"github.com/uring-go/uring/internal/kernel"
-	"github.com/uring-go/uring/internal/live"
 )
 
 // A Ring is one io_uring instance: a queue of requests to the kernel and a
@@ -78,173 +73,6 @@ type Ring struct {
 	ringWatch            //lint:ignore U1000 it has something with uring_debug
 	ending       *ending // of a ring that is to close, or closed
 	freed        bool
-}
-
-// New opens a ring. Close it when done.
-//
-// An error that matches [ErrNotSupported] names the flag that the kernel
-// lacks, or says that the system has no io_uring or hides it. EPERM, which EACCES
-// matches too where a filter answers it, EMFILE and ENOMEM say what to change. Since Linux 6.14 the queues
-// count towards RLIMIT_MEMLOCK, those of a closed ring too for a moment, which
-// New sits out. Linux 6.1 is the oldest kernel that the package is tested with.
-// See io_uring_queue_init(3) and io_uring_queue_init_params(3).
-func New(c Config) (*Ring, error) {
-	c, err := c.normalize()
-	if err != nil {
-		return nil, err
-	}
-	memory, err := c.memory()
-	if err != nil {
-		return nil, err
-	}
-	raw, p, rc := open(c, memory)
-	if err := check(opOpen, rc); err != nil {
-		return nil, explain(c, err)
-	}
-	r := opened(raw, p)
-	r.tookMemory(c, rc)
-	return r, nil
-}
-
-// opened returns a ring of the kernel's.
-func opened(raw *cgo.Ring, p cgo.Params) *Ring {
-	const fields = cgo.SetupCQSize | cgo.SetupAttachWQ // fields of Config, not flags
-	r := newRing(&raw.Queues, raw, SetupFlags(p.Flags&^fields), p.Features)
-	r.name(raw.FD())
-	live.Opened("ring", r)
-	return r
-}
-
-func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring {
-	r := &Ring{
-		q: q, drv: drv, flags: flags, features: features, noSQE: ErrSQFull, none: &new([2]cgo.SQE)[0],
-		disabled: flags&SetupRDisabled != 0,
-		bufRings: map[uint16]*BufRing{},
-		queues:   map[uint64]*SendQueue{},
-		groups:   map[uint16]struct{}{},
-	}
-	r.fd.Store(-1)
-	r.head, _ = q.CQ()
-	r.ended = q.SQGiven() - q.SQSilent()
-	if !r.disabled {
-		r.own()
-	}
-	return r
-}
-
-func open(c Config, memory []byte) (*cgo.Ring, cgo.Params, int) {
-	return openRaw(uint32(c.Entries), c.params(), memory)
-}
-
-func (c Config) params() cgo.Params {
-	p := cgo.Params{
-		Flags:        uint32(c.Flags),
-		CQEntries:    uint32(c.CQEntries),
-		SQThreadCPU:  uint32(c.SQThreadCPU),
-		SQThreadIdle: units(c.SQThreadIdle, time.Millisecond),
-	}
-	if c.CQEntries > 0 {
-		p.Flags |= cgo.SetupCQSize
-	}
-	if c.AttachTo != nil {
-		p.Flags |= cgo.SetupAttachWQ
-		p.WQFD = uint32(c.AttachTo.FD())
-	}
-	return p
-}
-
-// explain says what in the configuration made the kernel refuse a ring.
-func explain(c Config, err error) error {
-	switch {
-	case errors.Is(err, syscall.EINVAL):
-		if missing := missingFlag(c); missing != nil {
-			return missing
-		}
-		if c.Flags&SetupSQAff != 0 {
-			return fmt.Errorf("%w: is CPU %d, Config.SQThreadCPU, there and allowed?", err, c.SQThreadCPU)
-		}
-	case errors.Is(err, syscall.ENOMEM):
-		if why := c.lacksMemory(); why != "" {
-			return reasonedError{&OpError{opOpen, syscall.ENOMEM}, why}
-		}
-	}
-	return err
-}
-
-// missingFlag finds the newest flag without which the kernel opens the ring.
-func missingFlag(c Config) error {
-	for _, s := range setupSince {
-		if c.Flags&s.flag == 0 {
-			continue
-		}
-		c.Flags &^= s.flag
-		if c.check() != nil {
-			continue // not a valid set without it; go on to what needs it
-		}
-		if raw, _, rc := open(c, nil); rc >= 0 {
-			closeRaw(raw)
-			if s.flag == SetupNoMMap && c.Memory != nil && probeNoMMap.Check() == nil {
-				return &feature.MissingError{Feature: "Config.Memory for queues larger than a page, without huge pages", Since: kernel.V(6, 14), Cause: syscall.EINVAL}
-			}
-			return &feature.MissingError{Feature: s.name, Since: s.since, Cause: syscall.EINVAL}
-		}
-	}
-	return nil
-}
-
-// Serve opens a ring for a single issuer on a thread of its own, calls fn with
-// it there and closes it. It is the fastest way to use a ring: c.Flags gets
-// [SetupSingleIssuer] and, unless it has SetupSQPoll, [SetupDeferTaskrun].
-//
-// The ring must be used by fn only, in the goroutine that calls it, and not
-// after fn returns. Serve returns what fn returns joined with what Close does.
-func Serve(c Config, fn func(*Ring) error) error {
-	done := make(chan error, 1)
-	go func() {
-		// The kernel binds the ring to the thread that opens it, so lock first.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := errGoexit
-		defer func() { done <- err }()
-		err = serve(c, fn)
-	}()
-	return <-done
-}
-
-var errGoexit = errors.New("uring: the function that Serve called ended its goroutine: runtime.Goexit, or FailNow in a test")
-
-func serve(c Config, fn func(*Ring) error) (err error) {
-	c.Flags |= SetupSingleIssuer
-	if c.Flags&SetupSQPoll == 0 {
-		c.Flags |= SetupDeferTaskrun
-	}
-	r, err := New(c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	return fn(r)
-}
-
-// Enable starts a ring that was opened with [SetupRDisabled]. With
-// [SetupSingleIssuer] the calling thread becomes the owner. See
-// io_uring_enable_rings(3).
-func (r *Ring) Enable() error {
-	if r.gone() {
-		return r.usable()
-	}
-	if err := check(opEnable, r.drv.Enable()); err != nil {
-		return err
-	}
-	r.disabled = false
-	r.own()
-	return nil
-}
-
-func (r *Ring) own() {
-	if r.flags&SetupSingleIssuer != 0 {
-		r.owner = currentThread()
-	}
 }
 
 var errNoRing = errors.New("uring: no ring: New, Serve and OpenFD open one")
