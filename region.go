@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"time"
 	"unsafe"
 
 	"github.com/uring-go/uring/cgo"
@@ -138,65 +137,3 @@ const regWaitSize = int(unsafe.Sizeof(cgo.RegWait{}))
 
 // Waits returns how many waits the region has room for.
 func (g *Region) Waits() int { return len(g.mem) / regWaitSize }
-
-// A RegWait is what [Ring.SubmitAndWaitReg] waits by.
-type RegWait struct {
-	// Limit is how long to wait at most; a negative one is none.
-	Limit time.Duration
-	// Least is how long to wait for more than one completion, see
-	// [Ring.SubmitAndWaitMin].
-	Least time.Duration
-}
-
-// SetWait puts w at place i of a region with RegionConfig.Waits. It may be
-// changed between waits.
-func (g *Region) SetWait(i int, w RegWait) error {
-	switch {
-	case g.ring.closed:
-		return ErrClosed
-	case !g.waits:
-		return errors.New("uring: SetWait needs a region with RegionConfig.Waits")
-	case i < 0 || i >= g.Waits():
-		return fmt.Errorf("uring: SetWait: no place %d, the region has %d", i, g.Waits())
-	}
-	raw := cgo.RegWait{MinWaitUsec: units(max(w.Least, 0), time.Microsecond)}
-	if w.Limit >= 0 {
-		raw.Sec, raw.Nsec = int64(w.Limit/time.Second), int64(w.Limit%time.Second)
-		raw.Flags = cgo.RegWaitTS
-	}
-	*g.wait(i) = raw
-	return nil
-}
-
-func (g *Region) wait(i int) *cgo.RegWait {
-	return (*cgo.RegWait)(unsafe.Pointer(&g.mem[i*regWaitSize]))
-}
-
-// SubmitAndWaitReg is [Ring.SubmitAndWaitTimeout], or [Ring.SubmitAndWaitMin],
-// by the wait at place i of the ring's region: the kernel finds the times there
-// and need not copy them. Linux 6.13. See io_uring_submit_and_wait_reg(3).
-func (r *Ring) SubmitAndWaitReg(n, i int) (int, error) {
-	if err := r.usable(); err != nil {
-		return 0, err
-	}
-	if len(r.regions) == 0 || !r.regions[0].waits {
-		return 0, errors.New("uring: SubmitAndWaitReg needs a region with RegionConfig.Waits: see RegisterRegion")
-	}
-	g := r.regions[0]
-	if i < 0 || i >= g.Waits() {
-		return 0, fmt.Errorf("uring: SubmitAndWaitReg: no place %d, the region has %d", i, g.Waits())
-	}
-	raw := g.wait(i)
-	w := wait{most: forever, least: time.Duration(raw.MinWaitUsec) * time.Microsecond, submit: true}
-	if raw.Flags&cgo.RegWaitTS != 0 {
-		w.most = time.Duration(raw.Sec)*time.Second + time.Duration(raw.Nsec)
-	}
-	again := false
-	return r.wait(n, w, func(want uint32, left time.Duration) int {
-		if again {
-			return r.drv.Wait(w.raw(want, left)) // after a signal, for the rest of the time
-		}
-		again = true
-		return r.drv.SubmitAndWaitReg(want, i)
-	})
-}

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
@@ -223,78 +222,11 @@ func (r *Ring) Submit() (int, error) {
 	}
 }
 
-// SubmitAndWait submits and waits until n completions are ready, or as many
-// as the completion queue holds. It returns how many entries the kernel took.
-// Signals do not end the wait. See io_uring_submit_and_wait(3) and, for when
-// nothing is queued, io_uring_wait_cqe_nr(3).
-func (r *Ring) SubmitAndWait(n int) (int, error) {
-	r.submitting()
-	if err := r.beforeEnter(); err != nil {
-		return 0, err
-	}
-	want, queued := r.wanted(n), r.q.SQUnsubmitted()
-	for {
-		before, left := r.q.SQReady(), r.q.SQUnsubmitted()
-		rc := r.drv.SubmitAndWait(want)
-		r.keepUnsubmitted(before, rc)
-		if rc < 0 && rc != -int(syscall.EINTR) {
-			return r.submitted(queued), check(opWait, rc)
-		}
-		// A signal, such as the Go runtime's own, also ends the wait of a call
-		// that submitted something, without an error.
-		if r.ready() >= want {
-			return r.submitted(queued), nil
-		}
-		if err := r.stuck(left, rc); err != nil {
-			return r.submitted(queued), err
-		}
-	}
-}
-
-// stuck returns an error if a call that ended with rc took none of the entries that
-// were queued. Such a call does not wait either.
-func (r *Ring) stuck(queued uint32, rc int) error {
-	if rc < 0 || queued == 0 || r.q.SQUnsubmitted() < queued {
-		return nil
-	}
-	return check(opSubmit, -int(syscall.EAGAIN))
-}
-
 // submitted returns how many of the entries that were queued the kernel took.
 // What liburing returns is not it: it leaves them out when completions were
 // ready before, and counts those twice that the kernel's thread has still to
 // look at.
 func (r *Ring) submitted(queued uint32) int { return int(queued - r.q.SQUnsubmitted()) }
-
-// SubmitAndWaitTimeout is [Ring.SubmitAndWait] for at most d. When the time is
-// up first, the error is [os.ErrDeadlineExceeded]; what was queued has been
-// submitted all the same. See io_uring_submit_and_wait_timeout(3) and, for when
-// nothing is queued, io_uring_wait_cqe_timeout(3) and io_uring_wait_cqes(3).
-func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
-	return r.waitTimeout(n, 0, d)
-}
-
-// SubmitAndWaitMin submits and waits until n completions are ready, for at
-// least the time least: after that one completion is enough, and after most it
-// gives up with [os.ErrDeadlineExceeded]. It makes batches under load without
-// holding up a lone request for long. Linux 6.12; older kernels give
-// [ErrNotSupported]. Without [SetupDeferTaskrun] kernels before 6.18.15, save
-// 6.12.107, may not let a completion that comes after the least time end the
-// wait, but wait for the others until most. See
-// io_uring_submit_and_wait_min_timeout(3) and io_uring_wait_cqes_min_timeout(3).
-func (r *Ring) SubmitAndWaitMin(n int, least, most time.Duration) (int, error) {
-	if err := r.minTimeout(); err != nil {
-		return 0, err
-	}
-	return r.waitTimeout(n, max(min(least, most), 0), most)
-}
-
-func (r *Ring) waitTimeout(n int, least, most time.Duration) (int, error) {
-	most = max(most, 0)
-	return r.wait(n, wait{least: least, most: most, submit: true}, func(want uint32, left time.Duration) int {
-		return r.drv.SubmitAndWaitTimeout(want, int64(left), units(least, time.Microsecond))
-	})
-}
 
 // skipFillers follows liburing, which takes entries that only fill a gap from
 // the completion queue when it waits.
@@ -302,12 +234,6 @@ func (r *Ring) skipFillers() {
 	if head, _ := r.q.CQ(); int32(head-r.head) > 0 {
 		r.head = head
 	}
-}
-
-// wanted clamps a number of completions to what the queue can hold; nothing
-// is gained by waiting for more.
-func (r *Ring) wanted(n int) uint32 {
-	return uint32(min(max(n, 0), int(r.q.CQEntries())))
 }
 
 // beforeEnter does what must be done before each entry into the kernel: it
@@ -344,24 +270,6 @@ func (r *Ring) syncHead() {
 	}
 	if int32(r.head-r.noted) > 0 {
 		r.noted = r.head
-	}
-}
-
-// Wait takes the next completion, waiting for it if need be; before it waits
-// it submits what is queued. It is for simple programs: loops are better off
-// with [Ring.SubmitAndWait] and [Ring.Completions]. See io_uring_wait_cqe(3);
-// __io_uring_get_cqe is what also submits.
-func (r *Ring) Wait() (CQE, error) {
-	if err := r.usable(); err != nil {
-		return CQE{}, err
-	}
-	for {
-		for c := range r.Completions() {
-			return c, nil
-		}
-		if _, err := r.SubmitAndWait(1); err != nil {
-			return CQE{}, err
-		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/uring-go/uring/cgo"
 )
@@ -263,4 +264,157 @@ func (r *Ring) minTimeout() error {
 // units returns how many units d has, rounded up, as far as a C field can say.
 func units(d, unit time.Duration) uint32 {
 	return uint32(min((d+unit-1)/unit, math.MaxUint32))
+}
+
+// SubmitAndWait submits and waits until n completions are ready, or as many
+// as the completion queue holds. It returns how many entries the kernel took.
+// Signals do not end the wait. See io_uring_submit_and_wait(3) and, for when
+// nothing is queued, io_uring_wait_cqe_nr(3).
+func (r *Ring) SubmitAndWait(n int) (int, error) {
+	r.submitting()
+	if err := r.beforeEnter(); err != nil {
+		return 0, err
+	}
+	want, queued := r.wanted(n), r.q.SQUnsubmitted()
+	for {
+		before, left := r.q.SQReady(), r.q.SQUnsubmitted()
+		rc := r.drv.SubmitAndWait(want)
+		r.keepUnsubmitted(before, rc)
+		if rc < 0 && rc != -int(syscall.EINTR) {
+			return r.submitted(queued), check(opWait, rc)
+		}
+		// A signal, such as the Go runtime's own, also ends the wait of a call
+		// that submitted something, without an error.
+		if r.ready() >= want {
+			return r.submitted(queued), nil
+		}
+		if err := r.stuck(left, rc); err != nil {
+			return r.submitted(queued), err
+		}
+	}
+}
+
+// stuck returns an error if a call that ended with rc took none of the entries that
+// were queued. Such a call does not wait either.
+func (r *Ring) stuck(queued uint32, rc int) error {
+	if rc < 0 || queued == 0 || r.q.SQUnsubmitted() < queued {
+		return nil
+	}
+	return check(opSubmit, -int(syscall.EAGAIN))
+}
+
+// SubmitAndWaitTimeout is [Ring.SubmitAndWait] for at most d. When the time is
+// up first, the error is [os.ErrDeadlineExceeded]; what was queued has been
+// submitted all the same. See io_uring_submit_and_wait_timeout(3) and, for when
+// nothing is queued, io_uring_wait_cqe_timeout(3) and io_uring_wait_cqes(3).
+func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
+	return r.waitTimeout(n, 0, d)
+}
+
+// SubmitAndWaitMin submits and waits until n completions are ready, for at
+// least the time least: after that one completion is enough, and after most it
+// gives up with [os.ErrDeadlineExceeded]. It makes batches under load without
+// holding up a lone request for long. Linux 6.12; older kernels give
+// [ErrNotSupported]. Without [SetupDeferTaskrun] kernels before 6.18.15, save
+// 6.12.107, may not let a completion that comes after the least time end the
+// wait, but wait for the others until most. See
+// io_uring_submit_and_wait_min_timeout(3) and io_uring_wait_cqes_min_timeout(3).
+func (r *Ring) SubmitAndWaitMin(n int, least, most time.Duration) (int, error) {
+	if err := r.minTimeout(); err != nil {
+		return 0, err
+	}
+	return r.waitTimeout(n, max(min(least, most), 0), most)
+}
+
+func (r *Ring) waitTimeout(n int, least, most time.Duration) (int, error) {
+	most = max(most, 0)
+	return r.wait(n, wait{least: least, most: most, submit: true}, func(want uint32, left time.Duration) int {
+		return r.drv.SubmitAndWaitTimeout(want, int64(left), units(least, time.Microsecond))
+	})
+}
+
+// wanted clamps a number of completions to what the queue can hold; nothing
+// is gained by waiting for more.
+func (r *Ring) wanted(n int) uint32 {
+	return uint32(min(max(n, 0), int(r.q.CQEntries())))
+}
+
+// Wait takes the next completion, waiting for it if need be; before it waits
+// it submits what is queued. It is for simple programs: loops are better off
+// with [Ring.SubmitAndWait] and [Ring.Completions]. See io_uring_wait_cqe(3);
+// __io_uring_get_cqe is what also submits.
+func (r *Ring) Wait() (CQE, error) {
+	if err := r.usable(); err != nil {
+		return CQE{}, err
+	}
+	for {
+		for c := range r.Completions() {
+			return c, nil
+		}
+		if _, err := r.SubmitAndWait(1); err != nil {
+			return CQE{}, err
+		}
+	}
+}
+
+// A RegWait is what [Ring.SubmitAndWaitReg] waits by.
+type RegWait struct {
+	// Limit is how long to wait at most; a negative one is none.
+	Limit time.Duration
+	// Least is how long to wait for more than one completion, see
+	// [Ring.SubmitAndWaitMin].
+	Least time.Duration
+}
+
+// SetWait puts w at place i of a region with RegionConfig.Waits. It may be
+// changed between waits.
+func (g *Region) SetWait(i int, w RegWait) error {
+	switch {
+	case g.ring.closed:
+		return ErrClosed
+	case !g.waits:
+		return errors.New("uring: SetWait needs a region with RegionConfig.Waits")
+	case i < 0 || i >= g.Waits():
+		return fmt.Errorf("uring: SetWait: no place %d, the region has %d", i, g.Waits())
+	}
+	raw := cgo.RegWait{MinWaitUsec: units(max(w.Least, 0), time.Microsecond)}
+	if w.Limit >= 0 {
+		raw.Sec, raw.Nsec = int64(w.Limit/time.Second), int64(w.Limit%time.Second)
+		raw.Flags = cgo.RegWaitTS
+	}
+	*g.wait(i) = raw
+	return nil
+}
+
+func (g *Region) wait(i int) *cgo.RegWait {
+	return (*cgo.RegWait)(unsafe.Pointer(&g.mem[i*regWaitSize]))
+}
+
+// SubmitAndWaitReg is [Ring.SubmitAndWaitTimeout], or [Ring.SubmitAndWaitMin],
+// by the wait at place i of the ring's region: the kernel finds the times there
+// and need not copy them. Linux 6.13. See io_uring_submit_and_wait_reg(3).
+func (r *Ring) SubmitAndWaitReg(n, i int) (int, error) {
+	if err := r.usable(); err != nil {
+		return 0, err
+	}
+	if len(r.regions) == 0 || !r.regions[0].waits {
+		return 0, errors.New("uring: SubmitAndWaitReg needs a region with RegionConfig.Waits: see RegisterRegion")
+	}
+	g := r.regions[0]
+	if i < 0 || i >= g.Waits() {
+		return 0, fmt.Errorf("uring: SubmitAndWaitReg: no place %d, the region has %d", i, g.Waits())
+	}
+	raw := g.wait(i)
+	w := wait{most: forever, least: time.Duration(raw.MinWaitUsec) * time.Microsecond, submit: true}
+	if raw.Flags&cgo.RegWaitTS != 0 {
+		w.most = time.Duration(raw.Sec)*time.Second + time.Duration(raw.Nsec)
+	}
+	again := false
+	return r.wait(n, w, func(want uint32, left time.Duration) int {
+		if again {
+			return r.drv.Wait(w.raw(want, left)) // after a signal, for the rest of the time
+		}
+		again = true
+		return r.drv.SubmitAndWaitReg(want, i)
+	})
 }
