@@ -2,9 +2,6 @@ package uring
 
 import (
 	"errors"
-	"iter"
-
-	"github.com/uring-go/uring/cgo"
 )
 
 // NextSQE128 is [Ring.NextSQE] for an entry of 128 bytes, which some commands
@@ -47,45 +44,4 @@ func (f SetupFlags) SQESize() int {
 		return 128
 	}
 	return 64
-}
-
-// CQESize returns the bytes of a completion in the queue of a ring with these
-// flags. Of [SetupCQEMixed] it is the size of a place, of which a completion
-// that is [CQE.Big] takes two. In C there is the binary logarithm of how many
-// times 16 it is: io_uring_cqe_shift and io_uring_cqe_shift_from_flags.
-func (f SetupFlags) CQESize() int {
-	if f&SetupCQE32 != 0 {
-		return 32
-	}
-	return 16
-}
-
-// Big says that the completion has 32 bytes, on a ring with [SetupCQEMixed],
-// and so takes two places of the queue: in C io_uring_cqe_nr tells how many. On a
-// ring with [SetupCQE32] all have.
-func (c CQE) Big() bool { return c.Flags&cgo.CQEF32 != 0 }
-
-// CompletionsBig is [Ring.Completions] for rings with [SetupCQE32] or
-// [SetupCQEMixed]: it also yields the second 16 bytes of each completion, all
-// zero for those that have none.
-func (r *Ring) CompletionsBig() iter.Seq2[CQE, [2]uint64] {
-	return func(yield func(CQE, [2]uint64) bool) {
-		for c := range r.Completions() {
-			if !yield(c, r.secondHalf(c)) {
-				return
-			}
-		}
-	}
-}
-
-// secondHalf returns the second half of the completion that was just taken. It
-// is still in the queue, as the head has moved on our side only.
-func (r *Ring) secondHalf(c CQE) [2]uint64 {
-	switch {
-	case r.flags.CQESize() == 32:
-		return r.q.BigCQE(r.head - 1)
-	case r.flags&SetupCQEMixed != 0 && c.Big():
-		return r.q.BigCQE(r.head - 2)
-	}
-	return [2]uint64{}
 }

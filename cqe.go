@@ -2,9 +2,11 @@ package uring
 
 import (
 	"fmt"
+	"iter"
 	"syscall"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/invariant"
 )
 
 // A CQE is one completion: a copy, valid for as long as you keep it.
@@ -70,6 +72,11 @@ func (c CQE) Copied() bool {
 	return c.Notif() && uint32(c.Res)&cgo.NotifUsageZCCopied != 0
 }
 
+// Big says that the completion has 32 bytes, on a ring with [SetupCQEMixed],
+// and so takes two places of the queue: in C io_uring_cqe_nr tells how many. On a
+// ring with [SetupCQE32] all have.
+func (c CQE) Big() bool { return c.Flags&cgo.CQEF32 != 0 }
+
 // Token returns UserData as a [Token].
 func (c CQE) Token() Token { return Token(c.UserData) }
 
@@ -97,4 +104,203 @@ func (c CQE) String() string {
 		}
 	}
 	return s
+}
+
+// Ready returns how many completions are waiting to be handled. See
+// io_uring_cq_ready(3).
+func (r *Ring) Ready() int {
+	if r.gone() {
+		return 0
+	}
+	return int(r.ready())
+}
+
+func (r *Ring) ready() uint32 {
+	_, tail := r.q.CQ()
+	return tail - r.head
+}
+
+// Overflowed says that the kernel holds completions for which the completion
+// queue had no room. None is lost: handling completions lets them in. It reads
+// flags that the kernel sets, in C with IO_URING_READ_ONCE. See
+// io_uring_cq_has_overflow(3).
+func (r *Ring) Overflowed() bool {
+	return !r.gone() && r.q.SQFlags()&cgo.SQCQOverflow != 0
+}
+
+// Completions yields the completions that are ready and takes each from the
+// queue as it is yielded; those after a break stay. Calls that enter the
+// kernel are allowed in the loop. Completions never waits, but it enters the
+// kernel for what is ready there only: completion work put off by
+// [SetupDeferTaskrun] or [SetupCoopTaskrun], and completions that had
+// overflowed. Some of it may stay there, but a call that yields nothing found
+// none. Entries that only fill a gap of a queue with [SetupCQEMixed] are left
+// out, as by io_uring_skip_cqe. See io_uring_for_each_cqe(3), io_uring_cqe_iter_init(3),
+// io_uring_cqe_iter_next(3), io_uring_cqe_seen(3) and io_uring_get_events(3).
+func (r *Ring) Completions() iter.Seq[CQE] {
+	return func(yield func(CQE) bool) {
+		if r.gone() || !r.pull() {
+			return
+		}
+		for {
+			// The loop may take completions by other calls, even beyond tail.
+			for _, tail := r.q.CQ(); int32(tail-r.head) > 0; {
+				e, next, ok := r.q.OneSizeCQE(r.head), r.head+1, true
+				if r.q.Mixed() {
+					e, next, ok = r.q.CQE(r.head)
+				}
+				c := newCQE(e)
+				if c.Flags&cgo.CQEFBuffer != 0 {
+					c.order = r.see(c, r.head)
+				}
+				r.head = next
+				if ok {
+					r.end(c.Flags)
+					if invariant.On {
+						r.completed(c)
+					}
+				}
+				if ok && !yield(c) {
+					return
+				}
+				if r.closed {
+					return
+				}
+			}
+			r.syncHead()
+			if !r.Overflowed() || !r.fetch() {
+				return
+			}
+		}
+	}
+}
+
+// pull lets completions into an empty queue that wait in the kernel. It
+// returns false if there are none.
+func (r *Ring) pull() bool {
+	r.checkHeld()
+	return r.ready() > 0 || r.fetch()
+}
+
+// fetch enters the kernel for completions that are ready there only, and reports
+// whether some came. If none came, there is no deferred work left either: what the
+// kernel defers from then on makes the ring's eventfd readable, which work that is
+// added to other work does not. An error shows again, and is reported, at the next
+// submit or wait.
+func (r *Ring) fetch() bool {
+	const waiting = cgo.SQTaskrun | cgo.SQCQOverflow
+	if r.q.SQFlags()&waiting == 0 && r.flags&SetupIOPoll == 0 {
+		return false
+	}
+	r.syncHead()
+	before := r.ready()
+	rc := r.drv.GetEvents()
+	if r.ready() > before {
+		return true
+	}
+	if rc < 0 && rc != -int(syscall.EINTR) || r.flags&SetupDeferTaskrun == 0 || r.q.SQFlags()&cgo.SQTaskrun == 0 {
+		return false
+	}
+	// The kernel ran part of the deferred work, and it led to nothing. The flag
+	// does not tell whether there is more: the kernel may set it late, when the
+	// work has been run already. A wait whose time is up at once ends with a
+	// completion, or when there is no more work.
+	afterSignals(func() int { return r.drv.Wait(cgo.Wait{N: before + 1}) })
+	r.skipFillers()
+	return r.ready() > before
+}
+
+// Peek copies ready completions to dst and returns their number. They stay in
+// the queue until [Ring.Advance]. It enters the kernel only if there are none:
+// __io_uring_peek_cqe is the part that looks at the queue. See
+// io_uring_peek_batch_cqe(3) and io_uring_peek_cqe(3).
+func (r *Ring) Peek(dst []CQE) int {
+	if r.gone() || !r.pull() {
+		return 0
+	}
+	n := 0
+	_, tail := r.q.CQ()
+	for i := r.head; i != tail && n < len(dst); {
+		e, next, ok := r.q.CQE(i)
+		if ok {
+			dst[n] = newCQE(e)
+			dst[n].order = r.see(dst[n], i)
+			n++
+		}
+		i = next
+	}
+	return n
+}
+
+// Advance takes n completions that [Ring.Peek] showed from the queue. See
+// io_uring_cq_advance(3).
+func (r *Ring) Advance(n int) {
+	if r.gone() {
+		return
+	}
+	for _, tail := r.q.CQ(); n > 0 && r.head != tail; {
+		e, next, ok := r.q.CQE(r.head)
+		if ok {
+			c := newCQE(e)
+			r.end(c.Flags)
+			r.see(c, r.head)
+			r.completed(c)
+			n--
+		}
+		r.head = next
+	}
+	r.syncHead()
+}
+
+// skipFillers follows liburing, which takes entries that only fill a gap from
+// the completion queue when it waits.
+func (r *Ring) skipFillers() {
+	if head, _ := r.q.CQ(); int32(head-r.head) > 0 {
+		r.head = head
+	}
+}
+
+func (r *Ring) syncHead() {
+	if head, _ := r.q.CQ(); head != r.head {
+		r.q.SetCQHead(r.head)
+	}
+	if int32(r.head-r.noted) > 0 {
+		r.noted = r.head
+	}
+}
+
+// CQESize returns the bytes of a completion in the queue of a ring with these
+// flags. Of [SetupCQEMixed] it is the size of a place, of which a completion
+// that is [CQE.Big] takes two. In C there is the binary logarithm of how many
+// times 16 it is: io_uring_cqe_shift and io_uring_cqe_shift_from_flags.
+func (f SetupFlags) CQESize() int {
+	if f&SetupCQE32 != 0 {
+		return 32
+	}
+	return 16
+}
+
+// CompletionsBig is [Ring.Completions] for rings with [SetupCQE32] or
+// [SetupCQEMixed]: it also yields the second 16 bytes of each completion, all
+// zero for those that have none.
+func (r *Ring) CompletionsBig() iter.Seq2[CQE, [2]uint64] {
+	return func(yield func(CQE, [2]uint64) bool) {
+		for c := range r.Completions() {
+			if !yield(c, r.secondHalf(c)) {
+				return
+			}
+		}
+	}
+}
+
+// secondHalf returns the second half of the completion that was just taken. It
+// is still in the queue, as the head has moved on our side only.
+func (r *Ring) secondHalf(c CQE) [2]uint64 {
+	switch {
+	case r.flags.CQESize() == 32:
+		return r.q.BigCQE(r.head - 1)
+	case r.flags&SetupCQEMixed != 0 && c.Big():
+		return r.q.BigCQE(r.head - 2)
+	}
+	return [2]uint64{}
 }

@@ -2,7 +2,6 @@ package uring
 
 import (
 	"errors"
-	"iter"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -179,28 +178,6 @@ func (r *Ring) SQSpace() int {
 	return int(r.q.SQEntries() - r.q.SQReady())
 }
 
-// Ready returns how many completions are waiting to be handled. See
-// io_uring_cq_ready(3).
-func (r *Ring) Ready() int {
-	if r.gone() {
-		return 0
-	}
-	return int(r.ready())
-}
-
-func (r *Ring) ready() uint32 {
-	_, tail := r.q.CQ()
-	return tail - r.head
-}
-
-// Overflowed says that the kernel holds completions for which the completion
-// queue had no room. None is lost: handling completions lets them in. It reads
-// flags that the kernel sets, in C with IO_URING_READ_ONCE. See
-// io_uring_cq_has_overflow(3).
-func (r *Ring) Overflowed() bool {
-	return !r.gone() && r.q.SQFlags()&cgo.SQCQOverflow != 0
-}
-
 // Submit gives the queued entries to the kernel and returns how many it took.
 // Returned buffers go back to it on the way. When it takes fewer than were
 // queued, or fails, the rest stays queued. With [SetupSQPoll] it publishes the
@@ -228,14 +205,6 @@ func (r *Ring) Submit() (int, error) {
 // look at.
 func (r *Ring) submitted(queued uint32) int { return int(queued - r.q.SQUnsubmitted()) }
 
-// skipFillers follows liburing, which takes entries that only fill a gap from
-// the completion queue when it waits.
-func (r *Ring) skipFillers() {
-	if head, _ := r.q.CQ(); int32(head-r.head) > 0 {
-		r.head = head
-	}
-}
-
 // beforeEnter does what must be done before each entry into the kernel: it
 // hands back handled completions and returned buffers.
 func (r *Ring) beforeEnter() error {
@@ -262,137 +231,4 @@ func (r *Ring) publishBuffers() {
 	}
 	clear(r.unsent[len(again):])
 	r.unsent = again
-}
-
-func (r *Ring) syncHead() {
-	if head, _ := r.q.CQ(); head != r.head {
-		r.q.SetCQHead(r.head)
-	}
-	if int32(r.head-r.noted) > 0 {
-		r.noted = r.head
-	}
-}
-
-// Completions yields the completions that are ready and takes each from the
-// queue as it is yielded; those after a break stay. Calls that enter the
-// kernel are allowed in the loop. Completions never waits, but it enters the
-// kernel for what is ready there only: completion work put off by
-// [SetupDeferTaskrun] or [SetupCoopTaskrun], and completions that had
-// overflowed. Some of it may stay there, but a call that yields nothing found
-// none. Entries that only fill a gap of a queue with [SetupCQEMixed] are left
-// out, as by io_uring_skip_cqe. See io_uring_for_each_cqe(3), io_uring_cqe_iter_init(3),
-// io_uring_cqe_iter_next(3), io_uring_cqe_seen(3) and io_uring_get_events(3).
-func (r *Ring) Completions() iter.Seq[CQE] {
-	return func(yield func(CQE) bool) {
-		if r.gone() || !r.pull() {
-			return
-		}
-		for {
-			// The loop may take completions by other calls, even beyond tail.
-			for _, tail := r.q.CQ(); int32(tail-r.head) > 0; {
-				e, next, ok := r.q.OneSizeCQE(r.head), r.head+1, true
-				if r.q.Mixed() {
-					e, next, ok = r.q.CQE(r.head)
-				}
-				c := newCQE(e)
-				if c.Flags&cgo.CQEFBuffer != 0 {
-					c.order = r.see(c, r.head)
-				}
-				r.head = next
-				if ok {
-					r.end(c.Flags)
-					if invariant.On {
-						r.completed(c)
-					}
-				}
-				if ok && !yield(c) {
-					return
-				}
-				if r.closed {
-					return
-				}
-			}
-			r.syncHead()
-			if !r.Overflowed() || !r.fetch() {
-				return
-			}
-		}
-	}
-}
-
-// pull lets completions into an empty queue that wait in the kernel. It
-// returns false if there are none.
-func (r *Ring) pull() bool {
-	r.checkHeld()
-	return r.ready() > 0 || r.fetch()
-}
-
-// fetch enters the kernel for completions that are ready there only, and reports
-// whether some came. If none came, there is no deferred work left either: what the
-// kernel defers from then on makes the ring's eventfd readable, which work that is
-// added to other work does not. An error shows again, and is reported, at the next
-// submit or wait.
-func (r *Ring) fetch() bool {
-	const waiting = cgo.SQTaskrun | cgo.SQCQOverflow
-	if r.q.SQFlags()&waiting == 0 && r.flags&SetupIOPoll == 0 {
-		return false
-	}
-	r.syncHead()
-	before := r.ready()
-	rc := r.drv.GetEvents()
-	if r.ready() > before {
-		return true
-	}
-	if rc < 0 && rc != -int(syscall.EINTR) || r.flags&SetupDeferTaskrun == 0 || r.q.SQFlags()&cgo.SQTaskrun == 0 {
-		return false
-	}
-	// The kernel ran part of the deferred work, and it led to nothing. The flag
-	// does not tell whether there is more: the kernel may set it late, when the
-	// work has been run already. A wait whose time is up at once ends with a
-	// completion, or when there is no more work.
-	afterSignals(func() int { return r.drv.Wait(cgo.Wait{N: before + 1}) })
-	r.skipFillers()
-	return r.ready() > before
-}
-
-// Peek copies ready completions to dst and returns their number. They stay in
-// the queue until [Ring.Advance]. It enters the kernel only if there are none:
-// __io_uring_peek_cqe is the part that looks at the queue. See
-// io_uring_peek_batch_cqe(3) and io_uring_peek_cqe(3).
-func (r *Ring) Peek(dst []CQE) int {
-	if r.gone() || !r.pull() {
-		return 0
-	}
-	n := 0
-	_, tail := r.q.CQ()
-	for i := r.head; i != tail && n < len(dst); {
-		e, next, ok := r.q.CQE(i)
-		if ok {
-			dst[n] = newCQE(e)
-			dst[n].order = r.see(dst[n], i)
-			n++
-		}
-		i = next
-	}
-	return n
-}
-
-// Advance takes n completions that [Ring.Peek] showed from the queue. See
-// io_uring_cq_advance(3).
-func (r *Ring) Advance(n int) {
-	if r.gone() {
-		return
-	}
-	for _, tail := r.q.CQ(); n > 0 && r.head != tail; {
-		e, next, ok := r.q.CQE(r.head)
-		if ok {
-			c := newCQE(e)
-			r.end(c.Flags)
-			r.see(c, r.head)
-			r.completed(c)
-			n--
-		}
-		r.head = next
-	}
-	r.syncHead()
 }
