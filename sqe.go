@@ -2,11 +2,10 @@ package uring
 
 import (
 	"errors"
-	"math"
-	"unsafe"
+	"fmt"
+	"syscall"
 
 	"github.com/uring-go/uring/cgo"
-	"github.com/uring-go/uring/internal/arena"
 	"github.com/uring-go/uring/internal/invariant"
 )
 
@@ -151,74 +150,12 @@ func (s SQE) prep(op uint8, fd FD, addr uint64, n uint32, off uint64) {
 	s.Len = n
 }
 
-// length is how many bytes of p an entry can say. The kernel moves at most
-// 2 GiB - 4096 in one request, and so the rest of p is left for another.
-func length(p []byte) uint32 { return uint32(min(len(p), math.MaxInt32)) }
-
 // heap keeps Go memory that an entry points at off the stack: memory on the
 // stack moves, memory on the heap does not.
 var (
 	heap    any //lint:ignore U1000 that the compiler cannot know it is never read is the point
 	neverOn bool
 )
-
-// address is for memory of the caller's, which must be there until the request
-// is over: debug builds watch it.
-func (s SQE) address(p []byte) uint64 {
-	if len(p) > 0 {
-		s.watch(unsafe.SliceData(p))
-	}
-	return address(p)
-}
-
-// addressOf is the same for what p points at.
-func addressOf[T any](s SQE, p *T) uint64 {
-	s.watch((*byte)(unsafe.Pointer(p)))
-	return pointer(p)
-}
-
-// elements is the same for the elements of p.
-func elements[T any](s SQE, p []T) uint64 {
-	if len(p) > 0 {
-		return addressOf(s, unsafe.SliceData(p))
-	}
-	return pointer(unsafe.SliceData(p))
-}
-
-// address returns the address of p for an entry.
-func address(p []byte) uint64 {
-	if neverOn {
-		heap = p // makes the compiler allocate p on the heap
-	}
-	return arena.Addr(p)
-}
-
-// pointer returns the address of what p points at, for an entry.
-func pointer[T any](p *T) uint64 {
-	if neverOn {
-		heap = p
-	}
-	return arena.AddrOf(p)
-}
-
-// slotMemory returns memory that belongs to the entry's place in the queue. It
-// is stable until the place is used again, and so until the kernel has
-// consumed the entry.
-func (s SQE) slotMemory() []byte {
-	s.mustBe()
-	r := s.ring
-	if r.scratch == nil {
-		m, err := arena.Map(int(r.q.SQEntries())*slotSize, false)
-		if err != nil {
-			panic("uring: no memory for the parameters of requests: " + err.Error())
-		}
-		r.scratch = m
-	}
-	i := r.q.Index(s.SQE) * slotSize
-	return r.scratch.Bytes()[i : i+slotSize : i+slotSize]
-}
-
-const slotSize = 128 // a struct sockaddr_storage; a timespec is smaller
 
 // PrepNop does nothing. See io_uring_prep_nop(3).
 func (s SQE) PrepNop() { s.prep(cgo.OpNop, -1, 0, 0, 0) }
@@ -241,4 +178,219 @@ func (s SQE) PrepNopBig(res int32, second [2]uint64) error {
 	s.prep(cgo.OpNop, -1, second[1], uint32(res), second[0])
 	s.OpFlags = cgo.NopInjectResult | cgo.NopCQE32
 	return nil
+}
+
+// NextSQE takes the next free submission entry, its 64 bytes all zero: fill it
+// with one of its Prep methods. On a ring with [SetupSQE128] the other 64 bytes
+// are what they were; [Ring.NextSQE128] clears them too. The kernel sees it when one of the Submit methods is
+// called, and it must not be touched afterwards. The error is [ErrSQFull] when
+// no entry is free, for which [Ring.Submit] or [Ring.MakeRoom] makes room, and
+// must not be ignored: the SQE that comes with it has no entry. Its fields may be
+// set, to no effect, but its methods panic. See io_uring_get_sqe(3) and io_uring_initialize_sqe(3).
+func (r *Ring) NextSQE() (s SQE, err error) {
+	// A call costs as much as filling the entry. This is small enough for the
+	// compiler to put it in its place.
+	if invariant.On && r != nil {
+		r.checkSubmitted()
+	}
+	if r == nil || r.q == nil {
+		err = errNoRing
+	} else if s.ring, s.SQE = r, r.q.NextSQE(); s.SQE == nil {
+		s.SQE, err = r.none, r.noSQE
+	} else if invariant.On {
+		s.entryWatch = r.taken(s.SQE)
+	}
+	return s, err
+}
+
+// NextSQE128 is [Ring.NextSQE] for an entry of 128 bytes, which some commands
+// need. On a ring with [SetupSQE128] every entry is one. On a ring with
+// [SetupSQEMixed] it counts as two entries, and as three where the first would
+// be the last of the queue: that one is filled with a request that does
+// nothing, after which [Drain] fails. Linux 5.19. See io_uring_get_sqe128(3).
+func (r *Ring) NextSQE128() (SQE, error) {
+	switch {
+	case r == nil || r.q == nil:
+		return SQE{}, errNoRing
+	case r.closed:
+		return r.noEntry(ErrClosed)
+	case r.flags&(SetupSQE128|SetupSQEMixed) == 0:
+		return r.noEntry(errors.New("uring: NextSQE128: open the ring with SetupSQEMixed or SetupSQE128"))
+	case r.flags&SetupSQE128 == 0 && r.q.SQEntries() < 2:
+		return r.noEntry(errors.New("uring: NextSQE128: the submission queue holds one entry of 64 bytes only"))
+	}
+	r.checkSubmitted()
+	taken := r.q.SQReady()
+	sqe := r.q.NextSQE128()
+	if sqe == nil {
+		return r.noEntry(ErrSQFull)
+	}
+	if r.q.SQReady()-taken > 2 {
+		r.silent++ // the one that does nothing
+	}
+	return SQE{SQE: sqe, entryWatch: r.taken(sqe), ring: r, wide: true}, nil
+}
+
+func (r *Ring) noEntry(err error) (SQE, error) { return SQE{SQE: r.none, ring: r}, err }
+
+// Queued returns how many entries were taken and not yet given to the kernel.
+// See io_uring_sq_ready(3).
+func (r *Ring) Queued() int {
+	if r.gone() {
+		return 0
+	}
+	return int(r.q.SQUnsubmitted())
+}
+
+// SQSpace returns how many entries are free. It reads the kernel's position as
+// io_uring_load_sq_head does. See io_uring_sq_space_left(3).
+func (r *Ring) SQSpace() int {
+	if r.gone() {
+		return 0
+	}
+	return int(r.q.SQEntries() - r.q.SQReady())
+}
+
+// MakeRoom sees to it that n entries are free: when there are fewer it submits
+// what is queued, and with [SetupSQPoll] waits for the kernel's thread. Call it
+// before the first entry of a chain of linked requests, which must reach the
+// kernel together, or whenever [Ring.NextSQE] must not fail with [ErrSQFull].
+// See io_uring_sq_space_left(3).
+func (r *Ring) MakeRoom(n int) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if most := int(r.q.SQEntries()); n > most {
+		return fmt.Errorf("uring: MakeRoom for %d entries in a submission queue of %d: set Config.Entries", n, most)
+	}
+	for r.SQSpace() < n {
+		took, err := r.Submit()
+		switch {
+		case err != nil:
+			return err
+		case r.flags&SetupSQPoll != 0:
+			if err := r.WaitSQ(); err != nil {
+				return err
+			}
+		case took == 0:
+			return ErrSQFull
+		}
+	}
+	return nil
+}
+
+// WaitSQ waits until the kernel's thread has made room in the submission queue.
+// On a ring without [SetupSQPoll] it returns at once: Submit makes room. See
+// io_uring_sqring_wait(3); __io_uring_sqring_wait is it for rings that have the
+// thread.
+func (r *Ring) WaitSQ() error {
+	if r.gone() || r.flags&SetupSQPoll == 0 {
+		return r.usable()
+	}
+	for {
+		if err := r.beforeEnter(); err != nil {
+			return err
+		}
+		if rc := r.drv.WaitSQ(); rc < 0 && rc != -int(syscall.EINTR) {
+			return check(opWaitSQ, rc)
+		}
+		if r.SQSpace() > 0 {
+			return nil
+		}
+		if r.q.SQSubmitted() == 0 {
+			return errors.New("uring: WaitSQ: no entry has been submitted: call Submit first")
+		}
+	}
+}
+
+// SQESize returns the bytes of a submission entry in the queue of a ring with
+// these flags, see [Ring.Flags]. Of [SetupSQEMixed] it is the size of a place,
+// of which an entry of [Ring.NextSQE128] takes two. In C there is the binary
+// logarithm of how many times 64 it is: io_uring_sqe_shift and
+// io_uring_sqe_shift_from_flags.
+func (f SetupFlags) SQESize() int {
+	if f&SetupSQE128 != 0 {
+		return 128
+	}
+	return 64
+}
+
+// checkFlags says what is wrong with adding flags to the request.
+func (s SQE) checkFlags(f SQEFlags) error {
+	zc := s.Opcode == cgo.OpSendZC || s.Opcode == cgo.OpSendMsgZC
+	if zc && f&(Link|HardLink|SkipSuccess) != 0 {
+		return errors.New("uring: Link, HardLink and SkipSuccess do not go with a zero-copy send: its notification would come unannounced")
+	}
+	if s.setsOption() && f&(Async|Drain) != 0 {
+		return errLateOption
+	}
+	if f&SkipSuccess != 0 && s.namesDescriptor() {
+		return errSkipDescriptor
+	}
+	if f&SkipSuccess != 0 && s.ring.inFlight[s.Token().Kind()] != nil {
+		return errSkipInFlight
+	}
+	if s.Flags&cgo.SQEBufferSelect == 0 {
+		return nil
+	}
+	switch br := s.ring.bufRings[s.BufIndex]; {
+	case br == nil:
+	case f&SkipSuccess != 0:
+		return errSkipProvided
+	case f&Async == 0 || s.multishot():
+	case br.incremental:
+		return errAsyncIncremental
+	case s.Opcode == cgo.OpRecv && s.IOPrio&cgo.RecvSendBundle != 0:
+		return errLateBundle
+	default:
+		br.async = true
+	}
+	return nil
+}
+
+// multishot reports whether the request is a multishot receive, which waits outside
+// of worker threads.
+func (s SQE) multishot() bool {
+	return (s.Opcode == cgo.OpRecv || s.Opcode == cgo.OpRecvMsg) && s.IOPrio&cgo.RecvMultishot != 0
+}
+
+// callersFlags are those of SetFlags. The others belong to the request.
+const callersFlags = Drain | Link | HardLink | Async | SkipSuccess
+
+// allowed ends a Prep method: it refuses the request if it does not go with
+// flags that were set before.
+func (s SQE) allowed() error {
+	f := SQEFlags(s.Flags) & callersFlags
+	if f == 0 {
+		return nil
+	}
+	if err := s.checkFlags(f); err != nil {
+		return s.refuse(err)
+	}
+	return nil
+}
+
+// opens ends a Prep method of a request that opens a descriptor, or fills a
+// slot, and has no error to return: without a completion nobody would know which.
+func (s SQE) opens(fileIndex uint32) {
+	s.FileIndex = fileIndex
+	if s.namesDescriptor() {
+		s.Flags &^= cgo.SQECQESkipSuccess
+	}
+}
+
+var errSkipDescriptor = errors.New("uring: SkipSuccess does not go with a request that opens a descriptor: without a completion nobody knows which, to close it; it goes with a given slot")
+
+var errSkipInFlight = errors.New("uring: SkipSuccess does not go with a request of an InFlight: without a completion it would never leave the table")
+
+// namesDescriptor says whether the result is the descriptor, or the slot, that
+// the request opens.
+func (s SQE) namesDescriptor() bool {
+	switch s.Opcode {
+	case cgo.OpOpenat, cgo.OpOpenat2, cgo.OpAccept, cgo.OpSocket:
+		return s.FileIndex == 0 || s.FileIndex == cgo.FileIndexAlloc
+	case cgo.OpFixedFDInstall:
+		return true
+	}
+	return false
 }

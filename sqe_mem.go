@@ -3,9 +3,12 @@ package uring
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strings"
+	"unsafe"
 
 	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/invariant"
 )
 
 // Paths, names and vectors are as long as they are, and so do not fit into
@@ -58,4 +61,80 @@ func (s SQE) keepIovecs(parts [][]byte) (uint64, error) {
 		*p = binary.NativeEndian.AppendUint64(*p, uint64(len(part)))
 	}
 	return arena.Addr(*p), nil
+}
+
+// length is how many bytes of p an entry can say. The kernel moves at most
+// 2 GiB - 4096 in one request, and so the rest of p is left for another.
+func length(p []byte) uint32 { return uint32(min(len(p), math.MaxInt32)) }
+
+// address is for memory of the caller's, which must be there until the request
+// is over: debug builds watch it.
+func (s SQE) address(p []byte) uint64 {
+	if len(p) > 0 {
+		s.watch(unsafe.SliceData(p))
+	}
+	return address(p)
+}
+
+// addressOf is the same for what p points at.
+func addressOf[T any](s SQE, p *T) uint64 {
+	s.watch((*byte)(unsafe.Pointer(p)))
+	return pointer(p)
+}
+
+// elements is the same for the elements of p.
+func elements[T any](s SQE, p []T) uint64 {
+	if len(p) > 0 {
+		return addressOf(s, unsafe.SliceData(p))
+	}
+	return pointer(unsafe.SliceData(p))
+}
+
+// address returns the address of p for an entry.
+func address(p []byte) uint64 {
+	if neverOn {
+		heap = p // makes the compiler allocate p on the heap
+	}
+	return arena.Addr(p)
+}
+
+// pointer returns the address of what p points at, for an entry.
+func pointer[T any](p *T) uint64 {
+	if neverOn {
+		heap = p
+	}
+	return arena.AddrOf(p)
+}
+
+// slotMemory returns memory that belongs to the entry's place in the queue. It
+// is stable until the place is used again, and so until the kernel has
+// consumed the entry.
+func (s SQE) slotMemory() []byte {
+	s.mustBe()
+	r := s.ring
+	if r.scratch == nil {
+		m, err := arena.Map(int(r.q.SQEntries())*slotSize, false)
+		if err != nil {
+			panic("uring: no memory for the parameters of requests: " + err.Error())
+		}
+		r.scratch = m
+	}
+	i := r.q.Index(s.SQE) * slotSize
+	return r.scratch.Bytes()[i : i+slotSize : i+slotSize]
+}
+
+const slotSize = 128 // a struct sockaddr_storage; a timespec is smaller
+
+// message returns the address of m's header, made ready for a request that uses the
+// parts of m, or none of them. What that points at is watched
+// too: a zero-copy send uses it for longer than m itself.
+func (s SQE) message(m *Msg, parts bool) uint64 {
+	m.ready(parts)
+	if invariant.On {
+		for _, part := range m.parts {
+			s.address(part)
+		}
+		s.address(m.control)
+	}
+	return addressOf(s, &m.hdr)
 }

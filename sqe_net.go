@@ -8,7 +8,6 @@ import (
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
-	"github.com/uring-go/uring/internal/invariant"
 )
 
 // IOFlags change how the kernel carries out a send or receive. They go into
@@ -325,20 +324,6 @@ func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) erro
 	s.prep(cgo.OpRecvMsg, fd, s.message(m, false), 1, 0)
 	s.selectBuffer(br, msgFlags, cgo.RecvMultishot)
 	return nil
-}
-
-// message returns the address of m's header, made ready for a request that uses the
-// parts of m, or none of them. What that points at is watched
-// too: a zero-copy send uses it for longer than m itself.
-func (s SQE) message(m *Msg, parts bool) uint64 {
-	m.ready(parts)
-	if invariant.On {
-		for _, part := range m.parts {
-			s.address(part)
-		}
-		s.address(m.control)
-	}
-	return addressOf(s, &m.hdr)
 }
 
 func (s SQE) selectBuffer(br *BufRing, msgFlags int, flags IOFlags) {

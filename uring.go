@@ -137,47 +137,6 @@ func (r *Ring) Entries() (sq, cq int) {
 	return int(r.q.SQEntries()), int(r.q.CQEntries())
 }
 
-// NextSQE takes the next free submission entry, its 64 bytes all zero: fill it
-// with one of its Prep methods. On a ring with [SetupSQE128] the other 64 bytes
-// are what they were; [Ring.NextSQE128] clears them too. The kernel sees it when one of the Submit methods is
-// called, and it must not be touched afterwards. The error is [ErrSQFull] when
-// no entry is free, for which [Ring.Submit] or [Ring.MakeRoom] makes room, and
-// must not be ignored: the SQE that comes with it has no entry. Its fields may be
-// set, to no effect, but its methods panic. See io_uring_get_sqe(3) and io_uring_initialize_sqe(3).
-func (r *Ring) NextSQE() (s SQE, err error) {
-	// A call costs as much as filling the entry. This is small enough for the
-	// compiler to put it in its place.
-	if invariant.On && r != nil {
-		r.checkSubmitted()
-	}
-	if r == nil || r.q == nil {
-		err = errNoRing
-	} else if s.ring, s.SQE = r, r.q.NextSQE(); s.SQE == nil {
-		s.SQE, err = r.none, r.noSQE
-	} else if invariant.On {
-		s.entryWatch = r.taken(s.SQE)
-	}
-	return s, err
-}
-
-// Queued returns how many entries were taken and not yet given to the kernel.
-// See io_uring_sq_ready(3).
-func (r *Ring) Queued() int {
-	if r.gone() {
-		return 0
-	}
-	return int(r.q.SQUnsubmitted())
-}
-
-// SQSpace returns how many entries are free. It reads the kernel's position as
-// io_uring_load_sq_head does. See io_uring_sq_space_left(3).
-func (r *Ring) SQSpace() int {
-	if r.gone() {
-		return 0
-	}
-	return int(r.q.SQEntries() - r.q.SQReady())
-}
-
 // Submit gives the queued entries to the kernel and returns how many it took.
 // Returned buffers go back to it on the way. When it takes fewer than were
 // queued, or fails, the rest stays queued. With [SetupSQPoll] it publishes the

@@ -52,58 +52,6 @@ func (r *Ring) SubmitAndGetEvents() (int, error) {
 	}
 }
 
-// WaitSQ waits until the kernel's thread has made room in the submission queue.
-// On a ring without [SetupSQPoll] it returns at once: Submit makes room. See
-// io_uring_sqring_wait(3); __io_uring_sqring_wait is it for rings that have the
-// thread.
-func (r *Ring) WaitSQ() error {
-	if r.gone() || r.flags&SetupSQPoll == 0 {
-		return r.usable()
-	}
-	for {
-		if err := r.beforeEnter(); err != nil {
-			return err
-		}
-		if rc := r.drv.WaitSQ(); rc < 0 && rc != -int(syscall.EINTR) {
-			return check(opWaitSQ, rc)
-		}
-		if r.SQSpace() > 0 {
-			return nil
-		}
-		if r.q.SQSubmitted() == 0 {
-			return errors.New("uring: WaitSQ: no entry has been submitted: call Submit first")
-		}
-	}
-}
-
-// MakeRoom sees to it that n entries are free: when there are fewer it submits
-// what is queued, and with [SetupSQPoll] waits for the kernel's thread. Call it
-// before the first entry of a chain of linked requests, which must reach the
-// kernel together, or whenever [Ring.NextSQE] must not fail with [ErrSQFull].
-// See io_uring_sq_space_left(3).
-func (r *Ring) MakeRoom(n int) error {
-	if err := r.usable(); err != nil {
-		return err
-	}
-	if most := int(r.q.SQEntries()); n > most {
-		return fmt.Errorf("uring: MakeRoom for %d entries in a submission queue of %d: set Config.Entries", n, most)
-	}
-	for r.SQSpace() < n {
-		took, err := r.Submit()
-		switch {
-		case err != nil:
-			return err
-		case r.flags&SetupSQPoll != 0:
-			if err := r.WaitSQ(); err != nil {
-				return err
-			}
-		case took == 0:
-			return ErrSQFull
-		}
-	}
-	return nil
-}
-
 // WaitReady waits until n completions are ready, for at most the time limit,
 // and submits nothing. When the time is up first, the error is
 // [os.ErrDeadlineExceeded]; a negative limit is none. See
