@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"syscall"
@@ -393,4 +394,20 @@ func (s SQE) namesDescriptor() bool {
 		return true
 	}
 	return false
+}
+
+// words returns the 64-bit field that has two 32-bit ones over it in C.
+func words(first, second uint32) uint64 {
+	var b [8]byte
+	binary.NativeEndian.PutUint32(b[:4], first)
+	binary.NativeEndian.PutUint32(b[4:], second)
+	return binary.NativeEndian.Uint64(b[:])
+}
+
+// halves is the same for a 32-bit field with two 16-bit ones over it.
+func halves(first, second uint16) uint32 {
+	var b [4]byte
+	binary.NativeEndian.PutUint16(b[:2], first)
+	binary.NativeEndian.PutUint16(b[2:], second)
+	return binary.NativeEndian.Uint32(b[:])
 }
