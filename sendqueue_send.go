@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"syscall"
 	"unsafe"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/invariant"
 )
 
 // Flush gives the kernel a request for what waits, unless one is in flight. It
@@ -100,62 +102,6 @@ func (q *SendQueue) prepare(s SQE, limit int) {
 	}
 }
 
-// prepareProvided sends from the ring of buffers, after filling it up.
-func (q *SendQueue) prepareProvided(s SQE, limit int) {
-	q.publish()
-	q.fromRing = true
-	q.flightEnd = q.out.sent + 1
-	part := 0 // all
-	if limit > 0 {
-		part = min(limit, int(q.out.at(q.out.sent).n))
-	}
-	s.prep(cgo.OpSend, q.fd, 0, uint32(part), 0)
-	s.Flags |= cgo.SQEBufferSelect
-	s.BufIndex = q.group
-	s.OpFlags = sendFlags
-	if q.mode == SendBundle && limit == 0 {
-		// A bundle waits for all by itself, and a length would only limit its
-		// first round.
-		s.OpFlags = cgo.MsgNoSignal
-		s.IOPrio = cgo.RecvSendBundle
-		q.flightEnd = q.out.armed
-	}
-}
-
-// prepareFirst sends the first piece, or limit bytes of it.
-func (q *SendQueue) prepareFirst(s SQE, op uint8, limit int) {
-	p := q.out.at(q.out.sent)
-	s.prep(op, q.fd, p.addr+uint64(q.out.off), uint32(clip(int(p.n-q.out.off), limit)), 0)
-	s.OpFlags = sendFlags
-	q.flightEnd = q.out.sent + 1
-}
-
-// clip returns n, or limit if that is less and not 0.
-func clip(n, limit int) int {
-	if limit > 0 {
-		return min(n, limit)
-	}
-	return n
-}
-
-// publish puts pieces into the ring of buffers until it is full.
-func (q *SendQueue) publish() {
-	room := uint32(q.cfg.Entries) - (q.out.armed - q.out.sent)
-	n := min(q.out.tail-q.out.armed, room)
-	if n == 0 {
-		return
-	}
-	mask := uint32(q.cfg.Entries - 1)
-	slots := q.ring.slots[:0]
-	for pos := q.out.armed; pos != q.out.armed+n; pos++ {
-		p := q.out.at(pos)
-		slots = append(slots, cgo.Slot{Addr: p.addr, Len: p.n, BID: sendBids | uint16(pos&mask)})
-	}
-	cgo.Refill(q.entries.Pointer(), mask, slots)
-	q.ring.slots = slots
-	q.out.armed += n
-}
-
 // prepareVectored sends pieces before end as the parts of one message.
 func (q *SendQueue) prepareVectored(s SQE, end uint32) {
 	q.gather(end, func(*piece) bool { return true })
@@ -188,4 +134,125 @@ func (q *SendQueue) message() uint64 {
 	q.hdr.Iov = unsafe.Pointer(unsafe.SliceData(q.iov))
 	q.hdr.IovLen = uint64(len(q.iov))
 	return uint64(uintptr(unsafe.Pointer(&q.hdr)))
+}
+
+// Owns says whether c belongs to one of the queue's requests.
+func (q *SendQueue) Owns(c CQE) bool {
+	return c.UserData&^tokenGeneration == q.token
+}
+
+// Complete accounts for a completion of one of the queue's requests and returns
+// how many bytes it says the kernel has accepted. Sent segments are released.
+// Call Flush afterwards, for what still waits.
+//
+// An error after which the stream cannot go on, such as EPIPE, is also
+// [SendQueue.Err] from then on, and everything that waited is released. After
+// EINTR, EAGAIN, ECANCELED, ENOBUFS and ENOMEM all that was not sent still waits:
+// Flush tries again.
+func (q *SendQueue) Complete(c CQE) (int, error) {
+	switch {
+	case !q.Owns(c):
+		return 0, fmt.Errorf("%w: user data %#x is not of this send queue", ErrBadCompletion, c.UserData)
+	case q.closed:
+		return 0, ErrClosed
+	case c.Notif():
+		return 0, q.notified(c)
+	case !q.inFlight || c.Token().Generation() != q.flightGen:
+		return 0, fmt.Errorf("%w: send %d is not in flight", ErrBadCompletion, c.Token().Generation())
+	case int(c.Res) > q.flightBytes:
+		return 0, fmt.Errorf("%w: %d bytes sent, %d were given to the kernel", ErrBadCompletion, c.Res, q.flightBytes)
+	}
+	n := max(int(c.Res), 0)
+	zeroCopy := q.zc.flight
+	over := zeroCopy || !c.More() // a bundle goes on after 256 buffers
+	if over && q.fromRing {
+		if err := q.findPicked(n); err != nil {
+			return 0, err
+		}
+	}
+	q.account(n)
+	if zeroCopy {
+		q.zc.result(c.More())
+	}
+	q.inFlight = !over
+	q.settle()
+	if err := c.Err(); err != nil && over {
+		return n, q.failed(err.(syscall.Errno), zeroCopy)
+	}
+	return n, nil
+}
+
+// account notes that n bytes more were sent.
+func (q *SendQueue) account(n int) {
+	before := q.out.sent
+	q.out.advance(n)
+	q.flightBytes -= n
+	q.stats.Bytes += uint64(n)
+	q.stats.Pieces += uint64(q.out.sent - before)
+}
+
+// findPicked finds out which pieces the kernel has taken from its ring by the
+// time the request in flight ends, with n bytes more: it takes them when it
+// picks them, whether they are sent or not.
+func (q *SendQueue) findPicked(n int) error {
+	if n == q.flightBytes {
+		q.picked = q.flightEnd
+		return nil
+	}
+	head := q.ring.drv.BufRingHead(uint32(q.group))
+	if head == -int(syscall.EEXIST) {
+		return check(opBufRingHead, head)
+	}
+	q.picked = q.out.sent + uint32(uint16(head)-uint16(q.out.sent))
+	if head < 0 || int32(q.out.armed-q.picked) < 0 || q.out.span(q.picked) < n {
+		// Cannot be: a kernel that sends provided buffers answers, and truly.
+		// What it would send from its ring is not known, so nothing is sent
+		// from there any more.
+		q.mode = SendVectored
+	}
+	return nil
+}
+
+// failed decides what the error of a request means for the stream.
+func (q *SendQueue) failed(errno syscall.Errno, zeroCopy bool) error {
+	if zeroCopy && (errno == syscall.ENOMEM || errno == syscall.EOPNOTSUPP) {
+		// Locked memory is used up, or the socket cannot do it: copy.
+		q.mode = SendVectored
+		return nil
+	}
+	switch errno {
+	case syscall.EINTR, syscall.EAGAIN, syscall.ECANCELED, syscall.ENOBUFS, syscall.ENOMEM:
+		return &OpError{opSend, errno}
+	}
+	q.err = &OpError{opSend, errno}
+	q.out.bytes = 0
+	q.settle()
+	return q.err
+}
+
+const opSend = "send"
+
+// settle releases the pieces that nothing needs any more.
+func (q *SendQueue) settle() {
+	end := q.out.sent
+	if q.err != nil {
+		end = q.out.tail // what waits will never be sent
+	}
+	if first, ok := q.zc.first(); ok {
+		end = first // where the oldest send without notification begins
+	}
+	for q.out.free != end {
+		p := q.out.at(q.out.free)
+		if p.br != nil {
+			p.br.releaseRun(p.bid, p.bids)
+			p.br = nil
+		} else if invariant.On {
+			poison(q.own.bytes(p))
+		}
+		q.own.r += uint64(p.own)
+		q.out.free++
+	}
+	if q.err != nil && q.out.free == q.out.tail {
+		q.out.sent, q.out.armed, q.out.off, q.out.bytes = q.out.tail, q.out.tail, 0, 0
+	}
 }
