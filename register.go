@@ -2,7 +2,11 @@ package uring
 
 import (
 	"errors"
+	"fmt"
+	"math"
+	"os"
 	"syscall"
+	"time"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/kernel"
@@ -151,4 +155,184 @@ func (r *Ring) UnregisterEventFD() error {
 	err := check("unregister the eventfd", r.drv.UnregisterEventFD())
 	r.eventFD = err != nil
 	return err
+}
+
+// A NAPI says how waits on a ring poll network devices before they sleep.
+type NAPI struct {
+	// BusyPoll is how long to poll, in whole microseconds.
+	BusyPoll time.Duration
+	// Prefer leaves the devices' interrupts off meanwhile.
+	Prefer bool
+	// Tracking says which receive queues are polled.
+	Tracking NAPITracking
+}
+
+// NAPITracking says how a ring learns which receive queues of network devices
+// (NAPI instances) to poll.
+type NAPITracking uint8
+
+const (
+	// NAPIDynamic polls the queues of the sockets that requests wait for.
+	NAPIDynamic NAPITracking = cgo.NAPIDynamic
+	// NAPIStatic polls those that [Ring.AddNAPI] names. Linux 6.13.
+	NAPIStatic NAPITracking = cgo.NAPIStatic
+	// NAPIInactive is what [Ring.UnregisterNAPI] leaves behind: none.
+	NAPIInactive NAPITracking = cgo.NAPIInactive
+)
+
+// RegisterNAPI makes waits on the ring poll network devices that support it,
+// and returns how they did before. Linux 6.9. See io_uring_register_napi(3).
+func (r *Ring) RegisterNAPI(n NAPI) (previous NAPI, err error) {
+	if err := r.usable(); err != nil {
+		return NAPI{}, err
+	}
+	if us := n.BusyPoll.Microseconds(); us < 0 || us > math.MaxUint32 {
+		return NAPI{}, fmt.Errorf("uring: RegisterNAPI: NAPI.BusyPoll, %v, is out of range", n.BusyPoll)
+	}
+	c := cgo.NAPI{BusyPollUsec: uint32(n.BusyPoll.Microseconds()), Param: uint32(n.Tracking)}
+	if n.Prefer {
+		c.Prefer = 1
+	}
+	since := kernel.V(6, 9)
+	if n.Tracking != NAPIDynamic {
+		since = kernel.V(6, 13)
+	}
+	if err := answer("register busy polling", r.drv.RegisterNAPI(&c), since, ""); err != nil {
+		return NAPI{}, err
+	}
+	return napi(c), nil
+}
+
+// UnregisterNAPI ends polling, and returns how it was, except that the kernel
+// does not tell the Tracking. See io_uring_unregister_napi(3).
+func (r *Ring) UnregisterNAPI() (previous NAPI, err error) {
+	if err := r.usable(); err != nil {
+		return NAPI{}, err
+	}
+	var c cgo.NAPI
+	if err := answer("unregister busy polling", r.drv.UnregisterNAPI(&c), kernel.V(6, 9), ""); err != nil {
+		return NAPI{}, err
+	}
+	return napi(c), nil
+}
+
+func napi(c cgo.NAPI) NAPI {
+	return NAPI{
+		BusyPoll: time.Duration(c.BusyPollUsec) * time.Microsecond,
+		Prefer:   c.Prefer != 0,
+		Tracking: NAPITracking(c.Param),
+	}
+}
+
+// AddNAPI adds a receive queue to those that are polled with [NAPIStatic]. Its
+// number is what getsockopt(2) returns for SO_INCOMING_NAPI_ID of a socket that
+// has received from it. Linux 6.13. See io_uring_register_napi(3).
+func (r *Ring) AddNAPI(id uint32) error { return r.staticNAPI(cgo.NAPIStaticAdd, id) }
+
+// RemoveNAPI undoes [Ring.AddNAPI]. See io_uring_register_napi(3).
+func (r *Ring) RemoveNAPI(id uint32) error { return r.staticNAPI(cgo.NAPIStaticDel, id) }
+
+func (r *Ring) staticNAPI(op uint8, id uint32) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	rc := r.drv.RegisterNAPI(&cgo.NAPI{Op: op, Param: id})
+	if r.exists(rc) {
+		return fmt.Errorf("uring: AddNAPI: %d is polled already: %w", id, syscall.EEXIST)
+	}
+	return answer("name a device's queue to poll", rc, kernel.V(6, 13), "")
+}
+
+// maxCPU is the highest number of a CPU that Linux can be built for.
+const maxCPU = 8191
+
+// noCPU says that the machine has no such CPU: the kernel takes any, and makes
+// workers that may run nowhere.
+func noCPU(cpu int) bool {
+	const all = "/sys/devices/system/cpu"
+	if _, err := os.Stat(all); err != nil {
+		return cpu < 0 || cpu > maxCPU // no way to tell
+	}
+	_, err := os.Stat(fmt.Sprintf("%s/cpu%d", all, cpu))
+	return err != nil
+}
+
+// RegisterIOWQAff lets worker threads of the ring, those of io-wq, run on these
+// CPUs only; it holds for those that start from now on. They belong to the
+// thread that submits, and that thread must call it, as in [Serve]; with
+// [SetupSQPoll] any may. Linux 5.14. See io_uring_register_iowq_aff(3).
+func (r *Ring) RegisterIOWQAff(cpus ...int) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	if len(cpus) == 0 {
+		return errors.New("uring: RegisterIOWQAff: no CPU; UnregisterIOWQAff allows all")
+	}
+	var mask []byte
+	for _, cpu := range cpus {
+		if noCPU(cpu) {
+			return fmt.Errorf("uring: RegisterIOWQAff: there is no CPU %d", cpu)
+		}
+		for len(mask) <= cpu/8 {
+			mask = append(mask, make([]byte, 8)...) // the kernel takes whole words
+		}
+		mask[cpu/8] |= 1 << (cpu % 8)
+	}
+	return answer("choose CPUs for workers", r.drv.RegisterIOWQAff(mask), kernel.V(5, 14), "")
+}
+
+// UnregisterIOWQAff undoes [Ring.RegisterIOWQAff]. See
+// io_uring_unregister_iowq_aff(3).
+func (r *Ring) UnregisterIOWQAff() error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	return answer("choose CPUs for workers", r.drv.UnregisterIOWQAff(), kernel.V(5, 14), "")
+}
+
+// RegisterIOWQMaxWorkers limits how many worker threads the ring may have on
+// each NUMA node: bounded ones, for requests that end by themselves, such as
+// those on files, and unbounded ones, for requests that may wait for ever, such
+// as those on sockets. 0 leaves a limit as it is. It returns the limits so far.
+// The limits are per thread that submits, not per ring. Linux 5.15. See
+// io_uring_register_iowq_max_workers(3).
+func (r *Ring) RegisterIOWQMaxWorkers(bounded, unbounded int) (oldBounded, oldUnbounded int, err error) {
+	if err := r.usable(); err != nil {
+		return 0, 0, err
+	}
+	if min(bounded, unbounded) < 0 || max(bounded, unbounded) > math.MaxInt32 {
+		return 0, 0, fmt.Errorf("uring: RegisterIOWQMaxWorkers: %d and %d workers", bounded, unbounded)
+	}
+	limits := [2]uint32{uint32(bounded), uint32(unbounded)}
+	if err := answer("limit workers", r.drv.RegisterIOWQMaxWorkers(&limits), kernel.V(5, 15), ""); err != nil {
+		return 0, 0, err
+	}
+	return int(limits[0]), int(limits[1]), nil
+}
+
+// RegisterPersonality keeps the credentials that the calling thread has now
+// (user, groups, capabilities, security labels) and returns a number for them:
+// a request whose SQE.Personality has it acts with them, whatever the thread's
+// are by then. Linux 5.6. See io_uring_register_personality(3).
+func (r *Ring) RegisterPersonality() (uint16, error) {
+	if err := r.usable(); err != nil {
+		return 0, err
+	}
+	rc := r.drv.RegisterPersonality()
+	if err := check("register credentials", rc); err != nil {
+		return 0, err
+	}
+	if rc > math.MaxUint16 {
+		panic("uring: the kernel numbers credentials higher than requests can say")
+	}
+	return uint16(rc), nil
+}
+
+// UnregisterPersonality undoes [Ring.RegisterPersonality]; requests that run
+// keep what they have. See io_uring_unregister_personality(3).
+func (r *Ring) UnregisterPersonality(id uint16) error {
+	if err := r.usable(); err != nil {
+		return err
+	}
+	return check("unregister credentials", r.drv.UnregisterPersonality(id))
 }
