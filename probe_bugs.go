@@ -1,11 +1,11 @@
 package uring
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/feature"
@@ -314,49 +314,97 @@ func unexpected(c cgo.CQE) error {
 	return fmt.Errorf("unexpected result %d with flags %#x", c.Res, c.Flags)
 }
 
-// buffers makes a group of n buffers of the given size.
-func (t *trial) buffers(flags uint32, n int, size uint32) error {
-	if err := t.group(flags, 0); err != nil {
-		return err
-	}
-	slots := make([]cgo.Slot, n)
-	for i := range slots {
-		slots[i] = cgo.Slot{Addr: t.data() + uint64(i)*uint64(size), Len: size, BID: uint16(i)}
-	}
-	t.provide(slots...)
-	return nil
+var bugMissedEnd = &bug{
+	name:        "a multishot receive misses the end",
+	consequence: "a PrepPollAdd beside the receive notices: see SQE.PrepRecvMultishot; uring proxy has one",
+	look: func() (answer string, err error) {
+		for _, end := range []streamEnd{
+			{"the end", (*trial).endedStream, 0},
+			{"the reset", (*trial).resetStream, -int(syscall.ECONNRESET)},
+		} {
+			answer, err = onTrialLook(end.look)()
+			if answer != "" || err != nil {
+				break
+			}
+		}
+		return answer, err
+	},
 }
 
-// entry reads an entry of the group. No request may be running.
-func (t *trial) entry(i int) (addr uint64, n uint32) {
-	p, _ := t.bytes(i*16, 16)
-	return binary.NativeEndian.Uint64(p), binary.NativeEndian.Uint32(p[8:])
+// A streamEnd is a way in which streams end.
+type streamEnd struct {
+	what   string
+	open   func(t *trial, n int) (fd int32, err error) // with n bytes to receive, and the end behind them
+	result int                                         // of a receive at the end
 }
 
-// spare returns the address of memory behind the buffers.
-func (t *trial) spare() uint64 { return t.data() + trialMemory/2 }
-
-// send sends n bytes.
-func (t *trial) send(fd int32, n int) error {
-	c, err := t.do(cgo.SQE{Opcode: cgo.OpSend, FD: fd, Addr: t.spare(), Len: uint32(n), OpFlags: cgo.MsgNoSignal})
-	return result(c, err, n)
+// look receives a stream with a multishot receive. One that finds data for more
+// than 32 buffers makes a pause, and goes on as if woken by what was there when
+// it did: where the kernel knows that the data it then takes is the last, it
+// waits behind that, even if the stream has ended by then.
+func (end streamEnd) look(t *trial) (string, error) {
+	const n = 40
+	if err := t.buffers(0, n+1, 1); err != nil {
+		return "", err
+	}
+	fd, err := end.open(t, n)
+	if err != nil {
+		return "", err
+	}
+	recv, err := t.start(cgo.SQE{Opcode: cgo.OpRecv, FD: fd, Flags: cgo.SQEBufferSelect, IOPrio: cgo.RecvMultishot})
+	if err != nil {
+		return "", err
+	}
+	for range n {
+		c, err := t.wait(recv)
+		if err := result(c, err, 1); err != nil {
+			return "", err
+		}
+	}
+	timer, err := t.start(cgo.SQE{Opcode: cgo.OpTimeout, FD: -1, Addr: t.time(20 * time.Millisecond), Len: 1})
+	if err != nil {
+		return "", err
+	}
+	switch c, err := t.next(); {
+	case err != nil:
+		return "", err
+	case c.UserData == timer:
+		return fmt.Sprintf("received %d bytes, and never %s of the stream that was there behind them", n, end.what), nil
+	default:
+		return "", result(c, nil, end.result)
+	}
 }
 
-// queue sends n bytes and waits until a receive would find all of them.
-func (t *trial) queue(from, to int32, n int) error {
-	if err := t.send(from, n); err != nil {
-		return err
+var bugClone = &bug{
+	name:        "cloned buffers drop those behind them",
+	consequence: "CloneBuffersAt is refused where buffers are registered behind the places that it replaces",
+	look:        onTrialLook(lookClone),
+}
+
+// Of two registered buffers the first is replaced. The second must stay.
+func lookClone(t *trial) (string, error) {
+	other, _, rc := openRaw(1, cgo.Params{}, nil)
+	if rc < 0 {
+		return "", check(opOpen, rc)
 	}
-	for {
-		c, err := t.do(cgo.SQE{Opcode: cgo.OpRecv, FD: to, Addr: t.spare(), Len: uint32(n), OpFlags: cgo.MsgPeek})
-		if err != nil {
-			return err
-		}
-		if c.Res <= 0 {
-			return unexpected(c)
-		}
-		if int(c.Res) == n {
-			return nil
+	defer closeRaw(other)
+	page := cgo.IovecAddr{Addr: t.spare(), Len: 4096}
+	for ring, buffers := range map[*cgo.Ring][]cgo.IovecAddr{other: {page}, t.ring: {page, page}} {
+		if err := check(opRegisterBuffers, settled(func() int { return ring.RegisterBuffers(buffers, nil) })); err != nil {
+			return "", err
 		}
 	}
+	const replace = cgo.RegisterDstReplace
+	if err := verdict(opTry, cloneResult(replace, t.ring.CloneBuffers(other, 0, 0, 1, replace))); err != nil {
+		return "", err
+	}
+	_, out, err := t.pipe()
+	if err != nil {
+		return "", err
+	}
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpWriteFixed, FD: out, Off: CurrentOffset, Addr: page.Addr, Len: 1, BufIndex: 1})
+	if err == nil && c.Res == -int32(syscall.EFAULT) {
+		return "replaced the first buffer of a ring by one of another's, and dropped the second", nil
+	}
+	return "", result(c, err, 1)
 }

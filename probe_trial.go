@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -275,4 +276,172 @@ func sendProbe(name string, since kernel.Version, advice string, request func(*t
 		sqe.FD = fd
 		return t.knows(sqe, syscall.EDESTADDRREQ, syscall.ENOTCONN, syscall.EFAULT)
 	})
+}
+
+const (
+	trialGroup   = 0
+	trialEntries = 64 // in the group, whose entries are at the start of the trial's memory
+)
+
+// group registers a group without buffers.
+func (t *trial) group(flags, minLeft uint32) error {
+	return verdict(opRegisterBufRing, t.ring.RegisterBufRing(t.mem.Pointer(), trialEntries, trialGroup, flags, minLeft))
+}
+
+// provide gives buffers to the group.
+func (t *trial) provide(slots ...cgo.Slot) {
+	cgo.Refill(t.mem.Pointer(), trialEntries-1, slots)
+}
+
+// data returns the address of memory that is free to use.
+func (t *trial) data() uint64 {
+	_, addr := t.bytes(trialData, trialMemory-trialData)
+	return addr
+}
+
+// iovec writes a struct iovec of 8 bytes and returns its address.
+func (t *trial) iovec() uint64 {
+	p, addr := t.bytes(trialIovec, 16)
+	binary.NativeEndian.PutUint64(p[0:], t.data())
+	binary.NativeEndian.PutUint64(p[8:], 8)
+	return addr
+}
+
+// buffers makes a group of n buffers of the given size.
+func (t *trial) buffers(flags uint32, n int, size uint32) error {
+	if err := t.group(flags, 0); err != nil {
+		return err
+	}
+	slots := make([]cgo.Slot, n)
+	for i := range slots {
+		slots[i] = cgo.Slot{Addr: t.data() + uint64(i)*uint64(size), Len: size, BID: uint16(i)}
+	}
+	t.provide(slots...)
+	return nil
+}
+
+// entry reads an entry of the group. No request may be running.
+func (t *trial) entry(i int) (addr uint64, n uint32) {
+	p, _ := t.bytes(i*16, 16)
+	return binary.NativeEndian.Uint64(p), binary.NativeEndian.Uint32(p[8:])
+}
+
+// spare returns the address of memory behind the buffers.
+func (t *trial) spare() uint64 { return t.data() + trialMemory/2 }
+
+// send sends n bytes.
+func (t *trial) send(fd int32, n int) error {
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpSend, FD: fd, Addr: t.spare(), Len: uint32(n), OpFlags: cgo.MsgNoSignal})
+	return result(c, err, n)
+}
+
+// queue sends n bytes and waits until a receive would find all of them.
+func (t *trial) queue(from, to int32, n int) error {
+	if err := t.send(from, n); err != nil {
+		return err
+	}
+	for {
+		c, err := t.do(cgo.SQE{Opcode: cgo.OpRecv, FD: to, Addr: t.spare(), Len: uint32(n), OpFlags: cgo.MsgPeek})
+		if err != nil {
+			return err
+		}
+		if c.Res <= 0 {
+			return unexpected(c)
+		}
+		if int(c.Res) == n {
+			return nil
+		}
+	}
+}
+
+// time writes a struct timespec and returns its address.
+func (t *trial) time(d time.Duration) uint64 {
+	p, addr := t.bytes(trialIovec, 16)
+	binary.NativeEndian.PutUint64(p, 0)
+	binary.NativeEndian.PutUint64(p[8:], uint64(d))
+	return addr
+}
+
+// endedStream returns the end of a UNIX stream whose other end is closed.
+func (t *trial) endedStream(n int) (fd int32, err error) {
+	a, b, err := t.pair(cgo.SockStream)
+	if err != nil {
+		return -1, err
+	}
+	if err := t.queue(b, a, n); err != nil {
+		return -1, err
+	}
+	t.closeFD(b)
+	return a, nil
+}
+
+// resetStream returns the end of a TCP connection that the other end has reset:
+// connecting that to an address of no family does.
+func (t *trial) resetStream(n int) (fd int32, err error) {
+	a, b, err := t.tcpPair()
+	if err != nil {
+		return -1, err
+	}
+	if err := t.queue(b, a, n); err != nil {
+		return -1, err
+	}
+	nowhere, addr := t.bytes(trialIovec, 16)
+	clear(nowhere)
+	c, err := t.do(cgo.SQE{Opcode: cgo.OpConnect, FD: b, Addr: addr, Off: uint64(len(nowhere))})
+	if err := result(c, err, 0); err != nil {
+		return -1, err
+	}
+	c, err = t.do(cgo.SQE{Opcode: cgo.OpPollAdd, FD: a}) // for nothing but the reset
+	if err != nil {
+		return -1, err
+	}
+	return a, check(opTry, int(c.Res))
+}
+
+// setupProbe probes for setup flags by opening a ring with them. The newest of
+// the flags gives the probe its name.
+func setupProbe(flags SetupFlags, advice string) *feature.Probe {
+	p := &feature.Probe{Advice: advice, Try: func() error {
+		err := onTrial(uint32(flags), func(*trial) error { return nil })
+		if major, minor := cgo.LinkedVersion(); flags&SetupNoMMap != 0 && errors.Is(err, syscall.ENOMEM) && major == 2 && minor < 15 {
+			return feature.Off("this liburing takes a huge page for it, and none is reserved; 2.15 does not")
+		}
+		return noIfInvalid(err)
+	}}
+	for _, s := range setupSince {
+		if flags&s.flag != 0 {
+			p.Name, p.Since = s.name, s.since
+			break
+		}
+	}
+	return p
+}
+
+// featureBit probes for a bit that io_uring_setup(2) returns.
+func featureBit(name string, since kernel.Version, bit uint32, advice string) *feature.Probe {
+	return trialProbe(name, since, advice, func(t *trial) error {
+		if t.setup.Features&bit == 0 {
+			return ErrNotSupported
+		}
+		return nil
+	})
+}
+
+// opProbe probes for an opcode, which the kernel says it knows.
+func opProbe(name string, since kernel.Version, op int, advice string) *feature.Probe {
+	return trialProbe(name, since, advice, func(t *trial) error {
+		ops := make([]uint8, op+1)
+		if rc := t.ring.Probe(ops); rc < 0 {
+			return check("ask for the opcodes", rc)
+		}
+		if ops[op] == 0 {
+			return ErrNotSupported
+		}
+		return nil
+	})
+}
+
+func withBackports(p *feature.Probe, v ...kernel.Version) *feature.Probe {
+	p.Backports = v
+	return p
 }

@@ -7,46 +7,7 @@ import (
 	"time"
 
 	"github.com/uring-go/uring/cgo"
-	"github.com/uring-go/uring/internal/feature"
-	"github.com/uring-go/uring/internal/kernel"
 )
-
-// Receive bundles are used only where the kernel gets them right.
-var (
-	probeBundles = &feature.Probe{
-		Name: "receive bundles", Since: kernel.V(6, 10),
-		Advice: "one buffer for each completion: use larger buffers, or incremental ones",
-		Try: func() error {
-			// A shortened buffer takes less than a BufRing counts on: inside
-			// a bundle, what follows would be read from the wrong place.
-			return bundlesUnless(bugShortened, bugOrder)
-		},
-	}
-	probeIncrementalBundles = &feature.Probe{
-		Name: "receive bundles into incremental buffers", Since: kernel.V(6, 12),
-		Advice: "one buffer for each completion: use larger buffers",
-		Try: func() error {
-			if err := probeIncremental.Check(); err != nil {
-				return err
-			}
-			return bundlesUnless(bugIncrementalOrder)
-		},
-	}
-)
-
-// bundlesUnless is the answer no if the kernel has no bundles, and off if it
-// has one of the bugs.
-func bundlesUnless(list ...*bug) error {
-	if err := probeSendBundles.Try(); err != nil {
-		return err
-	}
-	for _, b := range list {
-		if err := b.off(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // lookOrder receives a stream in bundles through a small BufRing while it is
 // being sent in uneven pieces, and compares every byte. That is what programs
