@@ -60,11 +60,6 @@ func (m SendMode) have() error {
 	return fmt.Errorf("uring: no send mode %d", int(m))
 }
 
-const (
-	defaultSendEntries = 256
-	maxIovecs          = 1024
-)
-
 // registerGroup registers the entries as a buffer group that nothing uses. Of
 // groups that PrepProvideBuffers made only the kernel knows.
 func (q *SendQueue) registerGroup() error {

@@ -36,6 +36,11 @@ type SendQueueConfig struct {
 	ZCAlways bool
 }
 
+const (
+	defaultSendEntries = 256
+	maxIovecs          = 1024
+)
+
 func (c SendQueueConfig) normalize() (SendQueueConfig, error) {
 	if c.Entries == 0 {
 		c.Entries = defaultSendEntries

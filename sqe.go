@@ -108,9 +108,6 @@ func (s SQE) refuse(err error) error {
 	return err
 }
 
-// refused reports whether the entry is as refuse leaves it.
-func (s SQE) refused() bool { return s.Silent() }
-
 // mustBe panics unless the SQE has an entry. A program that ignores the error of
 // NextSQE has none to put its request in.
 func (s SQE) mustBe() {
