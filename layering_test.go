@@ -33,16 +33,16 @@ var layers = map[string][]string{
 // memory outside Go's, and these files of the root.
 var mayBeUnsafe = []string{
 	"cgo", "internal/arena",
-	"driver.go",          // hands the memory of a buffer ring on
-	"bufring_entries.go", // hands the memory of a buffer ring on
-	"bufring.go",         // keeps where its buffers start
-	"bufring_walk.go",    // makes slices of buffers without a check for each
-	"bundle.go",          // sizes the memory of its entries
-	"bundle_flush.go",    // builds messages in memory outside the heap
-	"msg.go",             // fills a struct msghdr
-	"sqe.go",             // writes a timeout into memory outside the heap
-	"region.go",          // fills the arguments of waits in memory that the kernel reads
-	"zcrx_segment.go",    // sizes the entries of a refill ring
+	"driver.go",         // hands the memory of a buffer ring on
+	"bufring.go",        // keeps where its buffers start
+	"bufring_walk.go",   // makes slices of buffers without a check for each
+	"sendqueue.go",      // sizes the memory of its entries
+	"sendqueue_send.go", // builds messages in memory outside the heap
+	"msg.go",            // fills a struct msghdr
+	"sqe_mem.go",        // makes addresses of memory that entries point at
+	"region.go",         // sizes the arguments of waits
+	"wait.go",           // fills them in memory that the kernel reads
+	"zcrx.go",           // sizes the entries of a refill ring
 }
 
 func TestImportsPointOneWay(t *testing.T) {
@@ -87,7 +87,7 @@ func TestWrongImportsAreFound(t *testing.T) {
 		{file: "cmd/uring/main.go", imports: `"C"`, wrong: []string{"only cgo may talk to C"}},
 		{file: "cgo/ring.go", imports: `"C"; "unsafe"`},
 		{file: "ring.go", imports: `"unsafe"`, wrong: []string{"unsafe is not for this file"}},
-		{file: "sqe.go", imports: `"unsafe"`},
+		{file: "sqe_mem.go", imports: `"unsafe"`},
 		{file: "ring_test.go", imports: `"unsafe"`},
 		{file: "internal/live/live.go", imports: `"unsafe"`, wrong: []string{"unsafe is not for this file"}},
 		{file: "internal/arena/map.go", imports: `"unsafe"`},
@@ -130,7 +130,7 @@ func wrongImports(t *testing.T, file string, source []byte) (wrong []string) {
 	return wrong
 }
 
-// Rings are opened and closed in settle.go only, where the one knows of the
+// Rings are opened and closed in open.go only, where the one knows of the
 // other: a ring may have to wait for the memory of one that was closed.
 func TestRingsAreOpenedAndClosedInOnePlace(t *testing.T) {
 	files, err := filepath.Glob("*.go")
@@ -156,7 +156,7 @@ func TestRingsAreOpenedAndClosedInOnePlace(t *testing.T) {
 			return true
 		})
 	}
-	want := map[string][]string{"settle.go": {"cgo.Open", "cgo.Setup", "ring.Exit"}}
+	want := map[string][]string{"open.go": {"cgo.Open", "cgo.Setup", "ring.Exit"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("calls that open or close rings (-want +got):\n%s", diff)
 	}
