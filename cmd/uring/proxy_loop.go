@@ -152,10 +152,14 @@ func (p *proxy) open() (err error) {
 		}
 	}
 	p.limited = uring.HaveRecvMultishotLimit() == nil
-	p.br, err = p.ring.NewBufRing(uring.BufRingConfig{
+	c := uring.BufRingConfig{
 		Group: 1, Entries: p.bufs, BufSize: int(p.bufSize), Incremental: p.incremental,
 		HugePages: p.hugePages, Registered: p.zeroCopy(),
-	})
+	}
+	if p.incremental {
+		c.MinLeft = 1 // all connections are streams, those of direct descriptors too
+	}
+	p.br, err = p.ring.NewBufRing(c)
 	return err
 }
 

@@ -188,6 +188,9 @@ var proxyModes = []struct {
 		c.send, c.recvBundle, c.incremental, c.zcAlways = uring.SendZCGather, true, true, true
 	}},
 	{"fixed-files", func(c *proxyConfig) { c.send, c.fixedFiles, c.maxConns = uring.SendBundle, true, 64 }},
+	{"fixed-files-incremental", func(c *proxyConfig) {
+		c.send, c.fixedFiles, c.maxConns, c.incremental, c.recvBundle = uring.SendBundle, true, 64, true, true
+	}},
 	{"sqpoll", func(c *proxyConfig) { c.send, c.sqpoll, c.deferTaskrun = uring.SendBundle, true, false }},
 	{"coop", func(c *proxyConfig) { c.send, c.deferTaskrun = uring.SendBundle, false }},
 	{"wait-batch", func(c *proxyConfig) { c.send, c.waitBatch, c.wait = uring.SendBundle, 8, 200*time.Microsecond }},

@@ -57,7 +57,6 @@ type server struct {
 	ring     *uring.Ring
 	listener uring.FD
 	buffers  *uring.BufRing
-	bundle   uring.IOFlags
 	clients  map[uint32]*client // by descriptor
 }
 
@@ -87,10 +86,9 @@ func serve(ctx context.Context, listener *net.TCPListener) (err error) {
 			err = errors.Join(err, syscall.Close(int(fd)))
 		}
 	}()
-	incremental := uring.HaveIncremental() == nil // Linux 6.12
-	if have := haveBundles(incremental); have == nil {
-		s.bundle = uring.Bundle
-	}
+	// Before Linux 6.17 a peer could get its receive into a worker thread, which an
+	// incremental ring does not bear: see SQE.PrepRecvProvided.
+	incremental := uring.HaveRecvMultishotLimit() == nil
 	s.buffers, err = ring.NewBufRing(uring.BufRingConfig{
 		Group: 1, Entries: entries, BufSize: bufSize, Incremental: incremental,
 	})
@@ -98,13 +96,6 @@ func serve(ctx context.Context, listener *net.TCPListener) (err error) {
 		return err
 	}
 	return s.run(ctx)
-}
-
-func haveBundles(incremental bool) error {
-	if incremental {
-		return uring.HaveIncrementalBundles()
-	}
-	return uring.HaveBundles()
 }
 
 func (s *server) run(ctx context.Context) error {
@@ -270,7 +261,7 @@ func (s *server) advance(c *client) error {
 		}
 		c.receiving = true
 		// Not multishot, which can miss a reset: see SQE.PrepRecvMultishot.
-		if err := sqe.PrepRecvProvided(uring.FD(c.fd), s.buffers, 0, 0, s.bundle); err != nil {
+		if err := sqe.PrepRecvProvided(uring.FD(c.fd), s.buffers, 0, 0, 0); err != nil {
 			return err
 		}
 	}

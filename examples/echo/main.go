@@ -92,7 +92,9 @@ func (s *server) run(ring *uring.Ring) (err error) {
 	s.ring = ring
 	s.buffers, err = ring.NewBufRing(uring.BufRingConfig{
 		Group: 1, Entries: 64, BufSize: 64 << 10,
-		Incremental: uring.HaveIncremental() == nil, // Linux 6.12
+		// Linux 6.17: before, a peer could get its receive into a worker thread,
+		// which an incremental ring does not bear. See SQE.PrepRecvProvided.
+		Incremental: uring.HaveRecvMultishotLimit() == nil,
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,5 @@
 // Proxy forwards connections, in both directions. What comes is received into
-// shared buffers, as bundles of them, and sent on from there: no byte is copied
-// in the program. cmd/uring has a proxy with everything that one may want.
+// shared buffers, and sent on from there: no byte is copied in the program. cmd/uring has a proxy with everything that one may want.
 //
 //	go run ./examples/proxy -listen 127.0.0.1:7777 -to 127.0.0.1:80
 package main
@@ -63,7 +62,6 @@ type proxy struct {
 	family   int
 	target   uring.Sockaddr
 	buffers  *uring.BufRing
-	bundle   uring.IOFlags
 	flows    map[uint32]*flow // by the descriptor that they come from
 }
 
@@ -102,11 +100,8 @@ func serve(ctx context.Context, listener *net.TCPListener, target netip.AddrPort
 			err = errors.Join(err, syscall.Close(int(fd)))
 		}
 	}()
-	// Small buffers: a bundle has hundreds, and no receiver is to keep all.
-	c := uring.BufRingConfig{Group: 1, Entries: 8192, BufSize: 2 << 10}
-	if uring.HaveBundles() == nil { // Linux 6.10
-		p.bundle = uring.Bundle
-	}
+	// Small buffers: no receiver is to keep all.
+	c := uring.BufRingConfig{Group: 1, Entries: 2048, BufSize: 8 << 10}
 	if p.buffers, err = p.ring.NewBufRing(c); err != nil {
 		return err
 	}
@@ -236,7 +231,7 @@ func (p *proxy) receive(f *flow) error {
 		return err
 	}
 	f.busy = true
-	return sqe.PrepRecvProvided(uring.FD(f.from), p.buffers, 0, 0, p.bundle)
+	return sqe.PrepRecvProvided(uring.FD(f.from), p.buffers, 0, 0, 0)
 }
 
 // received queues what came, where it lies.
