@@ -26,7 +26,7 @@ func (b *BufRing) watch() {
 	r.freeBids()
 	n := len(b.bufs)
 	first := 0
-	for first < len(r.byBid) && r.byBid[first] != nil {
+	for !r.freeFrom(first, n) {
 		first += n
 	}
 	if r.unwatched || first+n > watchedBids {
@@ -40,6 +40,16 @@ func (b *BufRing) watch() {
 		r.byBid[first+i] = b
 	}
 	b.first, b.watched = uint16(first), true
+}
+
+// freeFrom reports whether nobody has one of n numbers from first on.
+func (r *Ring) freeFrom(first, n int) bool {
+	for ; n > 0 && first < len(r.byBid); first, n = first+1, n-1 {
+		if r.byBid[first] != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // freeBids lets numbers of closed buffer rings be used again, when no completion

@@ -161,6 +161,20 @@ func TestBufferNumbersAreUsedAgain(t *testing.T) {
 	s.settled()
 }
 
+// A larger ring does not take numbers of others that are still there.
+func TestNumbersOfASmallRingAreNoRoomForALargeOne(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 1, BufSize: 64})
+	first, err := s.ring.NewBufRing(BufRingConfig{Group: 7, Entries: 1, BufSize: 64})
+	s.must(err)
+	s.br, first = first, s.br // the one whose number is the later one
+	s.must(first.Close())
+	_, err = s.ring.NewBufRing(BufRingConfig{Group: 8, Entries: 16, BufSize: 64})
+	s.must(err)
+	s.send(20)
+	s.consume(s.recv(0, 0, 0))
+	s.settled()
+}
+
 // The kernel's entry says where it goes on: a ring whose account is elsewhere hands
 // out nothing any more.
 func TestReceivePointThatDiffersStopsTheRing(t *testing.T) {
