@@ -67,7 +67,8 @@
 //
 // # Requests, by subject
 //
-//   - Any: [SQE.SetToken], [SQE.Token], [SQE.SetFlags]. Order is a matter of [Link], [HardLink] and [Drain],
+//   - Any: [SQE.SetToken], [SQE.Token], [SQE.SetFlags], [SQE.Multishot]. Order is a
+//     matter of [Link], [HardLink] and [Drain],
 //     after [Ring.MakeRoom] for all of a chain.
 //   - Files: [SQE.PrepRead], [SQE.PrepWrite], [SQE.PrepReadv], [SQE.PrepWritev],
 //     [SQE.PrepFsync], [SQE.PrepSyncFileRange], [SQE.PrepFallocate],
