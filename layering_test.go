@@ -18,21 +18,38 @@ import (
 
 const module = "github.com/uring-go/uring"
 
-// layers says which packages of the module a folder may import. Imports point
-// one way: cmd and examples to uring, uring to cgo, cgo to C; internal packages
-// serve those above them and know none.
+// layers says which packages of the module a folder may import; a folder below
+// counts for itself if it is listed. Imports point one way: cmd and examples to
+// file and shared, these to the core, the core to uring, uring to cgo, cgo to C;
+// other internal packages serve those above them and know none.
 var layers = map[string][]string{
-	".":        {"cgo", "internal"},
-	"cgo":      {"internal"},
-	"internal": {"internal"},
-	"cmd":      {".", "cmd", "internal/live"},
-	"examples": {"."},
+	".":             {"cgo", "internal"},
+	"cgo":           {"internal"},
+	"internal":      {"internal"},
+	"internal/core": {".", "internal"},
+	"shared":        {".", "internal/core"},
+	"file":          {".", "internal/core", "internal/nowait"},
+	"cmd":           {".", "cmd", "file", "shared", "internal/live"},
+	"examples":      {".", "file", "shared"},
+}
+
+// layerOf returns the layer of a file: the longest folder that is listed.
+func layerOf(file string) string {
+	for dir := path.Dir(file); ; dir = path.Dir(dir) {
+		if _, ok := layers[dir]; ok || dir == "." {
+			return dir
+		}
+	}
 }
 
 // mayBeUnsafe lists what may import unsafe: the two packages whose business is
 // memory outside Go's, and these files of the root.
 var mayBeUnsafe = []string{
 	"cgo", "internal/arena",
+	"internal/nowait",   // hands buffers to system calls that package syscall lacks
+	"file/limit.go",     // tells goroutines apart by their stacks
+	"file/direct.go",    // asks whether a buffer is aligned
+	"file/memory.go",    // aligns buffers
 	"driver.go",         // hands the memory of a buffer ring on
 	"bufring.go",        // keeps where its buffers start
 	"bufring_walk.go",   // makes slices of buffers without a check for each
@@ -102,6 +119,15 @@ func TestWrongImportsAreFound(t *testing.T) {
 		{file: "cmd/uring/main.go", imports: `"` + module + `/cgo"`, wrong: []string{"cmd must not import cgo"}},
 		{file: "cmd/uring/main.go", imports: `"` + module + `/internal/testutil"`, wrong: []string{"cmd must not import internal/testutil"}},
 		{file: "cmd/uring/main_test.go", imports: `"` + module + `/internal/testutil"`},
+		{file: "internal/core/turn.go", imports: `"` + module + `"; "` + module + `/internal/live"`},
+		{file: "internal/core/turn.go", imports: `"` + module + `/cgo"`, wrong: []string{"internal/core must not import cgo"}},
+		{file: "file/read.go", imports: `"` + module + `"; "` + module + `/internal/core"`},
+		{file: "file/read.go", imports: `"unsafe"`, wrong: []string{"unsafe is not for this file"}},
+		{file: "file/read.go", imports: `"` + module + `/shared"`, wrong: []string{"file must not import shared"}},
+		{file: "ring.go", imports: `"` + module + `/file"`, wrong: []string{". must not import file"}},
+		{file: "shared/ring.go", imports: `"` + module + `/file"`, wrong: []string{"shared must not import file"}},
+		{file: "examples/copytree/main.go", imports: `"` + module + `/file"; "` + module + `/shared"`},
+		{file: "examples/copytree/main.go", imports: `"` + module + `/internal/core"`, wrong: []string{"examples must not import internal/core"}},
 		{file: "examples/echo/main.go", imports: `"` + module + `/internal/live"`, wrong: []string{"examples must not import internal/live"}},
 	} {
 		source := "package p\nimport (" + c.imports + ")\n"
@@ -163,7 +189,7 @@ func TestRingsAreOpenedAndClosedInOnePlace(t *testing.T) {
 }
 
 func wrongImport(file, name string) string {
-	layer, _, _ := strings.Cut(path.Dir(file), "/")
+	layer := layerOf(file)
 	switch {
 	case name == "C":
 		if layer != "cgo" {
