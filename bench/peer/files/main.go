@@ -1,0 +1,150 @@
+// Command files is what the benchmark of files runs: goroutines that work on
+// files, through package os or package file. It prints a line of JSON.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"log"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/uring-go/uring/bench/internal/peer"
+)
+
+// A result is what one run gave.
+type result struct {
+	Ops     int64   // operations
+	Seconds float64 // it took
+	CPU     float64 // microseconds of processor time for an operation
+	Threads int     // the most at once, those of the kernel's included
+	P50     float64 // latency in microseconds
+	P99     float64
+}
+
+// An options says what to do.
+type options struct {
+	via   string
+	work  string
+	n     int
+	time  time.Duration
+	path  string
+	size  int
+	hot   int
+	batch int
+	depth int
+}
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("files: ")
+	var o options
+	flag.StringVar(&o.via, "via", "file", "file, noring, os, or sem: os under a semaphore of 64")
+	flag.StringVar(&o.work, "work", "cached", "cached, cold, direct, batch, write, writesync, manysync, stat, or open")
+	flag.IntVar(&o.n, "n", 1, "goroutines")
+	flag.DurationVar(&o.time, "time", time.Second, "for how long")
+	flag.StringVar(&o.path, "path", "", "file to work on, or folder")
+	flag.IntVar(&o.size, "size", 4096, "bytes of an operation")
+	flag.IntVar(&o.hot, "hot", 100, "percent of the reads of work cached whose data is in the page cache")
+	flag.IntVar(&o.batch, "batch", 64, "reads of a call with work batch")
+	flag.IntVar(&o.depth, "depth", 0, "of the engine")
+	flag.Parse()
+	if os.Getenv("FILES_STACKS") != "" {
+		time.AfterFunc(o.time*5, func() { panic("hangs") })
+	}
+	w, err := newWork(o)
+	peer.Must(err)
+	defer w.close()
+	peer.Must(json.NewEncoder(os.Stdout).Encode(measure(o, w)))
+}
+
+// measure has o.n goroutines work for the time, and a bit before to warm up.
+func measure(o options, w *work) result {
+	var stop, counting atomic.Bool
+	var count atomic.Int64
+	latencies := make([][]int32, o.n)
+	gate := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range o.n {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			g := w.goroutine(i)
+			<-gate
+			local := int64(0)
+			for k := 0; !stop.Load(); k++ {
+				on := counting.Load()
+				sample := on && k%8 == 0
+				var start time.Time
+				if sample {
+					start = time.Now()
+				}
+				n := g.do()
+				if sample {
+					latencies[i] = append(latencies[i], int32(min(time.Since(start)/100, 1<<31-1)))
+				}
+				if on {
+					local += int64(n)
+				}
+			}
+			count.Add(local)
+		}()
+	}
+	most := watchThreads(&stop)
+	close(gate)
+	time.Sleep(min(o.time/5, 200*time.Millisecond))
+	runtime.GC()
+	counting.Store(true)
+	cpu, start := peer.CPUTime(), time.Now()
+	time.Sleep(o.time)
+	used, took := peer.CPUTime()-cpu, time.Since(start)
+	stop.Store(true)
+	wg.Wait()
+	// Operations that end after the time are counted, those begun before it not.
+	r := result{Ops: count.Load(), Seconds: took.Seconds(), Threads: <-most}
+	if r.Ops > 0 {
+		r.CPU = float64(used.Nanoseconds()) / 1000 / float64(r.Ops)
+	}
+	all := slices.Concat(latencies...)
+	slices.Sort(all)
+	if len(all) > 0 {
+		r.P50, r.P99 = float64(all[len(all)/2])/10, float64(all[len(all)*99/100])/10
+	}
+	return r
+}
+
+// watchThreads reports the most threads there were.
+func watchThreads(stop *atomic.Bool) <-chan int {
+	most := make(chan int, 1)
+	go func() {
+		n := 0
+		for !stop.Load() {
+			n = max(n, threads())
+			time.Sleep(20 * time.Millisecond)
+		}
+		most <- n
+	}()
+	return most
+}
+
+func threads() int {
+	status, _ := os.ReadFile("/proc/self/status")
+	_, after, _ := bytes.Cut(status, []byte("Threads:"))
+	line, _, _ := bytes.Cut(after, []byte("\n"))
+	n, _ := strconv.Atoi(string(bytes.TrimSpace(line)))
+	return n
+}
+
+// alignedMemory returns n bytes that suit direct I/O, all touched.
+func alignedMemory(n int) []byte {
+	mem, err := syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE|syscall.MAP_POPULATE)
+	peer.Must(err)
+	return mem
+}
