@@ -21,5 +21,4 @@ func bare(err error) error {
 var (
 	errNegativeOffset = errors.New("negative offset")
 	errAppend         = errors.New("WriteAt on a file opened with O_APPEND")
-	errDirectory      = errors.New("is a directory")
 )
