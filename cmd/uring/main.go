@@ -2,6 +2,7 @@
 //
 //	uring probe     what the kernel can do, and what to do about the rest
 //	uring demo      a file through the proxy in every mode, checked
+//	uring files     thousands of goroutines read a slow disk
 //	uring proxy     forward TCP connections
 //	uring sink      receives over TCP, counts and hashes what comes
 //	uring send      sends pseudo-random bytes or a file over TCP
@@ -28,6 +29,7 @@ type command struct {
 var commands = []command{
 	{"probe", "show what io_uring can do on this kernel", probe},
 	{"demo", "send a file through the proxy in every mode and check it", demoCommand},
+	{"files", "read a slow disk from thousands of goroutines, with package os and package file", filesCommand},
 	{"proxy", "forward TCP connections", proxyCommand},
 	{"sink", "receive over TCP, count and hash what comes", sinkCommand},
 	{"send", "send pseudo-random bytes or a file over TCP", sendCommand},

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/uring-go/uring"
+	"github.com/uring-go/uring/file"
 )
 
 // A report is what "uring probe -json" prints. Its keys do not change.
@@ -18,6 +19,7 @@ type report struct {
 	Liburing liburing  `json:"liburing"`
 	Usable   bool      `json:"usable"`
 	Reason   string    `json:"reason,omitempty"` // why not, and what to do
+	Files    string    `json:"files"`            // how package file works
 	Features []feature `json:"features"`
 	Bugs     []bug     `json:"bugs"`
 	Limits   limits    `json:"limits"`
@@ -79,6 +81,7 @@ func newReport() report {
 		// Nothing else can be found out.
 		r.Usable, r.Reason = false, err.Error()
 	}
+	r.Files = filesWay()
 	r.Rights = rights(r.Limits, r.Usable)
 	if !r.Usable {
 		return r
@@ -90,6 +93,22 @@ func newReport() report {
 		r.Bugs = append(r.Bugs, describeBug(b))
 	}
 	return r
+}
+
+// filesWay returns how package file reads and writes here.
+func filesWay() string {
+	e, err := file.New(file.Config{})
+	if err != nil {
+		return err.Error()
+	}
+	s := e.Stats()
+	if err := e.Close(); err != nil {
+		return err.Error()
+	}
+	if s.Ring {
+		return "by io_uring"
+	}
+	return "by a limited number of threads"
 }
 
 func tryRing() error {
@@ -181,6 +200,7 @@ func (r report) head(w io.Writer) {
 	} else {
 		fmt.Fprintf(w, "io_uring\tnot usable: %s\n", r.Reason)
 	}
+	fmt.Fprintf(w, "package file\tworks %s\n", r.Files)
 	for _, right := range r.Rights {
 		fmt.Fprintf(w, "%s\t%s\n", right.Name, right.Here)
 		if right.Advice != "" {

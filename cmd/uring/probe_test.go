@@ -222,6 +222,7 @@ func TestJSONKeys(t *testing.T) {
 	r := report{
 		Kernel: "9.1.2", Liburing: liburing{Header: "2.9", Linked: "2.15"}, Reason: "why",
 		Features: []feature{{Name: "f", Since: "9.1", Have: "no", Reason: "r", Advice: "a"}},
+		Files:    "by io_uring",
 		Bugs:     []bug{{Name: "b", Seen: "yes", Answer: "w", Consequence: "c"}},
 		Limits: limits{Memlock: "8192", NoFile: "unlimited", IOUringDisabled: "0", Seccomp: "filter",
 			User: 7, NoNewPrivs: true, Capabilities: []string{"IPC_LOCK"}},
@@ -239,6 +240,7 @@ func TestJSONKeys(t *testing.T) {
   },
   "usable": false,
   "reason": "why",
+  "files": "by io_uring",
   "features": [
     {
       "name": "f",
