@@ -335,7 +335,7 @@ func (s SQE) checkFlags(f SQEFlags) error {
 	case br == nil:
 	case f&SkipSuccess != 0:
 		return errSkipProvided
-	case f&Async == 0 || s.multishot():
+	case f&Async == 0 || s.waitsOutside():
 	case br.incremental:
 		return errAsyncIncremental
 	case s.Opcode == cgo.OpRecv && s.IOPrio&cgo.RecvSendBundle != 0:
@@ -346,9 +346,9 @@ func (s SQE) checkFlags(f SQEFlags) error {
 	return nil
 }
 
-// multishot reports whether the request is a multishot receive, which waits outside
+// waitsOutside reports whether the request is a multishot receive, which waits outside
 // of worker threads.
-func (s SQE) multishot() bool {
+func (s SQE) waitsOutside() bool {
 	return (s.Opcode == cgo.OpRecv || s.Opcode == cgo.OpRecvMsg) && s.IOPrio&cgo.RecvMultishot != 0
 }
 
@@ -407,4 +407,28 @@ func halves(first, second uint16) uint32 {
 	binary.NativeEndian.PutUint16(b[:2], first)
 	binary.NativeEndian.PutUint16(b[2:], second)
 	return binary.NativeEndian.Uint32(b[:])
+}
+
+// Multishot reports whether the request, as a Prep method filled it, posts
+// completions until one comes without [CQE.More], each with a result of its
+// own. A zero-copy send is not one: its second completion is a notification.
+// Call it before Submit.
+func (s SQE) Multishot() bool {
+	switch s.Opcode {
+	case cgo.OpAccept:
+		return s.IOPrio&cgo.AcceptMultishot != 0
+	case cgo.OpRecv:
+		return s.IOPrio&cgo.RecvMultishot != 0 && s.FileIndex != 1 // or PrepRecvProvided
+	case cgo.OpRecvMsg:
+		return s.IOPrio&cgo.RecvMultishot != 0
+	case cgo.OpPollAdd:
+		return s.Len&cgo.PollAddMulti != 0
+	case cgo.OpTimeout:
+		return s.OpFlags&cgo.TimeoutMultishot != 0
+	case cgo.OpUringCmd:
+		return s.Off == words(cgo.SocketOpTXTimestamp, 0)
+	case cgo.OpReadMultishot, cgo.OpRecvZC:
+		return true
+	}
+	return false
 }

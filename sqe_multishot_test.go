@@ -14,6 +14,10 @@ func TestMultishotIsTold(t *testing.T) {
 	}
 	defer r.Close()
 	m := NewMsg(make([]byte, 1))
+	br, err := r.NewBufRing(BufRingConfig{Entries: 1, BufSize: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		want bool
@@ -27,6 +31,8 @@ func TestMultishotIsTold(t *testing.T) {
 		{"timeout", false, func(s SQE) { s.PrepTimeout(time.Second, 0, 0) }},
 		{"timeout multishot", true, func(s SQE) { s.PrepTimeout(time.Second, 0, TimeoutMultishot) }},
 		{"recv", false, func(s SQE) { s.PrepRecv(3, make([]byte, 1), 0) }},
+		{"recv into provided buffers", false, func(s SQE) { _ = s.PrepRecvProvided(3, br, 0, 0, 0) }},
+		{"recv multishot", true, func(s SQE) { _ = s.PrepRecvMultishot(3, br, 0) }},
 		{"recvmsg", false, func(s SQE) { s.PrepRecvMsg(3, m, 0) }},
 		{"read", false, func(s SQE) { s.PrepRead(3, make([]byte, 1), 1) }},
 		{"how many bytes wait", false, func(s SQE) { s.PrepSIOCINQ(3) }},
