@@ -294,10 +294,15 @@ func (b *BufRing) forget(quiet bool) {
 	}
 }
 
-// quiet reports whether no request uses a buffer: none may be in the middle of one,
-// and the kernel can pick all that it has by this account.
+// quiet reports whether no request uses a buffer: nothing is in flight, or none may
+// be in the middle of one, and the kernel can pick all that it has by this account.
 func (b *BufRing) quiet() bool {
-	if b.async && !(b.ring.countsAll() && b.ring.InFlight() == 0) || b.broken != nil {
+	switch {
+	case b.broken != nil:
+		return false
+	case b.ring.countsAll() && b.ring.InFlight() == 0:
+		return true
+	case b.async:
 		return false
 	}
 	n, err := b.Available()

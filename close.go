@@ -236,10 +236,20 @@ func (r *Ring) awaitEnd(until deadline) error {
 	if r.freed {
 		return nil
 	}
-	if e := r.ending; e != nil && !e.comes(until) {
+	if e := r.ending; e != nil && !e.comes(e.patience(until)) {
 		return e.busy()
 	}
 	return r.free()
+}
+
+// patience is the deadline, or a later one if no request is known to be in flight:
+// then the kernel only has to take the ring apart, for which a busy machine needs
+// time.
+func (e *ending) patience(until deadline) deadline {
+	if e.requests <= 0 {
+		until.at = until.at.Add(4 * drainTime)
+	}
+	return until
 }
 
 // comes waits for the end until the deadline.
