@@ -113,6 +113,7 @@ type BufRing struct {
 	arrived    uint32 // completions with bytes that the queue handed out
 	taken      uint32 // of which the program has handed over
 	singles    bool   // a request may have moved to a worker thread, see forecast
+	since      uint32 // arrived when singles became true
 	handed     []CQE  // with singles: what is not handed over yet
 	looked     uint32 // the tail of the completion queue at the last forecast
 	unverified bool   // ring.unverified has this BufRing

@@ -98,7 +98,9 @@ func (b *BufRing) checkSingle(s SQE) error {
 	if s.SQE.Flags&cgo.SQEAsync != 0 || s.linked() {
 		return errAsyncIncremental
 	}
-	b.singles = true
+	if !b.singles {
+		b.singles, b.since = true, b.arrived
+	}
 	return nil
 }
 

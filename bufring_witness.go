@@ -242,15 +242,16 @@ func (b *BufRing) verify() (again bool) {
 		if b.pending() {
 			return true
 		}
-		if !b.agrees() {
-			// Other threads may receive just now. The call takes the kernel's lock:
-			// afterwards what they have consumed has its completion.
+		// Other threads may receive just now, see foreseen.
+		for !b.agrees() {
+			_, left := b.entry(b.head)
 			b.ring.drv.BufRingHead(uint32(b.group))
 			if b.pending() {
 				return true
 			}
-			if !b.agrees() {
+			if _, now := b.entry(b.head); now == left && !b.agrees() {
 				b.broken = b.disagreement()
+				break
 			}
 		}
 	}
@@ -283,26 +284,37 @@ func (b *BufRing) agrees() bool {
 // handed out, and not only afterwards.
 func (b *BufRing) foreseen() bool {
 	_, tail := b.ring.q.CQ()
-	if tail == b.looked || !b.watched {
+	if tail == b.looked || !b.watched || int32(b.since-b.taken) > 0 {
 		return true
 	}
-	if b.looked = tail; b.forecast() {
-		return true
+	b.looked = tail
+	for {
+		f, ok := b.forecast()
+		if ok {
+			return true
+		}
+		// Other threads may receive just now. The call takes the kernel's lock:
+		// afterwards what they had consumed has its completion, and so the
+		// forecast is further.
+		b.ring.drv.BufRingHead(uint32(b.group))
+		if again, ok := b.forecast(); ok {
+			return true
+		} else if again == f {
+			return b.ring.Overflowed() // or those without room in the queue tell why
+		}
 	}
-	b.ring.drv.BufRingHead(uint32(b.group)) // see verify
-	return b.forecast()
 }
 
 // forecast carries the account forward over what has come and compares it with the
 // kernel's entry.
-func (b *BufRing) forecast() bool {
+func (b *BufRing) forecast() (f forecast, ok bool) {
 	if b.disorder() {
-		return true // the worker's completion is still to come, and decides
+		return f, true // the worker's completion is still to come, and decides
 	}
-	f := forecast{b: b, pos: b.head, off: b.bufs[b.order[b.head&b.mask]].off}
+	f = forecast{b: b, pos: b.head, off: b.bufs[b.order[b.head&b.mask]].off}
 	for _, c := range b.handed {
 		if !f.add(c) {
-			return true
+			return f, true
 		}
 	}
 	r := b.ring
@@ -310,15 +322,15 @@ func (b *BufRing) forecast() bool {
 	for i := r.head; int32(tail-i) > 0; {
 		e, next, ok := r.q.CQE(i)
 		if c := newCQE(e); ok && int32(i-r.noted) >= 0 && c.Res > 0 && r.bufRingOf(c) == b && !f.add(c) {
-			return true
+			return f, true
 		}
 		i = next
 	}
 	if f.pos == b.tail {
-		return true
+		return f, true
 	}
 	_, left := b.entry(f.pos)
-	return left == 0 || left == b.size-f.off
+	return f, left == 0 || left == b.size-f.off
 }
 
 // A forecast is where an account will be.

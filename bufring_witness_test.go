@@ -504,3 +504,101 @@ func TestGroupsOfTheOlderKindEndTheWatch(t *testing.T) {
 	s.settled()
 	runtime.KeepAlive(mem)
 }
+
+// watchReads makes the ring look at the kernel's entry before it hands out bytes, as
+// it does from the first read of a pipe on.
+func (s *stage) watchReads() {
+	s.Helper()
+	var empty [2]int
+	s.must(syscall.Pipe2(empty[:], syscall.O_CLOEXEC))
+	s.Cleanup(func() { syscall.Close(empty[0]); syscall.Close(empty[1]) })
+	s.sqe(99, func(q SQE) error { return q.PrepReadProvided(FD(empty[0]), s.br, 0) })
+	s.submit()
+	equal(s, "watched", s.br.singles, true)
+}
+
+// What was received before the first read is not part of what the ring looks at.
+func TestCompletionsFromBeforeAReadAreHandedOverLate(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 8, BufSize: 64, Incremental: true})
+	var late []CQE
+	for range 3 {
+		s.send(10)
+		late = append(late, s.recv(0, 0, 0))
+	}
+	s.watchReads()
+	s.send(10)
+	late = append(late, s.recv(0, 0, 0))
+	for _, c := range late {
+		s.consume(c)
+	}
+	equal(t, "bytes", s.got, s.sent)
+}
+
+// Completions for which the queue has no room are not known yet, and have moved the
+// receive point.
+func TestReceivePointIsAheadWhenTheQueueOverflows(t *testing.T) {
+	in, out := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	s := stageOn(t, Config{Entries: 2, CQEntries: 2}, BufRingConfig{Entries: 8, BufSize: 64, Incremental: true}, in, out)
+	s.watchReads()
+	ins := []int{s.in}
+	for range 3 {
+		in, out := streamPair(t)
+		s.write(out, stream(0, 10))
+		ins = append(ins, in)
+	}
+	s.send(10)
+	for _, fd := range ins {
+		s.armOn(fd, 0)
+		s.submit()
+	}
+	equal(t, "overflow", s.ring.Overflowed(), true)
+	n := 0
+	for n < 10*len(ins) {
+		for c := range s.ring.Completions() {
+			s.must(s.br.Consume(c, func(p []byte) error { equal(t, "bytes", string(p), string(stream(0, 10))); n += len(p); return nil }))
+		}
+	}
+}
+
+// busyKernel receives on other threads: whenever it is asked for its head it has
+// posted all that it had received until then, and has received more.
+type busyKernel struct {
+	*play
+	unposted []CQE
+	more     int
+}
+
+func (k *busyKernel) BufRingHead(uint32) int {
+	for _, c := range k.unposted {
+		k.post(c, "")
+	}
+	k.unposted = nil
+	if k.more > 0 {
+		k.more--
+		k.unposted = append(k.unposted, k.model.receive([]byte("ten bytes."), 1))
+	}
+	return int(k.head)
+}
+
+// Threads of the kernel may receive while the program looks at the receive point.
+func TestReceivePointMovesWhileItIsLookedAt(t *testing.T) {
+	k := &busyKernel{play: &play{TB: t, model: newModel(t, BufRingConfig{Entries: 4, BufSize: 64, Incremental: true}, 0)}}
+	k.ring.drv = k
+	k.br.singles = true
+	want := 0
+	for more := range 8 {
+		k.more = more
+		want += 2 + more
+		k.post(k.model.receive([]byte("ten bytes."), 1), "")
+		k.unposted = append(k.unposted, k.model.receive([]byte("ten bytes."), 1))
+		for int(k.br.stats.Completions) < want {
+			for c := range k.ring.Completions() {
+				if err := k.br.Consume(c, func([]byte) error { return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			k.BufRingHead(0)
+			k.submit()
+		}
+	}
+}
