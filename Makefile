@@ -7,6 +7,7 @@ DEMO_FLAGS =
 BENCH_FLAGS =
 FUZZTIME = 30s
 SOAK_FLAGS =
+TORTURE_FLAGS = -for 1m
 # Flags for docker build. Without BASE= among them, images start from uring-base if make docker-base made it.
 DOCKER_FLAGS =
 CONSUMER_FLAGS =
@@ -36,7 +37,7 @@ test: liburing ## run all tests, whatever fails: plain, with the race detector, 
 	step $(GO_TEST) ./...; \
 	step $(GO_TEST) -race ./...; \
 	step $(GO_TEST) -tags uring_debug ./...; \
-	step $(GO_TEST) -tags uring_c_enter . ./cgo; \
+	step $(GO_TEST) -tags uring_c_enter . ./cgo ./internal/torture; \
 	step $(GO_TEST) -tags uring_sysctl -run TestRingsDisabled .; \
 	[ -z "$$failed" ] || { printf "failed:\n$$failed" >&2; exit 1; }
 
@@ -72,8 +73,12 @@ test-asan: liburing ## run the tests with AddressSanitizer in the C parts
 	@# It makes Go's own code allocate.
 	$(GO_TEST) -short -asan -skip 'AllocatesNothing|^TestCallsFor' . ./cgo
 
-soak: build ## run a million steps of the model test, and the proxy under a load of a bad day (SOAK_FLAGS="-for 1h")
+soak: build ## run a million steps of the model test, random programs, and the proxy under a load of a bad day (SOAK_FLAGS="-for 1h")
 	go test -count=1 -timeout 1h -run '^TestTrafficAgreesWithItsModel$$' . -model.steps=250000
+	go run ./internal/torture $(TORTURE_FLAGS)
+	go run -race ./internal/torture $(TORTURE_FLAGS)
+	go run -tags uring_debug ./internal/torture $(TORTURE_FLAGS)
+	go run -tags uring_c_enter ./internal/torture $(TORTURE_FLAGS)
 	go run ./internal/soak $(SOAK_FLAGS)
 
 fuzz: liburing ## run each fuzz target for a while (FUZZTIME=30s), say how many inputs it was given

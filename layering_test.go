@@ -31,6 +31,8 @@ var layers = map[string][]string{
 	"file":          {".", "internal/core", "internal/nowait"},
 	"cmd":           {".", "cmd", "file", "shared", "internal/live"},
 	"examples":      {".", "file", "shared"},
+
+	"internal/torture": {".", "internal"}, // a program
 }
 
 // layerOf returns the layer of a file: the longest folder that is listed.
