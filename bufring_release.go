@@ -279,6 +279,9 @@ func (b *BufRing) Close() error {
 		// A buffer is with a request that has not completed yet, or there is no
 		// way to tell: the memory must outlive the request.
 		b.ring.unfreed = append(b.ring.unfreed, b)
+		if b.kernelMemory {
+			return b.entries.Unmap() // or the mapping would keep the Ring open
+		}
 		return nil
 	}
 	b.detach()

@@ -391,3 +391,29 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A buffer ring whose buffers a request may still use is kept until the Ring is
+// closed, and does not keep it from that.
+func TestKeptEntriesOfTheKernelDoNotKeepTheRingOpen(t *testing.T) {
+	in, _ := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	ring, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	br, err := ring.NewBufRing(BufRingConfig{Group: 1, Entries: 4, BufSize: 64, KernelMemory: true})
+	if err != nil {
+		ring.Close()
+		needsCall(t, err)
+	}
+	s := &stage{TB: t, ring: ring, br: br, in: in}
+	s.sqe(1, func(q SQE) error { return errors.Join(q.PrepRecvProvided(FD(in), br, 0, 0, 0), q.SetFlags(Async)) })
+	q, err := ring.NextSQE() // it posts no completion: how many are in flight is not known
+	s.must(err)
+	if q.PrepRecvMultishot(FD(in), br, PollFirst) == nil {
+		t.Fatal("PollFirst is accepted")
+	}
+	s.submit()
+	br.async = true // as where that receive can be in a worker thread
+	s.must(br.Close())
+	s.must(ring.Close())
+}
