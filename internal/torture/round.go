@@ -263,6 +263,7 @@ func (r *round) fetch() {
 		r.late = append(r.late, batch[:n]...)
 	case 1: // handle, then take
 		r.handleLate(len(r.late))
+		r.ring.Peek(batch[:1+r.IntN(n)]) // what it shows, it shows again
 		n = r.ring.Peek(batch[:n])
 		for _, c := range batch[:n] {
 			r.complete(c)
