@@ -37,7 +37,7 @@ test: liburing ## run all tests, whatever fails: plain, with the race detector, 
 	step $(GO_TEST) ./...; \
 	step $(GO_TEST) -race ./...; \
 	step $(GO_TEST) -tags uring_debug ./...; \
-	step $(GO_TEST) -tags uring_c_enter . ./cgo ./internal/torture; \
+	step $(GO_TEST) -tags uring_c_enter . ./cgo ./internal/cmd/torture; \
 	step $(GO_TEST) -tags uring_sysctl -run TestRingsDisabled .; \
 	[ -z "$$failed" ] || { printf "failed:\n$$failed" >&2; exit 1; }
 
@@ -67,7 +67,7 @@ lint: liburing ## gofmt, go vet (also without C, and for another system and proc
 	go run $(STATICCHECK) -tags uring_debug ./...
 
 parity: liburing ## fail unless the package covers every function, macro and constant of liburing, see docs/parity.md
-	go run ./internal/parity
+	go run ./internal/cmd/parity
 
 test-asan: liburing ## run the tests with AddressSanitizer in the C parts
 	@# It makes Go's own code allocate.
@@ -75,11 +75,11 @@ test-asan: liburing ## run the tests with AddressSanitizer in the C parts
 
 soak: build ## run a million steps of the model test, random programs, and the proxy under a load of a bad day (SOAK_FLAGS="-for 1h")
 	go test -count=1 -timeout 1h -run '^TestTrafficAgreesWithItsModel$$' . -model.steps=250000
-	go run ./internal/torture $(TORTURE_FLAGS)
-	go run -race ./internal/torture $(TORTURE_FLAGS)
-	go run -tags uring_debug ./internal/torture $(TORTURE_FLAGS)
-	go run -tags uring_c_enter ./internal/torture $(TORTURE_FLAGS)
-	go run ./internal/soak $(SOAK_FLAGS)
+	go run ./internal/cmd/torture $(TORTURE_FLAGS)
+	go run -race ./internal/cmd/torture $(TORTURE_FLAGS)
+	go run -tags uring_debug ./internal/cmd/torture $(TORTURE_FLAGS)
+	go run -tags uring_c_enter ./internal/cmd/torture $(TORTURE_FLAGS)
+	go run ./internal/cmd/soak $(SOAK_FLAGS)
 
 fuzz: liburing ## run each fuzz target for a while (FUZZTIME=30s), say how many inputs it was given
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -182,4 +182,4 @@
 // beforehand. Errors of completions are a [syscall.Errno], see [CQE.Err].
 package uring
 
-//go:generate go run ./internal/parity -o docs/parity.md
+//go:generate go run ./internal/cmd/parity -o docs/parity.md

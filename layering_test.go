@@ -32,7 +32,7 @@ var layers = map[string][]string{
 	"cmd":           {".", "cmd", "file", "shared", "internal/live"},
 	"examples":      {".", "file", "shared"},
 
-	"internal/torture": {".", "internal"}, // a program
+	"internal/cmd/torture": {".", "internal"}, // a program
 }
 
 // layerOf returns the layer of a file: the longest folder that is listed.

@@ -8,7 +8,7 @@ import "C"
 // Every number comes from the C headers. const_stub.go holds the same list for
 // builds without C; `go generate` writes it.
 
-//go:generate go run ../internal/genconst
+//go:generate go run ../internal/cmd/genconst
 
 // sqe->attr_type_mask.
 const (

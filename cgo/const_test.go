@@ -70,7 +70,7 @@ var endOfList = regexp.MustCompile(`^(IORING_(OP|REGISTER|RESTRICTION)_LAST|__ZC
 // constants215 reads the list of liburing 2.15.
 func constants215(t *testing.T) map[string]constant.Value {
 	t.Helper()
-	b, err := os.ReadFile("../internal/parity/constants-2.15.tsv")
+	b, err := os.ReadFile("../internal/cmd/parity/constants-2.15.tsv")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ config=$(find /run/docker /run/containerd -path "*$id/config.json" -readable 2>/
 
 cd "$root"
 if [ "${1:-}" = -compare ]; then
-	go run ./internal/seccomp -compare docker/seccomp.json <"$config"
+	go run ./internal/cmd/seccomp -compare docker/seccomp.json <"$config"
 else
-	go run ./internal/seccomp <"$config" >docker/seccomp.json.new
+	go run ./internal/cmd/seccomp <"$config" >docker/seccomp.json.new
 	mv docker/seccomp.json.new docker/seccomp.json
 fi

@@ -187,7 +187,7 @@ build_liburing
 say "building the tests"
 build_tests
 reporter=$state/kerneltest
-go build -buildvcs=false -o "$reporter" ./internal/kerneltest
+go build -buildvcs=false -o "$reporter" ./internal/cmd/kerneltest
 failed=0 all=()
 while read -r series pick suite end; do
 	[ -n "$series" ] || continue

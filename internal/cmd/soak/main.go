@@ -7,7 +7,7 @@
 // buffers, rings and sockets; its memory and descriptors are looked at from
 // outside while it runs.
 //
-//	go run ./internal/soak -uring bin/uring -for 2m
+//	go run ./internal/cmd/soak -uring bin/uring -for 2m
 package main
 
 import (

@@ -3,7 +3,7 @@
 // bytes follow from a key, so that a byte that is stale, or from elsewhere, is seen
 // at once. It knows only what the package's documentation says.
 //
-//	go run ./internal/torture -for 2m
+//	go run ./internal/cmd/torture -for 2m
 package main
 
 import (

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const root = "../.."
+const root = "../../.."
 
 var inspectRoot = sync.OnceValues(func() (*report, error) { return inspect(root) })
 

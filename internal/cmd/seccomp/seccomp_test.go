@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const shippedFile = "../../docker/seccomp.json"
+const shippedFile = "../../../docker/seccomp.json"
 
 // config is the configuration of a container with a profile.
 func config(t *testing.T, p any) *bytes.Reader {

@@ -1,8 +1,8 @@
 // Command parity says how much of liburing the package covers, and writes
 // docs/parity.md. Run it in the root folder of the module:
 //
-//	go run ./internal/parity                      # fails if something is missing
-//	go run ./internal/parity -o docs/parity.md    # writes the page too
+//	go run ./internal/cmd/parity                      # fails if something is missing
+//	go run ./internal/cmd/parity -o docs/parity.md    # writes the page too
 //
 // Nothing about the package is listed here. An exported symbol covers the
 // functions and macros of liburing that its doc comment names, as
