@@ -51,10 +51,10 @@ test-old-liburing: deps ## check that the liburing-dev of Debian bookworm, too o
 	@scripts/test-liburing.sh too-old bookworm
 
 test-kernels: liburing ## run the tests on Debian's kernels in QEMU, and write docs/kernels.md (KERNELS="6.1 7.0": some of them)
-	@scripts/test-kernels.sh
+	@scripts/kernels/test.sh
 
 test-arm64: liburing ## run the tests on Debian's kernels for arm64, with pages of 4 and 16 KiB, on an emulated processor
-	@ARCH=arm64 scripts/test-kernels.sh
+	@ARCH=arm64 scripts/kernels/test.sh
 
 lint: liburing ## gofmt, go vet (also without C, and for another system and processor), staticcheck
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt would change:"; echo "$$files"; exit 1; }
@@ -91,16 +91,16 @@ bench: liburing ## compare with C, giouring and package net, as root (BENCH_FLAG
 	cd bench && go build -buildvcs=false -o bin/bench . && bin/bench $(BENCH_FLAGS)
 
 docker: ## build the images uring-build, uring and uring-test (DOCKER_FLAGS="--build-arg BASE=...")
-	@DOCKER_FLAGS="$(DOCKER_FLAGS)" scripts/docker-build.sh
+	@DOCKER_FLAGS="$(DOCKER_FLAGS)" scripts/docker/build.sh
 
 docker-test: ## run the tests in containers: privileged, unprivileged, and as engines start them by default
-	@DOCKER_FLAGS="$(DOCKER_FLAGS)" scripts/docker-test.sh
+	@DOCKER_FLAGS="$(DOCKER_FLAGS)" scripts/docker/test.sh
 
 docker-base: ## make the base image uring-base from this machine's apt mirror, where docker has no registry
-	@scripts/docker-base.sh trixie uring-base
+	@scripts/docker/base.sh trixie uring-base
 
 docker-seccomp: ## make docker/seccomp.json from the default profile of this machine's engine, as root
-	@scripts/docker-seccomp.sh
+	@scripts/docker/seccomp.sh
 
 test-consumer: ## build a program that depends on the module, in a container and outside (CONSUMER_FLAGS=--no-docker)
 	@DOCKER_FLAGS="$(DOCKER_FLAGS)" scripts/test-consumer.sh $(CONSUMER_FLAGS)

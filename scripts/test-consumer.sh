@@ -6,7 +6,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-source "$root/scripts/docker.sh"
+source "$root/scripts/docker/engine.sh"
 module=github.com/uring-go/uring
 version=v0.1.0
 
@@ -93,7 +93,7 @@ without_cgo() {
 }
 
 in_container() {
-	docker image inspect uring-build >/dev/null 2>&1 || "$root/scripts/docker-build.sh" build
+	docker image inspect uring-build >/dev/null 2>&1 || "$root/scripts/docker/build.sh" build
 	docker build --quiet -t uring-consumer . >/dev/null # with the vendored module
 	runs docker run --rm --cap-drop ALL --security-opt no-new-privileges \
 		--security-opt "seccomp=$root/docker/seccomp.json" uring-consumer

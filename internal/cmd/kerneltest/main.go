@@ -1,4 +1,4 @@
-// Command kerneltest reads what the machines of scripts/test-kernels.sh say.
+// Command kerneltest reads what the machines of scripts/kernels/test.sh say.
 //
 //	kerneltest results                      what passed, failed and was skipped on a kernel
 //	kerneltest -page docs/kernels.md results...   write the page about all of them

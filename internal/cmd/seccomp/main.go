@@ -3,8 +3,8 @@
 // engine hands it to its runtime, and writes the seccomp profile in it, with
 // the calls of io_uring allowed:
 //
-//	scripts/docker-seccomp.sh            write docker/seccomp.json
-//	scripts/docker-seccomp.sh -compare   say how the default differs from it
+//	scripts/docker/seccomp.sh            write docker/seccomp.json
+//	scripts/docker/seccomp.sh -compare   say how the default differs from it
 package main
 
 import (

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Builds the images and says how large they are.
 #
-#   scripts/docker-build.sh [TARGET...]   by default build, proxy and test; see Dockerfile
+#   scripts/docker/build.sh [TARGET...]   by default build, proxy and test; see Dockerfile
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-source "$root/scripts/docker.sh"
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+source "$root/scripts/docker/engine.sh"
 
 die() { echo "docker-build: $*" >&2; exit 1; }
 

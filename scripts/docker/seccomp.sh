@@ -4,12 +4,12 @@
 # An engine has its default profile built in. It shows in the configuration of a running container, which the engine hands to
 # its runtime in a file that root can read on the engine's machine.
 #
-#   scripts/docker-seccomp.sh            write docker/seccomp.json
-#   scripts/docker-seccomp.sh -compare   say how the engine's default differs from it
+#   scripts/docker/seccomp.sh            write docker/seccomp.json
+#   scripts/docker/seccomp.sh -compare   say how the engine's default differs from it
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-source "$root/scripts/docker.sh"
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+source "$root/scripts/docker/engine.sh"
 
 die() { echo "docker-seccomp: $*" >&2; exit 1; }
 

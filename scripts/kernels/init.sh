@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first program of the machines of test-kernels.sh: runs the tests of /tests, writes what they print to the device for
+# The first program of the machines of test.sh: runs the tests of /tests, writes what they print to the device for
 # results, and powers off. Lines that start with @@ are for internal/cmd/kerneltest.
 PATH=/bin
 /bin/busybox --install -s /bin

@@ -8,8 +8,8 @@
 # Prints what each run skipped for lack of a right. Only a privileged run may lack none.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-source "$root/scripts/docker.sh"
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+source "$root/scripts/docker/engine.sh"
 
 say() { echo "docker-test: $*"; }
 die() { echo "docker-test: $*" >&2; exit 1; }
@@ -82,7 +82,7 @@ run_default() {
 
 need_engine
 if [ "${1:-}" != --built ]; then
-	"$root/scripts/docker-build.sh" build proxy test
+	"$root/scripts/docker/build.sh" build proxy test
 fi
 failed=''
 for kind in privileged unprivileged default; do

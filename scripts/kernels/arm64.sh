@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034
-# What test-kernels.sh does otherwise for arm64. To be sourced by it, not run.
+# What test.sh does otherwise for arm64. To be sourced by it, not run.
 
 # Debian has kernels with pages of 4 KiB and, ending in 16k, of 16 KiB.
 kernels="

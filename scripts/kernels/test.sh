@@ -2,16 +2,16 @@
 # Boots Debian's kernels in QEMU and runs the tests there, in short mode, without network or disk of this machine.
 # Without a processor that helps, QEMU emulates one, which takes some minutes for each kernel.
 #
-#   scripts/test-kernels.sh                           all kernels below; then docs/kernels.md is written anew
-#   KERNELS="6.1 6.12" scripts/test-kernels.sh        the kernels of these series
+#   scripts/kernels/test.sh                           all kernels below; then docs/kernels.md is written anew
+#   KERNELS="6.1 6.12" scripts/kernels/test.sh        the kernels of these series
 #   TESTS=. RUN=TestPoll KERNELS=7.0 scripts/...      some packages (TESTS= for none but uring probe), some tests
 #   KERNEL_TABLE="6.12.74 last bookworm-backports"    other kernels than those of the table below
-#   ARCH=arm64 scripts/test-kernels.sh                those of another processor, see test-kernels-arm64.sh
+#   ARCH=arm64 scripts/kernels/test.sh                those of another processor, see arm64.sh
 #
 # Kernels and results are kept in liburing/state/kernels.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 source "$root/liburing/debian.sh"
 state=$root/liburing/state/kernels
 arch=${ARCH:-x86_64}
@@ -53,7 +53,7 @@ busybox() { echo /bin/busybox; }
 source_machine() {
 	case $arch in
 	x86_64) ;; # the above
-	arm64) source "$root/scripts/test-kernels-arm64.sh" ;;
+	arm64) source "$root/scripts/kernels/arm64.sh" ;;
 	*) die "ARCH=$arch: known are x86_64 and arm64" ;;
 	esac
 	kernels=${KERNEL_TABLE:-$kernels}
@@ -140,7 +140,7 @@ make_initramfs() {
 	tree=$(mktemp -d)
 	chmod 755 "$tree" # the root folder there, for unprivileged users too
 	mkdir -p "$tree"/{dev,proc,sys,tmp,etc,modules,src}
-	cp "$root/scripts/kernel-init.sh" "$tree/init"
+	cp "$root/scripts/kernels/init.sh" "$tree/init"
 	cp -r "$state/tests/bin" "$state/tests/tests" "$tree/"
 	tar -C "$tree/src" -xf "$state/tests/src.tar"
 	cp "$(busybox)" "$tree/bin/busybox"

@@ -3,15 +3,15 @@
 # Mirror, proxy and other download options are those of this machine's apt, and the certificate authorities its owner
 # added come along. Needs root; gets debootstrap if it is missing.
 #
-#   scripts/docker-base.sh SUITE IMAGE
+#   scripts/docker/base.sh SUITE IMAGE
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-source "$root/scripts/docker.sh"
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+source "$root/scripts/docker/engine.sh"
 
 die() { echo "docker-base: $*" >&2; exit 1; }
 
-[ $# = 2 ] || die "usage: docker-base.sh SUITE IMAGE"
+[ $# = 2 ] || die "usage: scripts/docker/base.sh SUITE IMAGE"
 need_engine
 [ "$(id -u)" = 0 ] || die "debootstrap needs root"
 command -v debootstrap >/dev/null ||
