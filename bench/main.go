@@ -36,7 +36,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "few short samples, under 3 minutes; full figures take up to 25")
 	flag.StringVar(&o.only, "only", "", "experiments to run, separated by commas: nop, proxy, echo, buffers, zc")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each experiment, 0 for its own number")
-	flag.StringVar(&o.out, "out", "", "folder for the results; without it they go to this folder, or with -quick or -only to bin/results")
+	flag.StringVar(&o.out, "out", "", "folder for the results; without it they go to bench/results, or with -quick or -only to bin/results")
 	flag.Float64Var(&o.disturbed, "disturbed", 0.12, "measure again when others use more of a processor than this")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -73,7 +73,7 @@ func newBench(o options) (*bench, error) {
 	}
 	b := &bench{options: o, bin: filepath.Join(root, "bench", "bin"), root: root}
 	if o.out == "" {
-		b.out = filepath.Join(root, "bench")
+		b.out = filepath.Join(root, "bench", "results")
 		if o.quick || o.only != "" {
 			b.out = filepath.Join(b.bin, "results") // do not replace full figures
 		}
