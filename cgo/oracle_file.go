@@ -2,10 +2,36 @@
 
 package cgo
 
-// #include "oracle_more.h"
+// #include "oracle_file.h"
 import "C"
 
 // Reads, writes and what else works on an open file.
+
+// OracleRead is io_uring_prep_read.
+func OracleRead(s *SQE, fd int32, addr uint64, n uint32, off uint64) {
+	C.oracle_read(s.c(), C.int(fd), C.uint64_t(addr), C.unsigned(n), C.uint64_t(off))
+}
+
+// OracleWrite is io_uring_prep_write.
+func OracleWrite(s *SQE, fd int32, addr uint64, n uint32, off uint64) {
+	C.oracle_write(s.c(), C.int(fd), C.uint64_t(addr), C.unsigned(n), C.uint64_t(off))
+}
+
+// OracleReadFixed is io_uring_prep_read_fixed.
+func OracleReadFixed(s *SQE, fd int32, addr uint64, n uint32, off uint64, index uint16) {
+	C.oracle_read_fixed(s.c(), C.int(fd), C.uint64_t(addr), C.unsigned(n), C.uint64_t(off), C.int(index))
+}
+
+// OracleWriteFixed is io_uring_prep_write_fixed.
+func OracleWriteFixed(s *SQE, fd int32, addr uint64, n uint32, off uint64, index uint16) {
+	C.oracle_write_fixed(s.c(), C.int(fd), C.uint64_t(addr), C.unsigned(n), C.uint64_t(off), C.int(index))
+}
+
+// OracleClose is io_uring_prep_close.
+func OracleClose(s *SQE, fd int32) { C.io_uring_prep_close(s.c(), C.int(fd)) }
+
+// OracleCloseDirect is io_uring_prep_close_direct.
+func OracleCloseDirect(s *SQE, slot uint32) { C.io_uring_prep_close_direct(s.c(), C.unsigned(slot)) }
 
 // OracleReadv is io_uring_prep_readv.
 func OracleReadv(s *SQE, fd int32, iov uint64, n uint32, off uint64) {

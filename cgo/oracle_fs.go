@@ -2,7 +2,7 @@
 
 package cgo
 
-// #include "oracle_more.h"
+// #include "oracle_fs.h"
 import "C"
 
 // Paths and extended attributes.
