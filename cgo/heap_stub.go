@@ -1,6 +1,0 @@
-//go:build !linux || !cgo
-
-package cgo
-
-// OnGoHeap cannot tell without C.
-func OnGoHeap(*byte) bool { return false }
