@@ -2,14 +2,7 @@
 
 package cgo
 
-/*
-#include "register.h"
-
-#cgo noescape uring_wait
-#cgo nocallback uring_wait
-#cgo noescape uring_submit_and_wait_reg
-#cgo nocallback uring_submit_and_wait_reg
-*/
+// #include "register.h"
 import "C"
 
 import "unsafe"
@@ -17,25 +10,8 @@ import "unsafe"
 // Raw returns r, for calls that name a second ring.
 func (r *Ring) Raw() *Ring { return r }
 
-// Wait is one of io_uring_submit_and_wait_timeout, io_uring_wait_cqes and their
-// …_min_timeout forms.
-func (r *Ring) Wait(w Wait) int {
-	return int(C.uring_wait(r.c, (*C.struct_uring_wait)(unsafe.Pointer(&w))))
-}
-
-// SubmitAndWaitReg is io_uring_submit_and_wait_reg.
-func (r *Ring) SubmitAndWaitReg(n uint32, index int) int {
-	return int(C.uring_submit_and_wait_reg(r.c, C.unsigned(n), C.int(index)))
-}
-
-// WaitSQ is io_uring_sqring_wait.
-func (r *Ring) WaitSQ() int { return int(C.io_uring_sqring_wait(r.c)) }
-
 // DontFork is io_uring_ring_dontfork.
 func (r *Ring) DontFork() int { return int(C.io_uring_ring_dontfork(r.c)) }
-
-// SetIOWait is io_uring_set_iowait.
-func (r *Ring) SetIOWait(on bool) int { return int(C.uring_set_iowait(r.c, flag(on))) }
 
 // EventFDEnabled is io_uring_cq_eventfd_enabled.
 func (r *Ring) EventFDEnabled() bool { return bool(C.io_uring_cq_eventfd_enabled(r.c)) }
@@ -228,7 +204,6 @@ func flag(on bool) C.int {
 
 // As in layout.go.
 const (
-	_ = -(unsafe.Sizeof(Wait{}) ^ uintptr(C.sizeof_struct_uring_wait))
 	_ = -(unsafe.Sizeof(Restriction{}) ^ uintptr(C.sizeof_struct_io_uring_restriction))
 	_ = -(unsafe.Sizeof(SyncCancel{}) ^ uintptr(C.sizeof_struct_io_uring_sync_cancel_reg))
 	_ = -(unsafe.Offsetof(SyncCancel{}.Sec) ^ uintptr(C.offsetof_sync_cancel_timeout))
@@ -236,8 +211,6 @@ const (
 	_ = -(unsafe.Sizeof(NAPI{}) ^ uintptr(C.sizeof_struct_uring_napi))
 	_ = -(unsafe.Sizeof(RegionDesc{}) ^ uintptr(C.sizeof_struct_io_uring_region_desc))
 	_ = -(unsafe.Offsetof(RegionDesc{}.MMapOffset) ^ uintptr(C.offsetof_region_mmap_offset))
-	_ = -(unsafe.Sizeof(RegWait{}) ^ uintptr(C.sizeof_struct_io_uring_reg_wait))
-	_ = -(unsafe.Offsetof(RegWait{}.SigMask) ^ uintptr(C.offsetof_reg_wait_sigmask))
 	_ = -(unsafe.Sizeof(ZCRXReg{}) ^ uintptr(C.uring_sizeof_zcrx_ifq_reg))
 	_ = -(unsafe.Sizeof(ZCRXArea{}) ^ uintptr(C.uring_sizeof_zcrx_area_reg))
 	_ = -(unsafe.Sizeof(BPFInsn{}) ^ uintptr(C.sizeof_struct_sock_filter))

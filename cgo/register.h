@@ -1,13 +1,12 @@
 /*
- * The C side of what is registered with a ring, and of the rarer ways to open
- * it and to wait. What liburing 2.9 does not have answers with -ENOSYS.
+ * The C side of what is registered with a ring. What liburing 2.9 does not have
+ * answers with -ENOSYS.
  */
 #ifndef URING_REGISTER_H
 #define URING_REGISTER_H
 
 #include <linux/filter.h>
 #include <sched.h>
-#include <signal.h>
 
 #include "shim.h"
 
@@ -33,7 +32,6 @@ enum {
 	uring_sizeof_query_zcrx = 40,
 	uring_sizeof_query_scq = 16,
 #endif
-	offsetof_reg_wait_sigmask = offsetof(struct io_uring_reg_wait, sigmask),
 	offsetof_sync_cancel_timeout = offsetof(struct io_uring_sync_cancel_reg, timeout),
 	offsetof_sync_cancel_opcode = offsetof(struct io_uring_sync_cancel_reg, opcode),
 	offsetof_region_mmap_offset = offsetof(struct io_uring_region_desc, mmap_offset),
@@ -54,45 +52,6 @@ struct uring_napi {
 
 _Static_assert(sizeof(struct uring_napi) == sizeof(struct io_uring_napi),
 	       "struct io_uring_napi has another size than uring expects");
-
-/* How to wait. Mirrors the Go type Wait. */
-struct uring_wait {
-	int64_t sec, nsec; /* sec < 0: for ever */
-	uint64_t block;	   /* signals to block meanwhile, if any */
-	uint32_t nr;
-	uint32_t min_usec;
-	uint32_t submit;
-	uint32_t pad;
-};
-
-static inline int uring_wait(struct io_uring *ring, const struct uring_wait *w)
-{
-	struct __kernel_timespec ts = { .tv_sec = w->sec, .tv_nsec = w->nsec };
-	struct __kernel_timespec *timeout = w->sec < 0 ? NULL : &ts;
-	sigset_t set, *mask = NULL;
-	struct io_uring_cqe *cqe;
-
-	if (w->block) {
-		/* The kernel reads 64 signals; the mask is the thread's and these. */
-		pthread_sigmask(SIG_SETMASK, NULL, &set);
-		*(uint64_t *)&set |= w->block;
-		mask = &set;
-	}
-	if (w->submit && w->min_usec)
-		return io_uring_submit_and_wait_min_timeout(ring, &cqe, w->nr, timeout, w->min_usec, mask);
-	if (w->submit)
-		return io_uring_submit_and_wait_timeout(ring, &cqe, w->nr, timeout, mask);
-	if (w->min_usec)
-		return io_uring_wait_cqes_min_timeout(ring, &cqe, w->nr, timeout, w->min_usec, mask);
-	return io_uring_wait_cqes(ring, &cqe, w->nr, timeout, mask);
-}
-
-static inline int uring_submit_and_wait_reg(struct io_uring *ring, unsigned n, int index)
-{
-	struct io_uring_cqe *cqe;
-
-	return io_uring_submit_and_wait_reg(ring, &cqe, n, index);
-}
 
 static inline int uring_register_clock(struct io_uring *ring, unsigned id)
 {
@@ -145,15 +104,6 @@ static inline int uring_register_region(struct io_uring *ring, void *desc, uint6
 	struct io_uring_mem_region_reg reg = { .region_uptr = (uintptr_t)desc, .flags = flags };
 
 	return io_uring_register_region(ring, &reg);
-}
-
-static inline int uring_set_iowait(struct io_uring *ring, int on)
-{
-#if !IO_URING_CHECK_VERSION(2, 10)
-	return io_uring_set_iowait(ring, on);
-#else
-	return -ENOSYS;
-#endif
 }
 
 static inline int uring_register_zcrx(struct io_uring *ring, void *reg, void *area, void *region)
