@@ -87,7 +87,7 @@ func TestLinksInDocsLeadSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	link := regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
 	found := 0
 	for _, page := range append(pages, more...) {
 		for _, m := range link.FindAllStringSubmatch(readFile(t, page), -1) {
