@@ -16,8 +16,12 @@ import (
 // the end of a stream, fn is not called.
 //
 // p is memory shared with the kernel: it must not be used after fn returns.
-// Every completion of a request with provided buffers must go through Consume
-// or [BufRing.Segments] once, failed ones too: they may give back a buffer.
+// Each completion with bytes must go through Consume or [BufRing.Segments] once,
+// in the order in which [Ring.Completions] yields them: one that was left out, or
+// comes again, gives [ErrBadCompletion]. Those without bytes, such as failed ones,
+// may be left out, unless the buffer rings of the Ring have more than 32768 buffers
+// in all, or [SQE.PrepProvideBuffers] was used: then hand over all of them, as
+// they may give back a buffer.
 func (b *BufRing) Consume(c CQE, fn func(p []byte) error) error {
 	w, err := b.begin(c)
 	if err != nil {

@@ -68,8 +68,8 @@
 // # Requests, by subject
 //
 //   - Any: [SQE.SetToken], [SQE.Token], [SQE.SetFlags], [SQE.Multishot]. Order is a
-//     matter of [Link], [HardLink] and [Drain],
-//     after [Ring.MakeRoom] for all of a chain.
+//     matter of [Link], [HardLink] and [Drain], after [Ring.MakeRoom] for all of a
+//     chain.
 //   - Files: [SQE.PrepRead], [SQE.PrepWrite], [SQE.PrepReadv], [SQE.PrepWritev],
 //     [SQE.PrepFsync], [SQE.PrepSyncFileRange], [SQE.PrepFallocate],
 //     [SQE.PrepFtruncate], [SQE.PrepFadvise], [SQE.PrepMadvise], [SQE.PrepClose].
@@ -161,9 +161,16 @@
 //
 // # Receiving
 //
-// A [BufRing], made with [Ring.NewBufRing], holds buffers from which the kernel picks when data arrives.
-// [BufRing.Consume] and [BufRing.Segments] turn completions into bytes, and
-// [Segment.Share] lets several holders keep the same ones.
+// A [BufRing], made with [Ring.NewBufRing], holds buffers from which the kernel
+// picks when data arrives. [BufRing.Consume] and [BufRing.Segments] turn
+// completions into bytes, and [Segment.Share] lets several holders keep the same
+// ones. Hand over each completion that has bytes, once, in the order in which they
+// come: where bytes lie follows from the completions before. That account is
+// compared with what the kernel says; if they disagree, the ring stops with
+// [ErrAccount] instead of handing out the bytes of another connection.
+//
+// Prefer multishot receives, above all into incremental buffers on Linux 6.12 to
+// 6.16: see [SQE.PrepRecvProvided].
 //
 // A [ZCRX], made with [Ring.RegisterZCRX], is a queue of a network device whose
 // data the card puts into the program's memory: [ZCRX.Segment] turns completions
@@ -172,10 +179,15 @@
 //
 // # Sending
 //
-// A [SendQueue], made with [Ring.NewSendQueue], sends a stream of bytes, in order, with as few requests as the
-// kernel allows; it can send received segments on without copying them.
+// A [SendQueue], made with [Ring.NewSendQueue], sends a stream of bytes, in
+// order, with as few requests as the kernel allows; it can send received segments
+// on without copying them.
 //
 // # Errors
+//
+// [Ring.Close] and [Ring.SyncCancel] return nil when the kernel has let go of
+// memory and files, and [ErrBusy] when it has not in time. Then the caller must
+// keep the memory that requests point at.
 //
 // A feature that the kernel lacks gives an error that matches
 // [ErrNotSupported] and names the kernel that has it; the Have functions ask

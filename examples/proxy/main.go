@@ -1,5 +1,6 @@
 // Proxy forwards connections, in both directions. What comes is received into
-// shared buffers, and sent on from there: no byte is copied in the program. cmd/uring has a proxy with everything that one may want.
+// shared buffers and sent on from there, many buffers with one request: no byte is
+// copied in the program. cmd/uring has a proxy with everything that one may want.
 //
 //	go run ./examples/proxy -listen 127.0.0.1:7777 -to 127.0.0.1:80
 package main
@@ -100,7 +101,7 @@ func serve(ctx context.Context, listener *net.TCPListener, target netip.AddrPort
 			err = errors.Join(err, syscall.Close(int(fd)))
 		}
 	}()
-	// Small buffers: no receiver is to keep all.
+	// Small buffers: a slow receiver keeps whole ones, and must not keep all.
 	c := uring.BufRingConfig{Group: 1, Entries: 2048, BufSize: 8 << 10}
 	if p.buffers, err = p.ring.NewBufRing(c); err != nil {
 		return err
