@@ -70,16 +70,15 @@ func (c BufRingConfig) check() error {
 // which they come.
 //
 // A buffer goes back to the kernel by itself, at the next submit, when the
-// kernel has let go of it and every slice of it has been released. In C that is
-// a program's own business, with io_uring_buf_ring_init(3),
-// io_uring_buf_ring_mask(3), io_uring_buf_ring_add(3),
-// io_uring_buf_ring_advance(3), io_uring_buf_ring_cq_advance(3) and
-// __io_uring_buf_ring_cq_advance(3).
+// kernel has let go of it and every slice of it has been released.
 //
 // Which bytes a completion is about follows from the order in which buffers
 // were given to the kernel and from the lengths of all completions so far; a
 // BufRing keeps that account itself. It relies on what the kernel reports
 // beyond that only to check, as kernels differ.
+//
+//uring:covers io_uring_buf_ring_init io_uring_buf_ring_mask io_uring_buf_ring_add io_uring_buf_ring_advance
+//uring:covers io_uring_buf_ring_cq_advance __io_uring_buf_ring_cq_advance
 type BufRing struct {
 	ring        *Ring
 	group       uint16

@@ -249,8 +249,9 @@ const (
 // PrepCancel cancels the request with this user data. The result is 0, or
 // ENOENT if there is none, or EALREADY if it is too late; with [CancelAll] a
 // number. The cancelled request still posts its own completion, perhaps after
-// this one. See io_uring_prep_cancel64(3), and io_uring_prep_cancel(3) for what
-// programs do whose user data are addresses.
+// this one. See io_uring_prep_cancel64(3).
+//
+//uring:covers io_uring_prep_cancel
 func (s SQE) PrepCancel(userData uint64, flags CancelFlags) {
 	s.prep(cgo.OpAsyncCancel, -1, userData, 0, 0)
 	s.OpFlags = uint32(flags)

@@ -72,9 +72,10 @@ func (c CQE) Copied() bool {
 	return c.Notif() && uint32(c.Res)&cgo.NotifUsageZCCopied != 0
 }
 
-// Big says that the completion has 32 bytes, on a ring with [SetupCQEMixed],
-// and so takes two places of the queue: in C io_uring_cqe_nr tells how many. On a
-// ring with [SetupCQE32] all have.
+// Big reports whether the completion has 32 bytes and so takes two slots of the
+// queue, on a ring with [SetupCQEMixed]. On a ring with [SetupCQE32] all have.
+//
+//uring:covers io_uring_cqe_nr
 func (c CQE) Big() bool { return c.Flags&cgo.CQEF32 != 0 }
 
 // Token returns UserData as a [Token].
@@ -120,10 +121,11 @@ func (r *Ring) ready() uint32 {
 	return tail - r.head
 }
 
-// Overflowed says that the kernel holds completions for which the completion
-// queue had no room. None is lost: handling completions lets them in. It reads
-// flags that the kernel sets, in C with IO_URING_READ_ONCE. See
+// Overflowed reports whether the kernel holds completions for which the completion
+// queue had no room. None is lost: handling completions lets them in. See
 // io_uring_cq_has_overflow(3).
+//
+//uring:covers IO_URING_READ_ONCE
 func (r *Ring) Overflowed() bool {
 	return !r.gone() && r.q.SQFlags()&cgo.SQCQOverflow != 0
 }
@@ -134,9 +136,10 @@ func (r *Ring) Overflowed() bool {
 // kernel for what is ready there only: completion work put off by
 // [SetupDeferTaskrun] or [SetupCoopTaskrun], and completions that had
 // overflowed. Some of it may stay there, but a call that yields nothing found
-// none. Entries that only fill a gap of a queue with [SetupCQEMixed] are left
-// out, as by io_uring_skip_cqe. See io_uring_for_each_cqe(3), io_uring_cqe_iter_init(3),
-// io_uring_cqe_iter_next(3), io_uring_cqe_seen(3) and io_uring_get_events(3).
+// none. It skips entries that only fill a gap of a queue with [SetupCQEMixed].
+// See io_uring_for_each_cqe(3), io_uring_cqe_seen(3) and io_uring_get_events(3).
+//
+//uring:covers io_uring_cqe_iter_init io_uring_cqe_iter_next io_uring_skip_cqe
 func (r *Ring) Completions() iter.Seq[CQE] {
 	return func(yield func(CQE) bool) {
 		if r.gone() || !r.pull() {
@@ -211,9 +214,10 @@ func (r *Ring) fetch() bool {
 }
 
 // Peek copies ready completions to dst and returns their number. They stay in
-// the queue until [Ring.Advance]. It enters the kernel only if there are none:
-// __io_uring_peek_cqe is the part that looks at the queue. See
-// io_uring_peek_batch_cqe(3) and io_uring_peek_cqe(3).
+// the queue until [Ring.Advance]. It enters the kernel only if there are none.
+// See io_uring_peek_batch_cqe(3) and io_uring_peek_cqe(3).
+//
+//uring:covers __io_uring_peek_cqe
 func (r *Ring) Peek(dst []CQE) int {
 	if r.gone() || !r.pull() {
 		return 0
@@ -270,9 +274,10 @@ func (r *Ring) syncHead() {
 }
 
 // CQESize returns the bytes of a completion in the queue of a ring with these
-// flags. Of [SetupCQEMixed] it is the size of a place, of which a completion
-// that is [CQE.Big] takes two. In C there is the binary logarithm of how many
-// times 16 it is: io_uring_cqe_shift and io_uring_cqe_shift_from_flags.
+// flags. With [SetupCQEMixed] it is the size of a slot, of which a completion
+// that is [CQE.Big] takes two.
+//
+//uring:covers io_uring_cqe_shift io_uring_cqe_shift_from_flags
 func (f SetupFlags) CQESize() int {
 	if f&SetupCQE32 != 0 {
 		return 32

@@ -251,8 +251,9 @@ type SetupParams cgo.RawParams
 // of the program, [SetupNoMMap] and [SetupIOPoll] are not for such rings, nor is
 // [SetupSQPoll]: the kernel's thread works with the memory and the descriptors of
 // the process that opened the ring, so that requests of another would write over
-// its memory. Errors are those of [New]. See io_uring_setup(2): in C it is io_uring_setup of
-// liburing.
+// its memory. Errors are those of [New]. See io_uring_setup(2).
+//
+//uring:covers io_uring_setup
 func Setup(c Config) (fd int, p SetupParams, err error) {
 	c, err = c.normalize()
 	if err != nil {

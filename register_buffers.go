@@ -136,10 +136,9 @@ func (r *Ring) ReplaceArena(b RegBuf, a *Arena, tag uint64) (RegBuf, error) {
 // process, each at the same place, so that its RegBufs are good for this ring
 // too; pinning the memory anew costs much more. The ring must have no table of
 // its own. The other ring must not be in use meanwhile, and may be without its
-// descriptor: see [Ring.CloseRingFD]. Linux 6.12. See io_uring_clone_buffers(3),
-// and __io_uring_clone_buffers, which leaves flags to the caller: that which
-// names the other ring is set here as needed, and [Ring.CloneBuffersAt] is what
-// replaces.
+// descriptor: see [Ring.CloseRingFD]. Linux 6.12. See io_uring_clone_buffers(3).
+//
+//uring:covers __io_uring_clone_buffers
 func (r *Ring) CloneBuffers(from *Ring) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -157,8 +156,9 @@ func (r *Ring) CloneBuffers(from *Ring) error {
 // this ring has them, without a value for empty places. Linux 6.13. Some
 // kernels before 6.18.15 drop the buffers behind those places: there the error
 // matches [ErrNotSupported] if there are any. See
-// io_uring_clone_buffers_offset(3), and __io_uring_clone_buffers_offset with
-// IORING_REGISTER_DST_REPLACE.
+// io_uring_clone_buffers_offset(3).
+//
+//uring:covers __io_uring_clone_buffers_offset IORING_REGISTER_DST_REPLACE
 func (r *Ring) CloneBuffersAt(from *Ring, dst, src, n int) ([]RegBuf, error) {
 	if err := r.usable(); err != nil {
 		return nil, err

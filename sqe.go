@@ -16,13 +16,13 @@ import (
 // and [InFlight.Request] set it when they take the entry. It is valid until the
 // next Submit.
 //
-// Where NextSQE failed there
-// is no entry, and the Prep methods panic: a request that nobody can see being
-// lost would be worse.
+// Where NextSQE failed there is no entry, and the Prep methods panic: otherwise
+// the request would be lost, and nobody would notice.
 //
-// The fields of the entry are open for what no method covers, as they are to C
-// with io_uring_prep_rw; each Prep method sets what liburing's helper of the same
-// name sets.
+// The fields of the entry are open for what no method covers. Each Prep method
+// sets what liburing's helper of the same name sets.
+//
+//uring:covers io_uring_prep_rw
 type SQE struct {
 	*cgo.SQE
 	entryWatch // nothing, but with uring_debug
@@ -279,8 +279,9 @@ func (r *Ring) MakeRoom(n int) error {
 
 // WaitSQ waits until the kernel's thread has made room in the submission queue.
 // On a ring without [SetupSQPoll] it returns at once: Submit makes room. See
-// io_uring_sqring_wait(3); __io_uring_sqring_wait is it for rings that have the
-// thread.
+// io_uring_sqring_wait(3).
+//
+//uring:covers __io_uring_sqring_wait
 func (r *Ring) WaitSQ() error {
 	if r.gone() || r.flags&SetupSQPoll == 0 {
 		return r.usable()
@@ -302,10 +303,10 @@ func (r *Ring) WaitSQ() error {
 }
 
 // SQESize returns the bytes of a submission entry in the queue of a ring with
-// these flags, see [Ring.Flags]. Of [SetupSQEMixed] it is the size of a place,
-// of which an entry of [Ring.NextSQE128] takes two. In C there is the binary
-// logarithm of how many times 64 it is: io_uring_sqe_shift and
-// io_uring_sqe_shift_from_flags.
+// these flags, see [Ring.Flags]. With [SetupSQEMixed] it is the size of a slot,
+// of which an entry of [Ring.NextSQE128] takes two.
+//
+//uring:covers io_uring_sqe_shift io_uring_sqe_shift_from_flags
 func (f SetupFlags) SQESize() int {
 	if f&SetupSQE128 != 0 {
 		return 128

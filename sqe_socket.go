@@ -239,9 +239,11 @@ func (s SQE) PrepSIOCOUTQ(fd FD) { s.prep(cgo.OpUringCmd, fd, 0, 0, words(cgo.So
 // sent, as SO_TIMESTAMPING makes the socket take them, until a completion comes
 // without [CQE.More]. The result is the key of what was sent, and the second
 // half of the completion the time: the ring needs [SetupCQE32] or
-// [SetupCQEMixed]. In the completion's Flags bit 16 (IORING_CQE_F_TSTAMP_HW,
-// at IORING_TIMESTAMP_HW_SHIFT) says that the device took the time, and those
-// from bit 17 on (IORING_TIMESTAMP_TYPE_SHIFT) at which point. Linux 6.17. See io_uring_prep_cmd_sock(3).
+// [SetupCQEMixed]. In the completion's Flags bit 16 (IORING_CQE_F_TSTAMP_HW) says
+// that the device took the time, and those from bit 17 on at which point.
+// Linux 6.17. See io_uring_prep_cmd_sock(3).
+//
+//uring:covers IORING_TIMESTAMP_HW_SHIFT IORING_TIMESTAMP_TYPE_SHIFT
 func (s SQE) PrepTxTimestampMultishot(fd FD) error {
 	if s.ring.flags&(SetupCQE32|SetupCQEMixed) == 0 {
 		return s.refuse(errors.New("uring: time stamps need completions of 32 bytes: open the ring with SetupCQE32 or SetupCQEMixed"))

@@ -8,14 +8,15 @@ package uring
 //	63      56 55            32 31             0
 //	|  kind  |   generation   |      slot      |
 //
-// In C a request's user data is often the address of what belongs to it, by
-// io_uring_sqe_set_data and io_uring_cqe_get_data. In Go the collector does not
-// see an address that only the kernel has: keep the thing in a table, and its
-// index, the slot, in the request. [InFlight] is such a table.
+// Do not make an address user data, as C programs do: Go's collector does not see
+// an address that only the kernel has. Keep the thing in a table, and its index,
+// the slot, in the request. [InFlight] is such a table.
 //
 // Using tokens is a convention, not a rule: any 64-bit value but all ones may be
 // the UserData of a request. All ones is LIBURING_UDATA_TIMEOUT, which
 // liburing reserves.
+//
+//uring:covers io_uring_sqe_set_data io_uring_cqe_get_data
 type Token uint64
 
 // tokenGeneration is the part of user data that the generation takes up.

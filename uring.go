@@ -139,9 +139,10 @@ func (r *Ring) Entries() (sq, cq int) {
 
 // Submit gives the queued entries to the kernel and returns how many it took.
 // Returned buffers go back to it on the way. When it takes fewer than were
-// queued, or fails, the rest stays queued. With [SetupSQPoll] it publishes the
-// entries before it looks whether the kernel's thread sleeps; who does that by
-// hand in C needs io_uring_smp_mb between the two. See io_uring_submit(3).
+// queued, or fails, the rest stays queued. With [SetupSQPoll] it wakes the
+// kernel's thread if that sleeps. See io_uring_submit(3).
+//
+//uring:covers io_uring_smp_mb
 func (r *Ring) Submit() (int, error) {
 	r.submitting()
 	if err := r.beforeEnter(); err != nil {

@@ -10,10 +10,11 @@ import (
 
 // LiburingVersion returns the version of liburing whose header the package was
 // compiled with, and the one that was linked, such as "2.15". Both are "" in a
-// build without liburing, where everything fails with [ErrNotSupported]. In C the
-// first is IO_URING_VERSION_MAJOR and IO_URING_VERSION_MINOR, compared by
-// IO_URING_CHECK_VERSION; see io_uring_major_version(3), io_uring_minor_version(3)
-// and io_uring_check_version(3) for the other.
+// build without liburing, where everything fails with [ErrNotSupported]. See
+// io_uring_check_version(3).
+//
+//uring:covers IO_URING_VERSION_MAJOR IO_URING_VERSION_MINOR IO_URING_CHECK_VERSION
+//uring:covers io_uring_major_version io_uring_minor_version
 func LiburingVersion() (header, linked string) {
 	major, minor := cgo.LinkedVersion()
 	return version(cgo.HeaderMajor, cgo.HeaderMinor), version(major, minor)

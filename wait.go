@@ -289,8 +289,9 @@ func (r *Ring) wanted(n int) uint32 {
 
 // Wait takes the next completion, waiting for it if need be; before it waits
 // it submits what is queued. It is for simple programs: loops are better off
-// with [Ring.SubmitAndWait] and [Ring.Completions]. See io_uring_wait_cqe(3);
-// __io_uring_get_cqe is what also submits.
+// with [Ring.SubmitAndWait] and [Ring.Completions]. See io_uring_wait_cqe(3).
+//
+//uring:covers __io_uring_get_cqe
 func (r *Ring) Wait() (CQE, error) {
 	if err := r.usable(); err != nil {
 		return CQE{}, err

@@ -334,8 +334,9 @@ const refillEntrySize = int(unsafe.Sizeof(cgo.ZCRXRQE{}))
 // Entries returns the ring's length.
 func (q *RefillRing) Entries() int { return int(q.ring.Entries()) }
 
-// Space returns how many entries are free. It reads the kernel's position as C
-// programs do by hand, with io_uring_smp_load_acquire.
+// Space returns how many entries are free.
+//
+//uring:covers io_uring_smp_load_acquire
 func (q *RefillRing) Space() int {
 	if q.ring.Entries() == 0 {
 		return 0 // the ring is closed
@@ -345,8 +346,9 @@ func (q *RefillRing) Space() int {
 
 // Return gives the buffers of segments back, all at once, and returns how many
 // it took: it stops with [ErrRefillFull], or at one that is not lent with
-// [ErrReleased]. The rest is still lent. It shows the kernel the new entries as
-// C programs do by hand, with io_uring_smp_store_release.
+// [ErrReleased]. The rest is still lent.
+//
+//uring:covers io_uring_smp_store_release
 func (q *RefillRing) Return(segments ...ZCRXSegment) (int, error) {
 	if q.zcrx.ring.closed {
 		return 0, ErrClosed

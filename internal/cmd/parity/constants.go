@@ -60,7 +60,7 @@ func constants(dir string, s *source, symbols []symbol) ([]constant, error) {
 		}
 		whole := regexp.MustCompile(`\b` + c.name + `\b`)
 		for _, sym := range symbols {
-			if whole.MatchString(sym.doc) && !slices.Contains(c.typed, sym.name) {
+			if whole.MatchString(sym.text()) && !slices.Contains(c.typed, sym.name) {
 				c.named = append(c.named, sym.name)
 			}
 		}

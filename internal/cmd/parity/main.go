@@ -7,8 +7,13 @@
 // Nothing about the package is listed here. An exported symbol covers the
 // functions and macros of liburing that its doc comment names, as
 // io_uring_prep_recv(3) or io_uring_prep_recv. Names with another section of
-// the manual, such as io_uring_setup(2), and struct names claim nothing. What
-// liburing has is in the .tsv files; notneeded.go says what Go has no use for.
+// the manual, such as io_uring_setup(2), and struct names claim nothing. What a
+// reader need not know of is in a directive, which go doc leaves out:
+//
+//	//uring:covers io_uring_smp_mb
+//
+// What liburing has is in the .tsv files; notneeded.go says what Go has no use
+// for.
 package main
 
 import (
@@ -17,6 +22,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -86,7 +92,16 @@ func (r *report) claim(symbols []symbol) {
 		for _, name := range deadLinks(s.doc, there) {
 			r.wrong = append(r.wrong, fmt.Sprintf("the comment of %s links to %s, which is not there", s.name, name))
 		}
-		for _, name := range claimed(s.doc, known) {
+		names := claimed(s.doc, known)
+		for _, name := range s.covers {
+			switch {
+			case known[name]:
+				names = append(names, name)
+			case !slices.ContainsFunc(r.constants, func(c constant) bool { return c.name == name }):
+				r.wrong = append(r.wrong, fmt.Sprintf("the directive of %s names %s, which liburing 2.15 does not have", s.name, name))
+			}
+		}
+		for _, name := range names {
 			if !known[name] {
 				r.wrong = append(r.wrong, fmt.Sprintf("the comment of %s names %s, which is no function or macro of liburing 2.15", s.name, name))
 				continue

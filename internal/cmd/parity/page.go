@@ -14,9 +14,9 @@ Generated from the sources by ` + "`go generate`" + ` in the root folder; do not
 Functions and macros: %s.
 %s.
 
-A Go symbol covers a function or macro of liburing 2.15 when its doc comment names it. *Kernel since* is the first
-Linux version in that comment; empty means every kernel that the package supports. *Tested* is found in the test files
-of the root package:
+A Go symbol covers a function or macro of liburing 2.15 when its doc comment names it, or a directive there. *Kernel since* is
+the first Linux version in that comment; empty means every kernel that the package supports. *Tested* is found in the test
+files of the root package:
 
 - **oracle**: the method is in the table whose entries are compared byte for byte with those that liburing writes,
 - **kernel**: a test or example that opens a ring uses it,

@@ -85,6 +85,8 @@ type Ring struct {
 func New() *Ring { return &Ring{} }
 
 // Submit submits. Linux 6.12. See io_uring_submit(3).
+//
+//uring:covers io_uring_smp_mb IORING_OP_NOP io_uring_smp_bm
 func (r *Ring) Submit() {}
 
 // Submit2 has io_uring_sumbit, a wrong name, and links to [Ring.Depth],
@@ -145,7 +147,7 @@ func TestUnit(t *testing.T) { _ = uring.Ring{Depth: 1} }
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &report{functions: functions()}
+	r := &report{functions: functions(), constants: []constant{{name: "IORING_OP_NOP"}}}
 	r.claim(symbols)
 
 	got := map[string]string{}
@@ -157,6 +159,7 @@ func TestUnit(t *testing.T) { _ = uring.Ring{Depth: 1} }
 	want := map[string]string{
 		"io_uring_queue_init":    "New;;kernel",
 		"io_uring_submit":        "Ring.Submit;6.12;kernel, mock",
+		"io_uring_smp_mb":        "Ring.Submit;6.12;kernel, mock",
 		"io_uring_sq_ready":      "Ring.Depth;5.19;unit",
 		"io_uring_sqe_set_flags": "Flags;;",
 		"io_uring_prep_nop":      "SQE.PrepNop;;oracle",
@@ -171,6 +174,7 @@ func TestUnit(t *testing.T) { _ = uring.Ring{Depth: 1} }
 		}
 	}
 	wrong := []string{
+		"the directive of Ring.Submit names io_uring_smp_bm, which liburing 2.15 does not have",
 		"the comment of Ring.Submit2 links to Ring.Width, which is not there",
 		"the comment of Ring.Submit2 names io_uring_sumbit, which is no function or macro of liburing 2.15",
 	}

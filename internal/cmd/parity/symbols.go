@@ -16,10 +16,14 @@ import (
 type symbol struct {
 	name   string // such as Ring.Submit
 	doc    string
-	since  string // the kernel that has it, from doc
+	covers []string // the names in its directives
+	since  string   // the kernel that has it, from doc
 	tested string
 	trips  []string // tests that use it on the kernel
 }
+
+// text is all that names what the symbol covers.
+func (s symbol) text() string { return s.doc + "\n" + strings.Join(s.covers, "\n") }
 
 // symbols lists the package's exported symbols.
 func (s *source) symbols() ([]symbol, error) {
@@ -27,7 +31,7 @@ func (s *source) symbols() ([]symbol, error) {
 	if err != nil {
 		return nil, err
 	}
-	tested, trips := s.tested(), s.trips()
+	tested, trips, covers := s.tested(), s.trips(), s.directives()
 	names := objects(s.pkg)
 	list := []symbol{{name: "package", doc: docs["package"]}}
 	for o, name := range names {
@@ -35,7 +39,7 @@ func (s *source) symbols() ([]symbol, error) {
 		if !ok {
 			continue
 		}
-		list = append(list, symbol{name: name, doc: text, since: sinceKernel(text), tested: tested[o], trips: trips[o]})
+		list = append(list, symbol{name: name, doc: text, covers: covers[o], since: sinceKernel(text), tested: tested[o], trips: trips[o]})
 	}
 	slices.SortFunc(list, func(a, b symbol) int { return compareNames(a.name, b.name) })
 	return list, nil
@@ -66,6 +70,52 @@ func (s *source) docs() (map[string]string, error) {
 		d.typ(t)
 	}
 	return d, nil
+}
+
+// directives returns what the directives in doc comments name. Texts of go/doc are
+// without them.
+func (s *source) directives() map[types.Object][]string {
+	covers := map[types.Object][]string{}
+	note := func(name *ast.Ident, groups ...*ast.CommentGroup) {
+		for _, g := range groups {
+			if g == nil {
+				continue
+			}
+			for _, c := range g.List {
+				if names, ok := strings.CutPrefix(c.Text, "//uring:covers "); ok {
+					o := s.info.Defs[name]
+					covers[o] = append(covers[o], strings.Fields(names)...)
+				}
+			}
+		}
+	}
+	for _, f := range s.files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				note(n.Name, n.Doc)
+			case *ast.GenDecl:
+				for i, spec := range n.Specs {
+					group := n.Doc
+					if i > 0 {
+						group = nil // it is the first one's
+					}
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						note(spec.Name, group, spec.Doc)
+					case *ast.ValueSpec:
+						note(spec.Names[0], group, spec.Doc)
+					}
+				}
+			case *ast.Field:
+				for _, name := range n.Names {
+					note(name, n.Doc)
+				}
+			}
+			return true
+		})
+	}
+	return covers
 }
 
 // docs maps symbols to their doc comments.
