@@ -46,21 +46,21 @@ func NewArena(c ArenaConfig) (*Arena, error) {
 	return a, nil
 }
 
-// Bytes returns the memory. It must not be touched after Close: that is a
-// fault that no program survives.
+// Bytes returns the memory. It must not be touched after Close: that ends the
+// program with a fault.
 func (a *Arena) Bytes() []byte { return a.m.Bytes() }
 
 // Len returns the size in bytes.
 func (a *Arena) Len() int { return a.m.Len() }
 
-// HugePages says whether the memory consists of reserved huge pages.
+// HugePages reports whether the memory consists of reserved huge pages.
 func (a *Arena) HugePages() bool { return a.m.Huge() }
 
 // Close unmaps the memory. It returns [ErrBusy], and does nothing, while a ring
-// has it registered or a buffer ring or send queue works on it, also one whose
-// [Ring.Close] has not returned nil yet. Of requests that merely point into it
-// the arena knows nothing: close it after their last completions, or after the
-// ring. A second Close does nothing.
+// has it registered or a buffer ring or send queue uses it, until [Ring.Close] of
+// that ring has returned nil. It does not know of requests that merely point into
+// the arena: close it after their last completions, or after the ring. A second
+// Close does nothing.
 func (a *Arena) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,7 +100,7 @@ func (a *Arena) abandon() {
 	_ = a.close()
 }
 
-// contains says whether p lies inside the arena.
+// contains reports whether p lies inside the arena.
 func (a *Arena) contains(p []byte) bool {
 	lo, at := a.m.Addr(), arena.Addr(p)
 	return at >= lo && at+uint64(len(p)) <= lo+uint64(a.m.Len())

@@ -22,17 +22,17 @@ type BufRingConfig struct {
 	// BufSize is the size of each buffer in bytes, at most 1 GiB.
 	BufSize int
 	// Incremental lets a receive take only the part of a buffer that it
-	// needs; the next one goes on behind it. Linux 6.12.
+	// needs; the next one goes on after it. Linux 6.12.
 	Incremental bool
 	// MinLeft retires a buffer of an incremental ring as soon as fewer bytes
-	// than this are left in it, so that no receive gets a useless rest; the
-	// rest is wasted. Datagrams and messages need at least their largest size.
-	// 0 and 1 both use every byte, but 1 says that the rest may be as short as
-	// it likes, and so allows datagrams, which a short rest truncates, and
-	// direct descriptors, of which nobody can tell whether they bring messages.
-	// Nor can they of a pipe: one whose writer has O_DIRECT does. Values above 1
-	// need Linux 7.1, 7.0.13, 6.18.44 or 6.12.107, and do not go with
-	// [Bundle].
+	// than this are left in it, so that no receive gets a useless rest. The rest
+	// is wasted. Datagrams and messages need at least their largest size.
+	//
+	// 0 and 1 both use every byte. With 0, receives of datagrams and from direct
+	// descriptors, which may be datagram sockets, are refused. 1 accepts them, at
+	// the risk that a short rest truncates a datagram; so do pipes whose writer has
+	// O_DIRECT. Values above 1 need Linux 7.1, 7.0.13, 6.18.44 or 6.12.107, and do
+	// not go with [Bundle].
 	MinLeft int
 	// HugePages asks for huge pages for the buffers.
 	HugePages bool
@@ -72,10 +72,9 @@ func (c BufRingConfig) check() error {
 // A buffer goes back to the kernel by itself, at the next submit, when the
 // kernel has let go of it and every slice of it has been released.
 //
-// Which bytes a completion is about follows from the order in which buffers
-// were given to the kernel and from the lengths of all completions so far; a
-// BufRing keeps that account itself. It relies on what the kernel reports
-// beyond that only to check, as kernels differ.
+// Where the bytes of a completion lie follows from the order in which buffers were
+// given to the kernel, and from the lengths of all completions so far. A BufRing
+// keeps that account itself, and compares it with what else the kernel reports.
 //
 //uring:covers io_uring_buf_ring_init io_uring_buf_ring_mask io_uring_buf_ring_add io_uring_buf_ring_advance
 //uring:covers io_uring_buf_ring_cq_advance __io_uring_buf_ring_cq_advance
@@ -245,7 +244,7 @@ func (b *BufRing) BufSize() int { return int(b.size) }
 // Entries returns the number of buffers.
 func (b *BufRing) Entries() int { return len(b.bufs) }
 
-// Incremental says whether buffers are consumed piece by piece.
+// Incremental reports whether buffers are consumed piece by piece.
 func (b *BufRing) Incremental() bool { return b.incremental }
 
 // Registered returns the buffers as a registered buffer; ok is false if they
@@ -291,8 +290,7 @@ func (b *BufRing) Available() (int, error) {
 	return int(uint16(b.tail) - head), nil
 }
 
-// maxMappedGroup is the last group whose number fits into an offset for mmap(2):
-// the bits above say what is mapped.
+// maxMappedGroup is the last group whose number fits into an offset for mmap(2).
 const maxMappedGroup = (1<<32 - 1 - cgo.OffMMapMask) >> cgo.OffPbufShift
 
 // mapEntries maps the entries. Those in the kernel's memory are there, and so

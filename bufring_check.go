@@ -7,7 +7,7 @@ import (
 	"github.com/uring-go/uring/cgo"
 )
 
-// checkRecv says what is wrong with a receive into b.
+// checkRecv returns the error of a receive into b, if it must be refused.
 func (b *BufRing) checkRecv(s SQE, fd FD, msgFlags int, flags IOFlags) error {
 	if err := b.checkUse(s, msgFlags); err != nil {
 		return err
@@ -29,13 +29,12 @@ func (b *BufRing) checkRecv(s SQE, fd FD, msgFlags int, flags IOFlags) error {
 	return b.checkRest(fd)
 }
 
-// The kernel fills a bundle in up to two goes. After the first one it may write
-// off the rest of a buffer, which then lies in the middle of what the completion
-// claims.
+// The kernel fills a bundle in up to two steps. After the first it may retire a
+// buffer with a short rest. The bundle then has a gap, and its completion does not
+// tell.
 var errBundleMinLeft = errors.New("uring: Bundle does not go with BufRingConfig.MinLeft above 1: the kernel may leave out the rest of a buffer in the middle of a bundle, and does not say so")
 
-// checkRest refuses a socket whose messages the rest of a buffer would cut. Only
-// stream sockets have none.
+// checkRest refuses sockets whose datagrams a short buffer rest would truncate.
 func (b *BufRing) checkRest(fd FD) error {
 	if !b.incremental || b.minLeft > 0 {
 		return nil
@@ -51,7 +50,7 @@ func (b *BufRing) checkRest(fd FD) error {
 
 var errCutsMessages = errors.New("uring: the rest of an incremental buffer would cut a message that is longer: set BufRingConfig.MinLeft to the largest message")
 
-// checkRead says what is wrong with a read into b.
+// checkRead returns the error of a read into b, if it must be refused.
 func (b *BufRing) checkRead(s SQE, fd FD) error {
 	if err := b.checkUse(s, 0); err != nil {
 		return err
@@ -62,8 +61,8 @@ func (b *BufRing) checkRead(s SQE, fd FD) error {
 	if fd.IsDirect() {
 		return errors.New("uring: a direct descriptor may be a file, whose reads an incremental buffer ring cannot account for: use PrepRecvProvided for a socket, or a ring without Incremental")
 	}
-	// Where the kernel cannot wait for data, it consumes as much of the buffer as
-	// was asked for, not as much as it reads.
+	// Where the kernel cannot poll, it consumes the length asked for, not the length
+	// read, and does not report it.
 	switch kind := cgo.ReadKind(int(fd)); {
 	case kind == cgo.ReadsUnpollable:
 		return errors.New("uring: an incremental buffer ring cannot account for reads of what cannot be polled, such as files: use a ring without Incremental")
@@ -73,8 +72,8 @@ func (b *BufRing) checkRead(s SQE, fd FD) error {
 	return nil
 }
 
-// checkReadMultishot says what is wrong with a multishot read into b. The kernel
-// reads what can only block in a worker thread, and then once.
+// checkReadMultishot returns the error of a multishot read into b, if it must be
+// refused. A descriptor that can only block is read in a worker thread, and once.
 func (b *BufRing) checkReadMultishot(s SQE, fd FD) error {
 	if err := b.checkRead(s, fd); err != nil {
 		return err
@@ -88,9 +87,9 @@ func (b *BufRing) checkReadMultishot(s SQE, fd FD) error {
 	return nil
 }
 
-// checkSingle says what is wrong with a request that may run in a worker thread.
-// The kernel then consumes as much of an incremental buffer as was asked for, which
-// no completion tells: see foreseen.
+// checkSingle returns the error of a request that may run in a worker thread, if it
+// must be refused. There the kernel consumes the length asked for of an incremental
+// buffer, and no completion tells: see foreseen.
 func (b *BufRing) checkSingle(s SQE) error {
 	if !b.incremental {
 		return nil
@@ -104,7 +103,7 @@ func (b *BufRing) checkSingle(s SQE) error {
 	return nil
 }
 
-// haveLimit says why a receive cannot be a multishot that ends at once.
+// haveLimit returns nil if the kernel has multishot receives that end at once.
 func (b *BufRing) haveLimit() error {
 	if b.limits {
 		return nil
@@ -114,8 +113,8 @@ func (b *BufRing) haveLimit() error {
 	return err
 }
 
-// haveBundles says why bundles cannot be received into b. To find out takes a
-// few milliseconds in a process's first call.
+// haveBundles returns nil if bundles can be received into b. The first call of a
+// process takes a few milliseconds.
 func (b *BufRing) haveBundles() error {
 	if b.bundles {
 		return nil
@@ -129,7 +128,8 @@ func (b *BufRing) haveBundles() error {
 	return err
 }
 
-// checkRecvMsg says what is wrong with a multishot receive of messages into b.
+// checkRecvMsg returns the error of a multishot receive of messages into b, if it
+// must be refused.
 func (b *BufRing) checkRecvMsg(s SQE, m *Msg, msgFlags int) error {
 	if err := b.checkUse(s, msgFlags&^cgo.MsgTrunc); err != nil {
 		return err

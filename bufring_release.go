@@ -106,7 +106,7 @@ func (b *BufRing) queue() {
 	}
 }
 
-// publish gives the returned buffers to the kernel. It says whether it must be
+// publish gives the returned buffers to the kernel. It reports whether it must be
 // called again.
 func (b *BufRing) publish() (again bool) {
 	if b.closed || b.broken != nil {

@@ -156,7 +156,7 @@ func (b *BufRing) bad(c CQE, why string) error {
 func (b *BufRing) span(bid uint16, n uint32) (end uint32, kept, ok bool) {
 	pos, room := b.bufs[bid].pos, b.size-b.bufs[bid].off
 	if n > room && pos == b.head && !b.disorder() {
-		// All buffers behind it are whole.
+		// All buffers after it are whole.
 		whole := (n - room - 1) / b.size
 		if whole >= b.tail-pos-1 {
 			return 0, false, false
@@ -262,7 +262,7 @@ func (b *BufRing) settleDoubts() {
 	b.doubts = b.doubts[:0]
 }
 
-// reached says whether the kernel has let go of all buffers before pos, as far
+// reached reports whether the kernel has let go of all buffers before pos, as far
 // as it can be asked.
 func (b *BufRing) reached(pos uint32) bool {
 	at, err := b.letGo()
@@ -301,7 +301,7 @@ func (w *walk) step() (bid uint16) {
 	return bid
 }
 
-// run goes past slices that lie one behind the other in memory, most bytes of
+// run goes past slices that lie one after the other in memory, most bytes of
 // them or one, and returns them as a piece with its holds.
 func (w *walk) run(most uint32) piece {
 	b := w.b

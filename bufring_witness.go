@@ -205,7 +205,7 @@ func (b *BufRing) comesAgain(c CQE, bid uint16) bool {
 	return false
 }
 
-// reused reports whether the place of a position in the ring has another buffer by
+// reused reports whether the slot of a position in the ring has another buffer by
 // now: a worker thread may keep one while the others go round.
 func (b *BufRing) reused(pos uint32) bool { return b.tail-pos > uint32(len(b.bufs)) }
 

@@ -185,12 +185,12 @@ func (r *Ring) runWork() {
 	}
 }
 
-// unposted returns how many requests are in flight of which the last completion
-// is not in the queue.
+// unposted returns the number of requests whose last completion is not in the queue
+// yet.
 func (r *Ring) unposted() int { return r.InFlight() - r.readyEnds() }
 
-// supported keeps conditions from kernels that take no notice of them, and
-// would cancel other requests.
+// supported refuses conditions that the kernel ignores: it would cancel other
+// requests.
 func (m Match) supported() error {
 	if m.Op != nil {
 		if err := HaveCancelOp(); err != nil {

@@ -94,8 +94,8 @@ func (r *Ring) quiesce(until deadline) error {
 	if err != nil || quiet && found == 0 {
 		return err
 	}
-	// What is over from now on may have been with another thread, which lets go
-	// of files after it has posted the completion: the count does not tell.
+	// Another thread may post a completion first, and let go of the request's files
+	// after that: the count does not tell.
 	r.ending = r.newEnding()
 	r.reap()
 	for pause := 20 * time.Microsecond; !r.idle(); pause = min(2*pause, 5*time.Millisecond) {
@@ -114,7 +114,7 @@ func (r *Ring) quiesce(until deadline) error {
 	return nil
 }
 
-// idle says whether it is sure that nothing is in flight.
+// idle reports whether it is sure that nothing is in flight.
 func (r *Ring) idle() bool { return r.countsAll() && r.InFlight() == 0 }
 
 // cancelEvery cancels every request that the kernel finds, and returns their

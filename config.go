@@ -127,7 +127,7 @@ type Config struct {
 	// NoSubmitAll is.
 	Flags SetupFlags
 	// NoSubmitAll opens a ring without SetupSubmitAll: a submit ends after a
-	// request that failed at once, and leaves those behind it queued. It is for
+	// request that failed at once, and leaves those after it queued. It is for
 	// programs that were written for that, the default of the kernel.
 	NoSubmitAll bool
 	// SQThreadCPU is where the thread of SetupSQPoll runs, with SetupSQAff.

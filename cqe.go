@@ -41,7 +41,7 @@ func (c CQE) Err() error {
 	return syscall.Errno(-c.Res)
 }
 
-// More says that the request will post further completions: a multishot
+// More reports whether the request will post further completions: a multishot
 // request goes on, or the notification of a zero-copy send is still to come.
 // A request is over with its first completion without it.
 func (c CQE) More() bool { return c.Flags&cgo.CQEFMore != 0 }
@@ -53,21 +53,21 @@ func (c CQE) BufferID() (id uint16, ok bool) {
 	return uint16(c.Flags >> cgo.CQEBufferShift), c.Flags&cgo.CQEFBuffer != 0
 }
 
-// BufferMore says that the kernel keeps the buffer and fills the rest of it
+// BufferMore reports whether the kernel keeps the buffer and fills the rest of it
 // later: incremental buffer rings only. Some kernels set it wrongly; [BufRing]
 // compares it with what the kernel has left of the buffer.
 func (c CQE) BufferMore() bool { return c.Flags&cgo.CQEFBufMore != 0 }
 
-// SockNonEmpty says that the socket held more data after this receive. It is
-// also set at end of file, which counts as something to read.
+// SockNonEmpty reports whether the socket held more data after this receive. The
+// end of the stream counts as something to read, too.
 func (c CQE) SockNonEmpty() bool { return c.Flags&cgo.CQEFSockNonEmpty != 0 }
 
-// Notif says that this is the notification of a zero-copy send: the kernel
+// Notif reports whether this is the notification of a zero-copy send: the kernel
 // does not use the request's memory any more.
 func (c CQE) Notif() bool { return c.Flags&cgo.CQEFNotif != 0 }
 
-// Copied says, of a notification whose send had [ReportUsage], that the kernel
-// copied the data after all.
+// Copied reports whether the kernel copied the data after all: in a notification
+// whose send had [ReportUsage].
 func (c CQE) Copied() bool {
 	return c.Notif() && uint32(c.Res)&cgo.NotifUsageZCCopied != 0
 }

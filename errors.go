@@ -70,8 +70,8 @@ func (e *OpError) text(why string) string {
 func (e *OpError) Unwrap() error { return e.Err }
 
 // Is makes an OpError match
-//   - [ErrNotSupported], if the system lacks io_uring or hides it, or the network
-//     device cannot do it,
+//   - [ErrNotSupported], if the system lacks io_uring or hides it, or if the network
+//     device lacks the feature,
 //   - [syscall.EPERM], if the system forbids the call with EACCES,
 //   - [ErrWrongThread], if the kernel refused the calling thread.
 func (e *OpError) Is(target error) bool {
@@ -86,28 +86,28 @@ func (e *OpError) Is(target error) bool {
 	return false
 }
 
-// lacksDevice reports whether no kernel could do it with the given network
-// device.
+// lacksDevice reports whether the network device lacks the feature, on every
+// kernel.
 func (e *OpError) lacksDevice() bool {
 	return e.Op == opRegisterZCRX && e.Err == syscall.EOPNOTSUPP
 }
 
-// hidden reports whether something answers in the kernel's place as if there
-// were no io_uring.
+// hidden reports whether something, such as a seccomp profile, makes the system look
+// as if it had no io_uring.
 func (e *OpError) hidden() bool {
 	return (e.Err == syscall.EOPNOTSUPP || e.Err == syscall.EINVAL) && e.denied()
 }
 
-// denied reports whether the whole system call gets this answer here, whatever
-// it is asked for.
+// denied reports whether the system call returns this error here whatever its
+// arguments.
 func (e *OpError) denied() bool {
 	call := callOf(e.Op)
 	return call != "" && cgo.Denied(call) == e.Err
 }
 
-// wrongThread reports whether EEXIST means that. The kernel answers it to any
-// call for a ring whose issuer is another thread. Where the same call may find
-// that something is there already, [Ring.taken] has told the two apart.
+// wrongThread reports whether EEXIST means that the calling thread is not the
+// issuer. Where a call returns EEXIST for another reason, [Ring.exists] has been
+// asked before.
 func (e *OpError) wrongThread() bool {
 	call := callOf(e.Op)
 	return e.Err == syscall.EEXIST && (call == cgo.CallEnter || call == cgo.CallRegister)
@@ -128,9 +128,8 @@ func callOf(op string) cgo.Call {
 	}
 }
 
-// check turns what a C call returned into an error. It is the only place in
-// the module where a returned errno changes its sign, beside [CQE.Err] for
-// completions.
+// check turns what a C call returned into an error. Only check and [CQE.Err] change
+// the sign of a returned errno.
 func check(op string, rc int) error {
 	if rc >= 0 {
 		return nil
@@ -138,8 +137,8 @@ func check(op string, rc int) error {
 	return &OpError{op, syscall.Errno(-rc)}
 }
 
-// answer is [check] for what Linux has since a certain version, and liburing
-// too: an older one, of either, is what the error names.
+// answer is [check] for calls newer than the oldest supported kernel or liburing:
+// the error names the version needed.
 func answer(op string, rc int, since kernel.Version, liburing string) error {
 	err := check(op, rc)
 	switch {
@@ -155,8 +154,8 @@ func answer(op string, rc int, since kernel.Version, liburing string) error {
 	return err
 }
 
-// A reasonedError is an OpError with a reason that its caller knows, in place of
-// the usual one.
+// A reasonedError is an OpError whose caller knows a better reason than the usual
+// one.
 type reasonedError struct {
 	*OpError
 	why string
@@ -176,7 +175,7 @@ func (e *libraryError) Error() string {
 
 func (e *libraryError) Is(target error) bool { return target == ErrNotSupported }
 
-// What the calls are named in errors; hint and callOf look at some.
+// The names of calls in errors. hint and callOf compare some of them.
 const (
 	opOpen              = "open ring"
 	opMap               = "map ring"

@@ -31,7 +31,7 @@ func (d Direct) FD() FD { return FD(d.slot) | directBit }
 // String returns "direct 3".
 func (d Direct) String() string { return fmt.Sprintf("direct %d", d.slot) }
 
-// IsDirect says whether fd is a direct descriptor.
+// IsDirect reports whether fd is a direct descriptor.
 func (fd FD) IsDirect() bool { return fd >= directBit }
 
 // String returns "fd 3" or "direct 3".

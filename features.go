@@ -8,14 +8,15 @@ import (
 	"github.com/uring-go/uring/internal/feature"
 )
 
-// The Have functions say whether the running kernel has a feature. They return
-// nil if it has, an error that matches [ErrNotSupported] and names the kernel
-// that has it if not, and another error if that could not be found out. That is
-// so where one of io_uring's system calls is refused by something else than the
-// kernel's io_uring: the error matches EPERM if it is forbidden, and
-// ErrNotSupported if it is hidden. They try the feature once, on a ring of their own, and
-// remember the answer; a kernel's version says little, as distributions carry
-// features to older kernels. Any goroutine may call them.
+// The Have functions report whether the running kernel has a feature. They return
+// nil if it has. If not, the error matches [ErrNotSupported] and names the kernel
+// that has it. They try the feature once, on a ring of their own, and remember the
+// answer: a kernel's version says little, as distributions carry features to older
+// kernels. Any goroutine may call them.
+//
+// Where a seccomp profile or the like refuses a system call of io_uring, nothing
+// can be found out. The error then matches EPERM if the call is forbidden, and
+// ErrNotSupported if it is hidden.
 //
 // A feature is also reported missing where a bug in the kernel makes it lose or
 // mix up data: see [KernelBugs].
@@ -127,7 +128,7 @@ func HaveRingFD() error { return probeRingFD.Check() }
 func HaveCancelOp() error { return probeCancelOp.Check() }
 
 // HaveCancelBoth: [Match.UserData] and [Match.FD] in one [Match]. Linux 7.0,
-// and older stable kernels. Without it a kernel takes no notice of the user
+// and older stable kernels. Without it a kernel ignores the user
 // data, or finds no request.
 func HaveCancelBoth() error { return probeCancelBoth.Check() }
 
@@ -146,7 +147,8 @@ type Feature struct {
 	Advice string // what to do, or what is different, without it
 }
 
-// Features returns everything that the package probes for, by subject.
+// Features tries everything that the package probes for, and returns the answers
+// by subject. [Ring.Features] returns what the kernel says of itself instead.
 func Features() []Feature {
 	list := make([]Feature, len(features))
 	for i, p := range features {
@@ -252,7 +254,8 @@ func (f FeatFlags) String() string {
 	return strings.Join(names, "|")
 }
 
-// Features returns what the kernel said about the ring when it was opened.
+// Features returns the bits that the kernel set when it opened the ring: what it
+// says of itself. The function [Features] tries features out instead.
 func (r *Ring) Features() FeatFlags {
 	if r == nil {
 		return 0

@@ -32,7 +32,7 @@ func (r *Ring) InFlight() int {
 // is on the path of each completion, and so without a branch.
 func (r *Ring) end(flags uint32) { r.ended += ^flags / cgo.CQEFMore & 1 }
 
-// countsAll says whether InFlight is exact: nothing that is known makes it
+// countsAll reports whether InFlight is exact: nothing that is known makes it
 // differ from the truth.
 func (r *Ring) countsAll() bool { return !r.skips && !r.extra.Load() }
 

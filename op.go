@@ -160,7 +160,7 @@ type OpProbe struct {
 	last int
 }
 
-// Supports says whether the kernel has the opcode. See
+// Supports reports whether the kernel has the opcode. See
 // io_uring_opcode_supported(3).
 func (p *OpProbe) Supports(o Op) bool { return p.has[o] != 0 }
 

@@ -23,7 +23,7 @@ func currentThread() thread {
 	return thread{id, started}
 }
 
-// ended says whether the thread is known to be gone.
+// ended reports whether the thread is known to be gone.
 func (t thread) ended() bool {
 	if t.started == "" {
 		return false

@@ -334,14 +334,14 @@ var bugMissedEnd = &bug{
 // A streamEnd is a way in which streams end.
 type streamEnd struct {
 	what   string
-	open   func(t *trial, n int) (fd int32, err error) // with n bytes to receive, and the end behind them
+	open   func(t *trial, n int) (fd int32, err error) // with n bytes to receive, and the end after them
 	result int                                         // of a receive at the end
 }
 
 // look receives a stream with a multishot receive. One that finds data for more
 // than 32 buffers makes a pause, and goes on as if woken by what was there when
 // it did: where the kernel knows that the data it then takes is the last, it
-// waits behind that, even if the stream has ended by then.
+// waits after that, even if the stream has ended by then.
 func (end streamEnd) look(t *trial) (string, error) {
 	const n = 40
 	if err := t.buffers(0, n+1, 1); err != nil {

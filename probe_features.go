@@ -130,7 +130,7 @@ var (
 	probeCancelOp = trialProbe("cancelling by opcode", kernel.V(6, 6),
 		"cancel by descriptor or user data",
 		func(t *trial) error {
-			// Old kernels take no notice of the flag, but refuse the opcode, save 0, as it lies where nothing may.
+			// Old kernels ignore the flag, but refuse the opcode, except 0, as it lies where nothing may.
 			c := cgo.SyncCancel{Flags: cgo.AsyncCancelOp, Opcode: cgo.OpSend, FD: -1}
 			return verdict("cancel", t.ring.SyncCancel(&c), syscall.ENOENT)
 		})
@@ -146,7 +146,7 @@ var (
 )
 
 // tryCancelBoth cancels a request by its descriptor and other user data, which
-// must not find it, and by its own, which must. Some kernels take no notice of
+// must not find it, and by its own, which must. Some kernels ignore
 // the user data, and some compare it with something else.
 func tryCancelBoth(t *trial) error {
 	in, _, err := t.pipe()
@@ -226,7 +226,7 @@ func (t *trial) sendProvided(n uint32) error {
 	return t.knows(cgo.SQE{Opcode: cgo.OpSend, FD: fd, Len: n, Flags: cgo.SQEBufferSelect})
 }
 
-// Where things are in a trial's memory, behind the entries of its group.
+// Where things are in a trial's memory, after the entries of its group.
 const (
 	trialIovec = 4 << 10
 	trialData  = 8 << 10

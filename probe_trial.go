@@ -214,7 +214,7 @@ func (t *trial) bytes(off, n int) ([]byte, uint64) {
 	return p, arena.Addr(p)
 }
 
-// knows submits a request and says whether the kernel knows it: one that does
+// knows submits a request and reports whether the kernel knows it: one that does
 // not answers EINVAL or EOPNOTSUPP, and one that does carries it out, or gives
 // one of the errors in yes.
 func (t *trial) knows(request cgo.SQE, yes ...syscall.Errno) error {
@@ -326,7 +326,7 @@ func (t *trial) entry(i int) (addr uint64, n uint32) {
 	return binary.NativeEndian.Uint64(p), binary.NativeEndian.Uint32(p[8:])
 }
 
-// spare returns the address of memory behind the buffers.
+// spare returns the address of memory after the buffers.
 func (t *trial) spare() uint64 { return t.data() + trialMemory/2 }
 
 // send sends n bytes.

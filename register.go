@@ -13,12 +13,12 @@ import (
 )
 
 // exists reports whether rc means that what was to be registered is there
-// already. To calls from another thread than the issuer's the kernel answers the
-// same.
-func (r *Ring) exists(rc int) bool { return rc == -int(syscall.EEXIST) && r.heard() }
+// already. The kernel also returns EEXIST to threads other than the issuer's.
+func (r *Ring) exists(rc int) bool { return rc == -int(syscall.EEXIST) && r.servesThread() }
 
-// heard reports whether the kernel takes calls for the ring from this thread.
-func (r *Ring) heard() bool {
+// servesThread reports whether the kernel accepts calls for the ring from this
+// thread; if so, EEXIST means something else.
+func (r *Ring) servesThread() bool {
 	var ops [256]uint8
 	return r.drv.Probe(ops[:]) != -int(syscall.EEXIST)
 }
@@ -100,9 +100,9 @@ func (r *Ring) RegisterClock(c Clock) error {
 	return answer("choose a clock", r.drv.RegisterClock(uint32(c)), kernel.V(6, 12), "")
 }
 
-// SetIOWait says whether a thread that waits for completions counts as waiting
-// for I/O in the system's statistics, and keeps its CPU's frequency up; it does
-// at first. Linux 6.15. See io_uring_set_iowait(3).
+// SetIOWait sets whether a thread that waits for completions counts as waiting
+// for I/O in the system's statistics, and keeps its CPU's frequency up. It does
+// by default. Linux 6.15. See io_uring_set_iowait(3).
 func (r *Ring) SetIOWait(on bool) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (r *Ring) RegisterEventFD(fd int, async bool) error {
 	return err
 }
 
-// EventFDEnabled says whether the ring signals its eventfd, if it has one. See
+// EventFDEnabled reports whether the ring signals its eventfd, if it has one. See
 // io_uring_cq_eventfd_enabled(3).
 func (r *Ring) EventFDEnabled() bool { return !r.gone() && r.drv.EventFDEnabled() }
 

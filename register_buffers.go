@@ -102,7 +102,7 @@ func (a *Arena) iovec() cgo.IovecAddr {
 	return cgo.IovecAddr{Addr: arena.Addr(a.Bytes()), Len: uint64(a.Len())}
 }
 
-// ReplaceArena puts a in the place of registered buffer b, with a tag that tells
+// ReplaceArena puts a in the slot of registered buffer b, with a tag that tells
 // when the kernel has let go of a; 0 is none. See [Ring.RegisterArenasTagged].
 // Requests that use b go on with its memory. Linux 5.13. See
 // io_uring_register_buffers_update_tag(3).
@@ -133,7 +133,7 @@ func (r *Ring) ReplaceArena(b RegBuf, a *Arena, tag uint64) (RegBuf, error) {
 }
 
 // CloneBuffers gives the ring all registered buffers of another ring of this
-// process, each at the same place, so that its RegBufs are good for this ring
+// process, each at the same slot, so that its RegBufs are good for this ring
 // too; pinning the memory anew costs much more. The ring must have no table of
 // its own. The other ring must not be in use meanwhile, and may be without its
 // descriptor: see [Ring.CloseRingFD]. Linux 6.12. See io_uring_clone_buffers(3).
@@ -150,11 +150,11 @@ func (r *Ring) CloneBuffers(from *Ring) error {
 	return err
 }
 
-// CloneBuffersAt is [Ring.CloneBuffers] for n places of the other ring's table
-// from src on, which come to the places from dst on of this ring's; what is
+// CloneBuffersAt is [Ring.CloneBuffers] for n slots of the other ring's table
+// from src on, which come to the slots from dst on of this ring's; what is
 // there is replaced, and the table grows if need be. It returns the buffers as
-// this ring has them, without a value for empty places. Linux 6.13. Some
-// kernels before 6.18.15 drop the buffers behind those places: there the error
+// this ring has them, without a value for empty slots. Linux 6.13. Some
+// kernels before 6.18.15 drop the buffers after those slots: there the error
 // matches [ErrNotSupported] if there are any. See
 // io_uring_clone_buffers_offset(3).
 //
@@ -204,12 +204,12 @@ func cloneResult(flags uint32, rc int) int {
 	return rc
 }
 
-// anyFrom says whether there is a buffer at place i or behind it.
+// anyFrom reports whether there is a buffer at slot i or after it.
 func (t *bufferTable) anyFrom(i int) bool {
 	return i < len(t.arenas) && slices.ContainsFunc(t.arenas[i:], func(a *Arena) bool { return a != nil })
 }
 
-// cloned notes that arenas came to the places from dst on.
+// cloned notes that arenas came to the slots from dst on.
 func (t *bufferTable) cloned(arenas []*Arena, dst int) []RegBuf {
 	if short := dst + len(arenas) - len(t.arenas); short > 0 {
 		t.arenas = append(slices.Clip(t.arenas), make([]*Arena, short)...)
@@ -249,7 +249,7 @@ func (r *Ring) UnregisterBuffers() error {
 	return nil
 }
 
-// ownBuffers says who needs one of n places from first on.
+// ownBuffers says who needs one of n slots from first on.
 func (r *Ring) ownBuffers(method string, first, n int) error {
 	within := func(b RegBuf) bool {
 		return r.buffers.holds(b) && int(b.index) >= first && int(b.index) < first+n
@@ -274,7 +274,7 @@ type RegBuf struct {
 	arena *Arena
 }
 
-// Index returns the buffer's place in the ring's table.
+// Index returns the buffer's slot in the ring's table.
 func (b RegBuf) Index() uint16 { return b.index }
 
 // Bytes returns the arena's memory.
@@ -315,7 +315,7 @@ const registeredBuffers = 128
 // maxRegistered is the kernel's limit for one registered buffer.
 const maxRegistered = 1 << 30
 
-// bufferTable is the ring's table of registered buffers, with nil where a place
+// bufferTable is the ring's table of registered buffers, with nil where a slot
 // is empty. It is nil itself before the first registration.
 type bufferTable struct {
 	arenas []*Arena
@@ -385,7 +385,7 @@ func (r *Ring) unregisterMapping(b RegBuf) error {
 	return nil
 }
 
-// holds says whether b is registered.
+// holds reports whether b is registered.
 func (t *bufferTable) holds(b RegBuf) bool {
 	return b.arena != nil && int(b.index) < len(t.arenas) && t.arenas[b.index] == b.arena
 }

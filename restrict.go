@@ -69,7 +69,7 @@ type BPFFilter struct {
 	// DenyRest also denies the requests with opcodes that have no filter so far;
 	// filters that they get later cannot allow them.
 	DenyRest bool
-	// Payload is how many bytes the program knows of what comes behind the first
+	// Payload is how many bytes the program knows of what comes after the first
 	// 16 bytes of its data: 12 for OpSocket, 24 for OpOpenat and OpOpenat2. The
 	// kernel refuses more than it has with EMSGSIZE.
 	Payload int

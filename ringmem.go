@@ -132,7 +132,7 @@ func (r *Ring) leaveMemory() {
 }
 
 // MemoryUsed returns how many bytes of [Config].Memory the ring took, in whole
-// pages: another ring may begin behind them. It is 0 for other rings.
+// pages: another ring may begin after them. It is 0 for other rings.
 func (r *Ring) MemoryUsed() int {
 	if r == nil {
 		return 0
@@ -191,8 +191,8 @@ func (r *Ring) ResizeRings(sq, cq int) error {
 	return r.resetSlots()
 }
 
-// resetSlots drops what belongs to the places of the submission queue: all
-// entries have been consumed, and there is another number of places.
+// resetSlots drops what belongs to the slots of the submission queue: all
+// entries have been consumed, and there is another number of slots.
 func (r *Ring) resetSlots() error {
 	r.forgetPlaces()
 	r.kept = nil

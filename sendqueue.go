@@ -210,7 +210,7 @@ func (q *SendQueue) Mode() SendMode { return q.mode }
 // Queued returns how many bytes wait to be sent, those in flight included.
 func (q *SendQueue) Queued() int { return q.out.bytes }
 
-// InFlight says whether a send is in flight.
+// InFlight reports whether a send is in flight.
 func (q *SendQueue) InFlight() bool { return q.inFlight }
 
 // Space returns how many bytes Write would take.

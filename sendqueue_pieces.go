@@ -12,7 +12,7 @@ type piece struct {
 	own  uint32   // bytes of the queue's own memory to free with it
 	br   *BufRing // whose buffers they are, or nil
 	bid  uint16   // the first buffer
-	bids uint16   // how many there are, one behind the other
+	bids uint16   // how many there are, one after the other
 	reg  int16    // the registered buffer it lies in, or unregistered
 }
 
@@ -39,7 +39,7 @@ type pieces struct {
 func (q *pieces) at(pos uint32) *piece { return &q.ring[pos&uint32(len(q.ring)-1)] }
 
 // push adds a piece, or lengthens the last one if p follows it in memory. It
-// says whether that one has a hold on p's first buffer already.
+// reports whether that one has a hold on p's first buffer already.
 func (q *pieces) push(p piece) (held bool) {
 	q.bytes += int(p.n)
 	if q.tail != q.armed {
@@ -137,7 +137,7 @@ func (m *outMemory) startOver() {
 	}
 }
 
-// room returns the memory that is free behind the last byte written, without
+// room returns the memory that is free after the last byte written, without
 // wrapping around.
 func (m *outMemory) room() []byte {
 	if len(m.mem) == 0 {

@@ -110,7 +110,7 @@ func (q *SendQueue) prepareVectored(s SQE, end uint32) {
 }
 
 // gather lists pieces before end, up to the first one that take refuses, as
-// parts of a message and sets flightEnd behind them.
+// parts of a message and sets flightEnd after them.
 func (q *SendQueue) gather(end uint32, take func(*piece) bool) {
 	q.iov = q.iov[:0]
 	off, total := q.out.off, uint64(0)
@@ -136,7 +136,7 @@ func (q *SendQueue) message() uint64 {
 	return uint64(uintptr(unsafe.Pointer(&q.hdr)))
 }
 
-// Owns says whether c belongs to one of the queue's requests.
+// Owns reports whether c belongs to one of the queue's requests.
 func (q *SendQueue) Owns(c CQE) bool {
 	return c.UserData&^tokenGeneration == q.token
 }

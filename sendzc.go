@@ -20,7 +20,7 @@ type zcState struct {
 }
 
 // A zcRequest is a zero-copy send whose notification is still to come, or one
-// behind such.
+// after such.
 type zcRequest struct {
 	gen   uint32
 	first uint32 // position of the first piece it sends
@@ -46,7 +46,7 @@ func (z *zcState) open(mode SendMode) {
 
 func (z *zcState) at(i uint32) *zcRequest { return &z.requests[i%maxUnnotified] }
 
-// full says whether no further send may be started.
+// full reports whether no further send may be started.
 func (z *zcState) full() bool { return z.end-z.begin == maxUnnotified }
 
 // first returns the position of the first piece that the kernel still uses.
@@ -108,7 +108,7 @@ func (z *zcState) trim() {
 	}
 }
 
-// notified handles a notification. The kernel posts it behind the result, but a
+// notified handles a notification. The kernel posts it after the result, but a
 // program may handle completions in another order: the pieces of the request
 // in flight stay until they count as sent.
 func (q *SendQueue) notified(c CQE) error {

@@ -37,7 +37,7 @@ type SQEFlags uint8
 // are set by the Prep methods.
 const (
 	// Drain starts the request when all before it have completed, and holds back
-	// those behind it until then. It fails with EOPNOTSUPP once the ring has had a
+	// those after it until then. It fails with EOPNOTSUPP once the ring has had a
 	// request with SkipSuccess, or one that was refused: the kernel cannot count
 	// those.
 	Drain SQEFlags = cgo.SQEIODrain
@@ -77,14 +77,14 @@ func (s SQE) SetFlags(f SQEFlags) error {
 	return nil
 }
 
-// linked says whether the entry before links to this one, which then starts
+// linked reports whether the entry before links to this one, which then starts
 // late.
 func (s SQE) linked() bool {
 	s.mustBe()
 	return links(s.ring.q.Before(s.SQE))
 }
 
-// links says whether the entry, if there is one, links to the one behind it.
+// links reports whether the entry, if there is one, links to the one after it.
 func links(s *cgo.SQE) bool {
 	return s != nil && s.Flags&(cgo.SQEIOLink|cgo.SQEIOHardlink) != 0
 }
@@ -382,7 +382,7 @@ var errSkipDescriptor = errors.New("uring: SkipSuccess does not go with a reques
 
 var errSkipInFlight = errors.New("uring: SkipSuccess does not go with a request of an InFlight: without a completion it would never leave the table")
 
-// namesDescriptor says whether the result is the descriptor, or the slot, that
+// namesDescriptor reports whether the result is the descriptor, or the slot, that
 // the request opens.
 func (s SQE) namesDescriptor() bool {
 	switch s.Opcode {

@@ -16,7 +16,7 @@ const (
 
 var errNarrow = errors.New("uring: the request needs an entry of 128 bytes: open the ring with SetupSQE128, or with SetupSQEMixed and take the entry with NextSQE128")
 
-// is128 says whether the entry has 128 bytes.
+// is128 reports whether the entry has 128 bytes.
 func (s SQE) is128() bool { return s.wide || s.ring.flags&SetupSQE128 != 0 }
 
 // silenceHalf notes that the second half of the entry will bring no completion of

@@ -13,9 +13,9 @@ import (
 
 // Paths, names and vectors are as long as they are, and so do not fit into
 // [SQE.slotMemory]. They are copied to memory on the Go heap that belongs to
-// the entry's place in the queue and is used again with it. That is long
+// the entry's slot in the queue and is used again with it. That is long
 // enough: the kernel copies them when it takes the entry, in the Submit call or
-// in its own thread, and only then the place becomes free.
+// in its own thread, and only then the slot becomes free.
 
 // kept returns that memory, to write to from its start.
 func (s SQE) kept() *[]byte {
@@ -106,8 +106,8 @@ func pointer[T any](p *T) uint64 {
 	return arena.AddrOf(p)
 }
 
-// slotMemory returns memory that belongs to the entry's place in the queue. It
-// is stable until the place is used again, and so until the kernel has
+// slotMemory returns memory that belongs to the entry's slot in the queue. It
+// is stable until the slot is used again, and so until the kernel has
 // consumed the entry.
 func (s SQE) slotMemory() []byte {
 	s.mustBe()

@@ -106,14 +106,14 @@ func (s SQE) prepBundleNow(fd FD, br *BufRing, msgFlags int, flags IOFlags) erro
 // and again.
 //
 // Kernels can miss the end: when data for more than 32 buffers, or than a limit,
-// is there and behind it the reset of a TCP connection (6.12 and later), or the
+// is there and after it the reset of a TCP connection (6.12 and later), or the
 // end of a UNIX stream (6.17 and later), the data comes and then nothing.
-// 6.12.43, 6.17.13 and 6.18 were seen to miss the latter behind little data too,
+// 6.12.43, 6.17.13 and 6.18 were seen to miss the latter after little data too,
 // but rarely: 5 times of 594,092 on 6.18.44, and not once of 323,706 with TCP.
 // Where a peer may do that, keep a [SQE.PrepPollAdd] for no events beside the
 // receive. It completes when the peer is gone; if the receive still runs then,
 // cancel it and go on with [SQE.PrepRecvProvided], which gets what is left.
-// [KernelBugs] says whether the kernel is one of them.
+// [KernelBugs] reports whether the kernel is one of them.
 //
 // Linux 6.0, with Bundle 6.10. See io_uring_prep_recv_multishot(3).
 func (s SQE) PrepRecvMultishot(fd FD, br *BufRing, flags IOFlags) error {

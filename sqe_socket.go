@@ -190,7 +190,7 @@ func (s SQE) prepName(fd FD, addr *Sockaddr, peer uint32) {
 // of at most 128 bytes, is copied; integers are in the machine's own byte
 // order. The request must not follow one with Link or HardLink, takes no Async
 // and no Drain, and is refused once the ring has had a request with Drain, which
-// holds back those behind it. Linux 6.7; many kernels up to 6.18 answer
+// holds back those after it. Linux 6.7; many kernels up to 6.18 answer
 // EOPNOTSUPP for UNIX sockets. See io_uring_prep_cmd_sock(3).
 func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	if len(value) > slotSize {
@@ -207,7 +207,7 @@ func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	return s.allowed()
 }
 
-// setsOption says whether the request is one of PrepSetsockopt.
+// setsOption reports whether the request is one of PrepSetsockopt.
 func (s SQE) setsOption() bool {
 	return s.Opcode == cgo.OpUringCmd && s.Addr3 == arena.Addr(s.slotMemory())
 }

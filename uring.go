@@ -56,9 +56,9 @@ type Ring struct {
 	files        int         // slots in the table of direct descriptors
 	eventFD      bool        // RegisterEventFD was called
 	ringFD       bool        // RegisterRingFD was called
-	drained      bool        // a request had Drain: those behind it may start late
+	drained      bool        // a request had Drain: those after it may start late
 	ended        uint32      // last completions taken, see InFlight
-	silent       uint32      // places of the submission queue without a completion
+	silent       uint32      // slots of the submission queue without a completion
 	rewound      uint32      // entries given to the kernel, with SetupSQRewind
 	skips        bool        // a request had SkipSuccess
 	extra        atomic.Bool // completions may have come that belong to no request
@@ -209,7 +209,7 @@ func (r *Ring) keepUnsubmitted(queued uint32, rc int) {
 	r.q.SetSQTail(queued - taken)
 }
 
-// moveMemory takes along what belongs to an entry that moved from one place to
+// moveMemory takes along what belongs to an entry that moved from one slot to
 // another: see SQE.slotMemory and SQE.kept.
 func (r *Ring) moveMemory(s *cgo.SQE, from, to int) {
 	if from < len(r.kept) {

@@ -95,7 +95,7 @@ func Signals(list ...syscall.Signal) SignalSet {
 
 // SubmitAndWaitSignals is [Ring.SubmitAndWaitTimeout] for programs that wait
 // for signals too. A signal that reaches the thread ends the wait with EINTR,
-// save those of the set block, which stay pending until the wait is over. A
+// except those of the set block, which stay pending until the wait is over. A
 // negative limit is none.
 //
 // Which thread a signal reaches is up to the kernel and to Go, which has its
@@ -263,7 +263,7 @@ func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
 // least the time least: after that one completion is enough, and after most it
 // gives up with [os.ErrDeadlineExceeded]. It makes batches under load without
 // holding up a lone request for long. Linux 6.12; older kernels give
-// [ErrNotSupported]. Without [SetupDeferTaskrun] kernels before 6.18.15, save
+// [ErrNotSupported]. Without [SetupDeferTaskrun] kernels before 6.18.15, except
 // 6.12.107, may not let a completion that comes after the least time end the
 // wait, but wait for the others until most. See
 // io_uring_submit_and_wait_min_timeout(3) and io_uring_wait_cqes_min_timeout(3).
@@ -315,7 +315,7 @@ type RegWait struct {
 	Least time.Duration
 }
 
-// SetWait puts w at place i of a region with RegionConfig.Waits. It may be
+// SetWait puts w at slot i of a region with RegionConfig.Waits. It may be
 // changed between waits.
 func (g *Region) SetWait(i int, w RegWait) error {
 	switch {
@@ -340,7 +340,7 @@ func (g *Region) wait(i int) *cgo.RegWait {
 }
 
 // SubmitAndWaitReg is [Ring.SubmitAndWaitTimeout], or [Ring.SubmitAndWaitMin],
-// by the wait at place i of the ring's region: the kernel finds the times there
+// by the wait at slot i of the ring's region: the kernel finds the times there
 // and need not copy them. Linux 6.13. See io_uring_submit_and_wait_reg(3).
 func (r *Ring) SubmitAndWaitReg(n, i int) (int, error) {
 	if err := r.usable(); err != nil {

@@ -26,7 +26,7 @@ import (
 // A ringWatch is what a ring knows for it.
 type ringWatch struct {
 	entries []*entryRecord     // taken since the last submit
-	records []entryRecord      // by place in the queue
+	records []entryRecord      // by slot in the queue
 	number  uint64             // of the entry that was taken last
 	pending []heldMemory       // of the request that is being prepared
 	flights map[uint64]*flight // requests in flight, by user data
@@ -36,7 +36,7 @@ type ringWatch struct {
 	sample  [1]metrics.Sample
 }
 
-// An entryWatch is what an SQE knows for it. The record is that of the place in
+// An entryWatch is what an SQE knows for it. The record is that of the slot in
 // the queue, and is used again for another entry, which has another number.
 type entryWatch struct {
 	record *entryRecord
@@ -239,7 +239,7 @@ func (r *Ring) checkSubmitted() {
 	}
 }
 
-// forgetSubmitted is for when the places of those entries are used again.
+// forgetSubmitted is for when the slots of those entries are used again.
 func (r *Ring) forgetSubmitted() { r.given = r.given[:0] }
 
 // forgetPlaces is for when the queue has others.

@@ -89,7 +89,7 @@ func (r *Ring) enterFlags() uint32 {
 	return flags
 }
 
-// sqNeedsEnter says whether a system call is needed for n entries to be seen,
+// sqNeedsEnter reports whether a system call is needed for n entries to be seen,
 // and adds the flag that wakes a sleeping submission thread.
 func (r *Ring) sqNeedsEnter(n uint32, flags *uint32) bool {
 	if n == 0 || r.flags&SetupSQPoll == 0 {
@@ -104,7 +104,7 @@ func (r *Ring) sqNeedsEnter(n uint32, flags *uint32) bool {
 	return false
 }
 
-// cqNeedsEnter says whether completions wait in the kernel for a call.
+// cqNeedsEnter reports whether completions wait in the kernel for a call.
 func (r *Ring) cqNeedsEnter() bool {
 	polled := r.flags&(SetupIOPoll|SetupSQPoll) == SetupIOPoll
 	return polled || r.SQFlags()&(SQCQOverflow|SQTaskrun) != 0

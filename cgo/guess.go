@@ -7,7 +7,7 @@ import "C"
 
 import "syscall"
 
-// A guess says whether requests complete as they are submitted, so that a wait for
+// A guess predicts whether requests complete as they are submitted, so that a wait for
 // them does not sleep. If they are of the kind that [Ring.brief] knows, the call
 // that submits them is then all there is, and Go's scheduler need not be told of
 // it.

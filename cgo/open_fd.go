@@ -37,7 +37,7 @@ func Map(fd int, raw *RawParams) (*Ring, Params, int) {
 	return &Ring{c: c, Queues: queues(c), enterState: newEnterState(c)}, p, 0
 }
 
-// offsetsFit says whether the queues can lie as p says: a header of words, the
+// offsetsFit reports whether the queues can lie as p says: a header of words, the
 // completions, and then the indices of entries. The kernel maps as much as it
 // is asked for, and touching what is not there would be fatal.
 func offsetsFit(p *C.struct_io_uring_params) bool {

@@ -86,7 +86,7 @@ func (q *Queues) NextSQE() (sqe *SQE) {
 
 // NextSQE128 takes the next submission entry of 128 bytes, all zero, or returns
 // nil when there is no room for one. In a queue of mixed entries it takes two
-// places, and a third if the first of them would be the last of the queue's
+// slots, and a third if the first of them would be the last of the queue's
 // memory: that one gets an entry that does nothing.
 func (q *Queues) NextSQE128() *SQE {
 	if q.sqeSize > unsafe.Sizeof(SQE{}) {
@@ -120,7 +120,7 @@ func SecondHalf(sqe *SQE) *SQE {
 	return (*SQE)(unsafe.Add(unsafe.Pointer(sqe), unsafe.Sizeof(SQE{})))
 }
 
-// MoveSQE moves the entry at one place of the queue to another and returns it.
+// MoveSQE moves the entry at one slot of the queue to another and returns it.
 func (q *Queues) MoveSQE(from, to uint32) *SQE {
 	src, dst := q.sqe(from), q.sqe(to)
 	*dst = *src
@@ -168,9 +168,9 @@ func (q *Queues) before(at uint32) *SQE {
 	return q.sqe(at - 1)
 }
 
-// isSecond says whether place i has the second half of an entry of 128 bytes.
+// isSecond reports whether slot i has the second half of an entry of 128 bytes.
 // As for the kernel, it is the opcode that makes an entry one; but what looks
-// like an opcode may lie in a second half. In a run of places that look like
+// like an opcode may lie in a second half. In a run of slots that look like
 // such entries, the first is one, the next its second half, and so on. An entry
 // begins at first.
 func (q *Queues) isSecond(i, first uint32) bool {
@@ -213,7 +213,7 @@ func (q *Queues) SQGiven() uint32 {
 	return atomic.LoadUint32(q.sqHead)
 }
 
-// SQSilent returns the number of places that were taken and not yet given to the
+// SQSilent returns the number of slots that were taken and not yet given to the
 // kernel, and that bring no completion of their own: the second halves of
 // entries of 128 bytes, and entries that only do nothing.
 func (q *Queues) SQSilent() (n uint32) {
@@ -229,7 +229,7 @@ func (q *Queues) SQSilent() (n uint32) {
 	return n
 }
 
-// Silent says whether the entry is one that does nothing and brings no
+// Silent reports whether the entry is one that does nothing and brings no
 // completion: one to fill a gap, or to take the place of what was refused.
 func (s *SQE) Silent() bool {
 	return s.Flags == SQECQESkipSuccess && s.Opcode == OpNop && s.FD == -1
@@ -274,7 +274,7 @@ func (q *Queues) CQE(i uint32) (e CQE, next uint32, ok bool) {
 // enough to be inlined.
 func (q *Queues) OneSizeCQE(i uint32) CQE { return *(*CQE)(q.cqe(i)) }
 
-// Mixed says that completions of both sizes lie in the queue.
+// Mixed reports whether completions of both sizes lie in the queue.
 func (q *Queues) Mixed() bool { return q.mixed }
 
 // BigCQE returns the second half of the 32-byte completion i.

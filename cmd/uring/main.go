@@ -18,7 +18,7 @@ import (
 	"os"
 )
 
-// A command is one thing that the program does. run gets the arguments behind
+// A command is one thing that the program does. run gets the arguments after
 // the name and returns the exit status.
 type command struct {
 	name    string
@@ -78,7 +78,7 @@ func newFlags(name string) *flag.FlagSet {
 	return fs
 }
 
-// parse parses a command's arguments, of which none may be left behind the
+// parse parses a command's arguments, of which none may be left after the
 // flags. If over is true the command has nothing more to do than to return
 // status: help was asked for and printed, or the arguments were wrong.
 func parse(fs *flag.FlagSet, args []string) (status int, over bool) {

@@ -255,7 +255,7 @@ func (p *proxy) receive(f *flow) {
 	f.armed = true
 }
 
-// full says whether so much waits for dst that receiving must stop.
+// full reports whether so much waits for dst that receiving must stop.
 func (p *proxy) full(f *flow) bool {
 	full := f.q != nil && f.q.Queued() >= int(p.queue)
 	if full && !f.held {

@@ -17,7 +17,7 @@ type right struct {
 // enoughMemlock is what a program with some registered buffers gets along with.
 const enoughMemlock = 64 << 20
 
-// rights judges the limits. usable says whether a ring could be opened.
+// rights judges the limits. usable reports whether a ring could be opened.
 func rights(l limits, usable bool) []right {
 	return []right{
 		seccompRight(l, usable),

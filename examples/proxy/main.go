@@ -299,7 +299,7 @@ func (p *proxy) advance(f *flow) error {
 	return nil
 }
 
-// quiet says whether no request of the flow is in flight.
+// quiet reports whether no request of the flow is in flight.
 func (f *flow) quiet() bool { return !f.busy && !f.out.InFlight() }
 
 // close closes both sockets.

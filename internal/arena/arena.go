@@ -14,7 +14,7 @@ type Mapping struct {
 // Bytes returns the memory. It must not be touched after Unmap.
 func (m *Mapping) Bytes() []byte { return m.mem }
 
-// Huge says whether the mapping consists of huge pages.
+// Huge reports whether the mapping consists of huge pages.
 func (m *Mapping) Huge() bool { return m.huge }
 
 // Len returns the length in bytes.

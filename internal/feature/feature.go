@@ -68,7 +68,7 @@ func (e *MissingError) Error() string {
 // Is makes errors.Is(err, ErrNotSupported) true.
 func (e *MissingError) Is(target error) bool { return target == ErrNotSupported }
 
-// Expected says whether kernel v should have the feature.
+// Expected reports whether kernel v should have the feature.
 func (e *MissingError) Expected(v kernel.Version) bool {
 	if !v.Less(e.Since) {
 		return true

@@ -4,7 +4,7 @@
 // Build with the tag uring_debug to turn it on.
 package invariant
 
-// On says whether invariants are checked. It is a constant, so that
+// On reports whether invariants are checked. It is a constant, so that
 // `if invariant.On { … }` vanishes from ordinary builds.
 const On = false
 

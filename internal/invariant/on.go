@@ -5,7 +5,7 @@ package invariant
 
 import "fmt"
 
-// On says whether invariants are checked.
+// On reports whether invariants are checked.
 const On = true
 
 // Check panics with the message if ok is false.

@@ -32,7 +32,7 @@ func Confined(t *testing.T, confine func() error) bool {
 
 const confinedTest = "URING_TEST_CONFINED"
 
-// IsConfined says whether this is the process in which Confined returns true.
+// IsConfined reports whether this is the process in which Confined returns true.
 func IsConfined(t *testing.T) bool { return os.Getenv(confinedTest) == t.Name() }
 
 // AsNobody gives up all rights of the superuser: nothing to do if the tests

@@ -75,7 +75,7 @@ func NeedGo(tb testing.TB) {
 	}
 }
 
-// hasCapability says whether the process has the capability with that number.
+// hasCapability reports whether the process has the capability with that number.
 func hasCapability(tb testing.TB, number int) bool {
 	tb.Helper()
 	status, err := os.ReadFile("/proc/self/status")

@@ -76,7 +76,7 @@ func constants(dir string, s *source, symbols []symbol) ([]constant, error) {
 	return list, nil
 }
 
-// isOpcode says whether the constant is an opcode of requests.
+// isOpcode reports whether the constant is an opcode of requests.
 func (c constant) isOpcode() bool { return c.group == "opcodes" && c.name != "IORING_OP_LAST" }
 
 func sameNumber(o *types.Const, literal string) bool {

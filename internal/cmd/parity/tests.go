@@ -93,7 +93,7 @@ func (s *source) kind(reached map[types.Object]bool) string {
 	return "unit"
 }
 
-// isTest says whether the go command runs the function.
+// isTest reports whether the go command runs the function.
 func isTest(o types.Object) bool {
 	f, ok := o.(*types.Func)
 	if !ok || f.Signature().Recv() != nil {

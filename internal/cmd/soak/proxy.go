@@ -44,7 +44,7 @@ func startProxy(uring, to string, flags []string) (*proxy, error) {
 	return p, nil
 }
 
-// stop ends the proxy and returns its summary. Its exit status says whether it
+// stop ends the proxy and returns its summary. Its exit status reports whether it
 // has left anything behind.
 func (p *proxy) stop() (string, error) {
 	_ = p.cmd.Process.Signal(os.Interrupt)
