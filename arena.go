@@ -69,7 +69,7 @@ func (a *Arena) Close() error {
 
 func (a *Arena) close() error {
 	if n := a.users + len(a.rings); n > 0 {
-		return fmt.Errorf("arena: %w: %d users; close buffer rings and send queues, and unregister it, first", ErrBusy, n)
+		return wrapf("arena: %w: %d users; close buffer rings and send queues, and unregister it, first", ErrBusy, n)
 	}
 	live.Closed(a)
 	return a.m.Unmap()

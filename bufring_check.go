@@ -143,9 +143,9 @@ func (b *BufRing) checkRecvMsg(s SQE, m *Msg, msgFlags int) error {
 	return nil
 }
 
-var errAsyncIncremental = errors.New("uring: this request into an incremental buffer ring must not start in a worker thread, where it would take the rest of a buffer before there is data: it goes with no Async, and not behind Link or HardLink; multishot receives do")
+var errAsyncIncremental = errors.New("uring: this request into an incremental buffer ring must not start in a worker thread, where it would take the rest of a buffer before there is data: it goes with no Async, and not after Link or HardLink; multishot receives do")
 
-var errLateBundle = errors.New("uring: a receive bundle must not start in a worker thread, where it does not lie in buffers that follow each other: it goes with no Async, and not behind Link or HardLink; multishot receives do")
+var errLateBundle = errors.New("uring: a receive bundle must not start in a worker thread, where it does not lie in buffers that follow each other: it goes with no Async, and not after Link or HardLink; multishot receives do")
 
 var errSkipProvided = errors.New("uring: SkipSuccess does not go with a buffer ring: without a completion nobody knows of the buffer, and what was received is lost with it")
 
@@ -154,7 +154,7 @@ func (b *BufRing) checkUse(s SQE, msgFlags int) error {
 	case b == nil:
 		return errors.New("uring: no buffer ring; Ring.NewBufRing makes one")
 	case b.closed:
-		return fmt.Errorf("buffer ring %d: %w", b.group, ErrClosed)
+		return wrapf("buffer ring %d: %w", b.group, ErrClosed)
 	case b.ring != s.ring:
 		return fmt.Errorf("uring: buffer ring %d belongs to another Ring", b.group)
 	case msgFlags&cgo.MsgTrunc != 0:

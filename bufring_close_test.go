@@ -129,7 +129,7 @@ func TestCloseIsRefusedWhileSlicesAreLent(t *testing.T) {
 		if !errors.Is(err, ErrBusy) {
 			t.Fatal(err)
 		}
-		equal(t, "error", text(err), "buffer ring 5: uring: still in use: 1 slices are lent; release them first")
+		equal(t, "error", text(err), "uring: buffer ring 5: still in use: 1 slices are lent; release them first")
 	}
 	busy()
 	s.release(held...)

@@ -140,7 +140,7 @@ func TestReceivesAreRefusedWithAReason(t *testing.T) {
 		{"no buffer ring", func(q SQE) error { return q.PrepRecvMultishot(in, nil, 0) },
 			"uring: no buffer ring; Ring.NewBufRing makes one"},
 		{"a closed one", func(q SQE) error { return q.PrepRecvMultishot(in, closed, 0) },
-			"buffer ring 4: uring: use after Close"},
+			"uring: buffer ring 4: use after Close"},
 		{"another ring's", func(q SQE) error { return q.PrepRecvMultishot(in, other.br, 0) },
 			"uring: buffer ring 0 belongs to another Ring"},
 		{"another ring's, to read", func(q SQE) error { return q.PrepReadProvided(in, other.br, 0) },

@@ -1,8 +1,6 @@
 package uring
 
 import (
-	"fmt"
-
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/invariant"
 	"github.com/uring-go/uring/internal/live"
@@ -226,7 +224,7 @@ func (s Segment) Release() error {
 // The error is [ErrReleased] if the segment was released.
 func (s Segment) Share() (Segment, error) {
 	if s.br == nil {
-		return Segment{}, fmt.Errorf("uring: empty segment: %w", ErrReleased)
+		return Segment{}, wrapf("empty segment: %w", ErrReleased)
 	}
 	bid, ok := s.br.leases.look(s.lease, s.gen)
 	if !ok {
@@ -241,7 +239,7 @@ func (s Segment) Share() (Segment, error) {
 // take ends the lease, and leaves its hold on the buffer to the caller.
 func (s Segment) take() (bid uint16, err error) {
 	if s.br == nil {
-		return 0, fmt.Errorf("uring: empty segment: %w", ErrReleased)
+		return 0, wrapf("empty segment: %w", ErrReleased)
 	}
 	bid, ok := s.br.leases.close(s.lease, s.gen)
 	if !ok {
@@ -261,7 +259,7 @@ func (b *BufRing) Close() error {
 		return nil
 	}
 	if b.stats.Lent > 0 {
-		return fmt.Errorf("buffer ring %d: %w: %d slices are lent; release them first", b.group, ErrBusy, b.stats.Lent)
+		return wrapf("buffer ring %d: %w: %d slices are lent; release them first", b.group, ErrBusy, b.stats.Lent)
 	}
 	if err := b.ring.usable(); err != nil {
 		return err

@@ -173,7 +173,7 @@ func TestSecondReleaseInASharedBuffer(t *testing.T) {
 }
 
 func TestEmptySegmentSaysSo(t *testing.T) {
-	const want = "uring: empty segment: uring: segment was released before"
+	const want = "uring: empty segment: segment was released before"
 	equal(t, "error", text(Segment{}.Release()), want)
 	_, err := Segment{}.Share()
 	equal(t, "error", text(err), want)

@@ -369,7 +369,7 @@ func (b *BufRing) disagreement() error {
 // not fit the account.
 func (b *BufRing) fail(bad error) error {
 	if b.watched {
-		b.broken = fmt.Errorf("%w: %w", ErrAccount, bad)
+		b.broken = wrapf("%w: %w", ErrAccount, bad)
 		return b.broken
 	}
 	return bad // perhaps it is not of the kernel's

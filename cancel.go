@@ -157,7 +157,7 @@ func (r *Ring) awaitPosted(any cgo.SyncCancel, until deadline) error {
 		case until.over():
 			return errCancelLate
 		case time.Since(since) > drainTime:
-			return fmt.Errorf("uring: cancel: requests that the kernel does not find are in flight (%d), and none ended in %v: %w", left, drainTime, ErrBusy)
+			return wrapf("cancel: requests that the kernel does not find are in flight (%d), and none ended in %v: %w", left, drainTime, ErrBusy)
 		}
 		time.Sleep(pause)
 	}

@@ -308,7 +308,7 @@ func TestSyncCancelOfAZeroCopySend(t *testing.T) {
 	_, err := g.SyncCancel(Match{Any: true}, true, time.Millisecond)
 	equal(t, "is ErrDeadlineExceeded", errors.Is(err, os.ErrDeadlineExceeded), true)
 	_, err = g.SyncCancel(Match{Any: true}, true, -1)
-	equal(t, "error", text(err), "uring: cancel: requests that the kernel does not find are in flight (1), and none ended in 50ms: uring: still in use")
+	equal(t, "error", text(err), "uring: cancel: requests that the kernel does not find are in flight (1), and none ended in 50ms: still in use")
 	equal(t, "is busy", errors.Is(err, ErrBusy), true)
 	readFull(t, peer, int(c.Res))
 	n, err := g.SyncCancel(Match{Any: true}, true, patience)

@@ -103,7 +103,7 @@ func (r *Ring) quiesce(until deadline) error {
 		case r.ending != nil && (pause > time.Millisecond || until.over()):
 			return nil // the kernel ends the rest by itself
 		case until.over():
-			return fmt.Errorf("uring: close: the kernel has not let go of %s after %v; the ring stays open: %w", r.pendingWork(), drainTime, ErrBusy)
+			return wrapf("close: the kernel has not let go of %s after %v; the ring stays open: %w", r.pendingWork(), drainTime, ErrBusy)
 		}
 		time.Sleep(pause)
 		if _, err := r.cancelEvery(); err != nil {
@@ -268,9 +268,9 @@ func (e *ending) comes(until deadline) bool {
 // busy says what is waited for.
 func (e *ending) busy() error {
 	if e.witness == nil {
-		return fmt.Errorf("uring: close: the thread that the ring belonged to ended with %s, and nothing tells when the kernel lets go: %w", e.pendingWork, ErrBusy)
+		return wrapf("close: the thread that the ring belonged to ended with %s, and nothing tells when the kernel lets go: %w", e.pendingWork, ErrBusy)
 	}
-	return fmt.Errorf("uring: close: the kernel has not let go of %s after %v; wait by another Close: %w", e.pendingWork, drainTime, ErrBusy)
+	return wrapf("close: the kernel has not let go of %s after %v; wait by another Close: %w", e.pendingWork, drainTime, ErrBusy)
 }
 
 func (n pendingWork) String() string {

@@ -399,7 +399,7 @@ func TestCloseOfARingWithoutItsThread(t *testing.T) {
 		})
 		for range 2 {
 			err := g.Close()
-			equal(t, "error", text(err), "uring: close: the thread that the ring belonged to ended with requests (in flight: 1), and nothing tells when the kernel lets go: uring: still in use")
+			equal(t, "error", text(err), "uring: close: the thread that the ring belonged to ended with requests (in flight: 1), and nothing tells when the kernel lets go: still in use")
 			equal(t, "is busy", errors.Is(err, ErrBusy), true)
 		}
 		equal(t, "arena is busy", errors.Is(g.arenas[0].Close(), ErrBusy), true)

@@ -211,7 +211,7 @@ func (c Config) check() error {
 	case c.AttachTo == nil:
 		return nil
 	case c.AttachTo.closed:
-		return fmt.Errorf("uring: Config.AttachTo: %w", ErrClosed)
+		return wrapf("Config.AttachTo: %w", ErrClosed)
 	case c.AttachTo.FD() < 0:
 		return errors.New("uring: Config.AttachTo is a ring with SetupRegisteredFDOnly: it has no descriptor to name it by")
 	case c.Flags&SetupSQPoll != 0 && c.AttachTo.flags&SetupSQPoll == 0:

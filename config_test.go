@@ -43,7 +43,7 @@ func TestConfigIsRefusedWithASentence(t *testing.T) {
 		"uring: Config.SQThreadCPU is -1":                                                     {SQThreadCPU: -1, Flags: SetupSQPoll | SetupSQAff},
 		"uring: Config.SQThreadIdle needs SetupSQPoll":                                        {SQThreadIdle: time.Second},
 		"uring: Config.SQThreadIdle is -1s":                                                   {SQThreadIdle: -time.Second, Flags: SetupSQPoll},
-		"uring: Config.AttachTo: uring: use after Close":                                      {AttachTo: closed},
+		"uring: Config.AttachTo: use after Close":                                             {AttachTo: closed},
 		"uring: Config.AttachTo is a ring with SetupRegisteredFDOnly: it has no descriptor":   {AttachTo: nameless},
 		"uring: Config.AttachTo is a ring without SetupSQPoll: it has no thread to share":     {AttachTo: plain, Flags: SetupSQPoll},
 		"uring: SetupDeferTaskrun needs SetupSingleIssuer":                                    {Flags: SetupDeferTaskrun},

@@ -128,6 +128,21 @@ func callOf(op string) cgo.Call {
 	}
 }
 
+// wrapf is fmt.Errorf with the package's prefix at the start only, and not again
+// in front of the error that it wraps.
+func wrapf(format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	return &wrappedError{"uring: " + strings.ReplaceAll(err.Error(), "uring: ", ""), err}
+}
+
+type wrappedError struct {
+	text string
+	err  error
+}
+
+func (e *wrappedError) Error() string { return e.text }
+func (e *wrappedError) Unwrap() error { return e.err }
+
 // check turns what a C call returned into an error. Only check and [CQE.Err] change
 // the sign of a returned errno.
 func check(op string, rc int) error {

@@ -491,7 +491,7 @@ func TestCloseGivesUpOnRequestsThatDoNotStop(t *testing.T) {
 	drv.SyncCancelAll(gomock.Any()).Return(-int(syscall.ETIME)).AnyTimes()
 	drv.RegisterFiles(gomock.Len(1), nil).Return(-int(syscall.EACCES)).Times(2) // restricted
 	err := r.Close()
-	equal(t, "error", text(err), "uring: close: the kernel has not let go of requests (in flight: 1) after 20ms; the ring stays open: uring: still in use")
+	equal(t, "error", text(err), "uring: close: the kernel has not let go of requests (in flight: 1) after 20ms; the ring stays open: still in use")
 	equal(t, "is busy", errors.Is(err, ErrBusy), true)
 	if _, err := r.NextSQE(); err != nil {
 		t.Errorf("the ring is not usable any more: %v", err)
@@ -530,7 +530,7 @@ func TestCloseGivesTheRingAWitness(t *testing.T) {
 		}
 		drv.Exit()
 		err := r.Close()
-		equal(t, "error", text(err), "uring: close: the kernel has not let go of requests (in flight: 1) after 20ms; wait by another Close: uring: still in use")
+		equal(t, "error", text(err), "uring: close: the kernel has not let go of requests (in flight: 1) after 20ms; wait by another Close: still in use")
 		_, err = r.NextSQE()
 		equal(t, "error of a closed ring", err, ErrClosed)
 		equal(t, "error of close", syscall.Close(ring), nil)

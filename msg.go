@@ -241,7 +241,7 @@ func (m *Msg) Overhead() int {
 // [SQE.PrepRecvMsgMultishot]. See io_uring_recvmsg_validate(3).
 func (m *Msg) Parse(p []byte) (RecvMsg, error) {
 	if len(p) < m.Overhead() {
-		return RecvMsg{}, fmt.Errorf("uring: message of %d bytes, its header alone has %d: %w", len(p), m.Overhead(), ErrBadCompletion)
+		return RecvMsg{}, wrapf("message of %d bytes, its header alone has %d: %w", len(p), m.Overhead(), ErrBadCompletion)
 	}
 	nameLen := int(binary.NativeEndian.Uint32(p[0:]))
 	controlLen := int(binary.NativeEndian.Uint32(p[4:]))

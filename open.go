@@ -285,7 +285,7 @@ func OpenFD(fd int, p SetupParams) (*Ring, error) {
 	case syscall.EBADMSG:
 		return nil, errors.New("uring: OpenFD: the SetupParams are not those of the descriptor's ring")
 	case syscall.EBUSY:
-		return nil, fmt.Errorf("uring: OpenFD: %w: requests have been submitted to the ring", ErrBusy)
+		return nil, wrapf("OpenFD: %w: requests have been submitted to the ring", ErrBusy)
 	}
 	if err := check(opMap, rc); err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func (b *bug) check() (answer string, err error) {
 	}
 	answer, err = b.look()
 	if err != nil && (!errors.Is(err, ErrNotSupported) || feature.IsUnknown(err)) {
-		return "", fmt.Errorf("uring: could not find out whether the kernel has a bug (%s): %w", b.name, err)
+		return "", wrapf("could not find out whether the kernel has a bug (%s): %w", b.name, err)
 	}
 	b.done, b.answer = true, answer
 	return answer, nil
@@ -369,7 +369,7 @@ func (end streamEnd) look(t *trial) (string, error) {
 	case err != nil:
 		return "", err
 	case c.UserData == timer:
-		return fmt.Sprintf("received %d bytes, and never %s of the stream that was there behind them", n, end.what), nil
+		return fmt.Sprintf("received %d bytes, and never %s of the stream that came after them", n, end.what), nil
 	default:
 		return "", result(c, nil, end.result)
 	}
@@ -377,7 +377,7 @@ func (end streamEnd) look(t *trial) (string, error) {
 
 var bugClone = &bug{
 	name:        "cloned buffers drop those behind them",
-	consequence: "CloneBuffersAt is refused where buffers are registered behind the places that it replaces",
+	consequence: "CloneBuffersAt is refused where buffers are registered after the slots that it replaces",
 	look:        onTrialLook(lookClone),
 }
 

@@ -160,7 +160,7 @@ func tryCancelBoth(t *trial) error {
 	c := cgo.SyncCancel{FD: in, Addr: id + 1, Flags: cgo.AsyncCancelFD | cgo.AsyncCancelUserData, Sec: -1, Nsec: -1}
 	switch rc := t.ring.SyncCancel(&c); {
 	case rc >= 0:
-		return feature.No(errors.New("the kernel takes no notice of the user data"))
+		return feature.No(errors.New("the kernel ignores the user data"))
 	case rc != -int(syscall.ENOENT):
 		return verdict("cancel", rc)
 	}

@@ -97,7 +97,7 @@ func (r *Ring) RegisterRegion(c RegionConfig) (*Region, error) {
 	case c.Size < 0 || c.Size > math.MaxInt32:
 		return nil, fmt.Errorf("uring: RegionConfig.Size is %d", c.Size)
 	case c.Memory != nil && c.Memory.Len() == 0:
-		return nil, fmt.Errorf("uring: RegionConfig.Memory: %w", ErrClosed)
+		return nil, wrapf("RegionConfig.Memory: %w", ErrClosed)
 	case c.Memory != nil && c.Size != 0:
 		return nil, errors.New("uring: RegionConfig.Size is for the kernel's memory, Memory has its own")
 	case c.Memory == nil && r.FD() < 0:
@@ -124,7 +124,7 @@ func (g *Region) register(c RegionConfig) error {
 		return err
 	}
 	if err := g.take(g.ring, c.Memory, &d); err != nil {
-		return fmt.Errorf("uring: RegisterRegion: %w", err)
+		return wrapf("RegisterRegion: %w", err)
 	}
 	return nil
 }

@@ -67,8 +67,8 @@ func TestRegisteredWaits(t *testing.T) {
 			equal(t, "completions", len(userData(r)), 1)
 
 			_, err = r.SubmitAndWaitReg(1, g.Waits())
-			wantError(t, err, "no place")
-			wantError(t, g.SetWait(-1, RegWait{}), "no place -1")
+			wantError(t, err, "no slot")
+			wantError(t, g.SetWait(-1, RegWait{}), "no slot -1")
 			equal(t, "error of Close", r.Close(), nil)
 			equal(t, "is ErrClosed", errors.Is(g.SetWait(0, RegWait{}), ErrClosed), true)
 			equal(t, "memory", g.Bytes() == nil, true)

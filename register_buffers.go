@@ -91,7 +91,7 @@ func (r *Ring) noBuffers(method string, n int) error {
 func (a *Arena) registrable(method string) error {
 	switch {
 	case a == nil || a.Len() == 0:
-		return fmt.Errorf("uring: %s: arena: %w", method, ErrClosed)
+		return wrapf("%s: arena: %w", method, ErrClosed)
 	case a.Len() > maxRegistered:
 		return fmt.Errorf("uring: %s: %d bytes, the kernel takes at most %d in one buffer", method, a.Len(), maxRegistered)
 	}
@@ -172,13 +172,13 @@ func (r *Ring) clone(method string, from *Ring, dst, src, n int, flags uint32) (
 	case from == r:
 		return nil, fmt.Errorf("uring: %s: from the ring itself", method)
 	case from.closed:
-		return nil, fmt.Errorf("uring: %s: the other ring: %w", method, ErrClosed)
+		return nil, wrapf("%s: the other ring: %w", method, ErrClosed)
 	case len(theirs) == 0:
 		return nil, fmt.Errorf("uring: %s: the other ring has no registered buffers", method)
 	case n < 1 || src < 0 || src+n > len(theirs):
-		return nil, fmt.Errorf("uring: %s: places %d to %d, the other ring has %d", method, src, src+n-1, len(theirs))
+		return nil, fmt.Errorf("uring: %s: slots %d to %d, the other ring has %d", method, src, src+n-1, len(theirs))
 	case dst < 0 || dst+n > maxBufferTable:
-		return nil, fmt.Errorf("uring: %s: places %d to %d, a table has at most %d", method, dst, dst+n-1, maxBufferTable)
+		return nil, fmt.Errorf("uring: %s: slots %d to %d, a table has at most %d", method, dst, dst+n-1, maxBufferTable)
 	}
 	if err := r.ownBuffers(method, dst, n); err != nil {
 		return nil, err
@@ -256,12 +256,12 @@ func (r *Ring) ownBuffers(method string, first, n int) error {
 	}
 	for _, b := range r.bufRings {
 		if within(b.reg) {
-			return fmt.Errorf("uring: %s: %w: place %d belongs to buffer ring %d", method, ErrBusy, b.reg.index, b.group)
+			return wrapf("%s: %w: slot %d belongs to buffer ring %d", method, ErrBusy, b.reg.index, b.group)
 		}
 	}
 	for _, q := range r.queues {
 		if within(q.own.reg) {
-			return fmt.Errorf("uring: %s: %w: place %d belongs to a send queue", method, ErrBusy, q.own.reg.index)
+			return wrapf("%s: %w: slot %d belongs to a send queue", method, ErrBusy, q.own.reg.index)
 		}
 	}
 	return nil
@@ -347,7 +347,7 @@ func (r *Ring) registerMapping(a *Arena) (RegBuf, error) {
 	}
 	index := slices.Index(t.arenas, nil)
 	if index < 0 {
-		return RegBuf{}, fmt.Errorf("uring: RegisterArena: all %d places are taken; unregister an arena, use fewer and larger ones, or make room with RegisterBuffers first", len(t.arenas))
+		return RegBuf{}, fmt.Errorf("uring: RegisterArena: all %d slots are taken; unregister an arena, use fewer and larger ones, or make room with RegisterBuffers first", len(t.arenas))
 	}
 	rc := settled(func() int {
 		return r.drv.UpdateBuffer(uint32(index), arena.Addr(a.Bytes()), uint64(a.Len()))
@@ -371,7 +371,7 @@ func (r *Ring) UnregisterArena(b RegBuf) error {
 	}
 	for _, br := range r.bufRings { // what a send queue registered nobody else knows
 		if br.reg == b {
-			return fmt.Errorf("uring: UnregisterArena: %w: the memory belongs to buffer ring %d, whose Close unregisters it", ErrBusy, br.group)
+			return wrapf("UnregisterArena: %w: the memory belongs to buffer ring %d, whose Close unregisters it", ErrBusy, br.group)
 		}
 	}
 	return r.unregisterMapping(b)

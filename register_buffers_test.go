@@ -64,7 +64,7 @@ func TestTableOfGivenArenas(t *testing.T) {
 		equal(t, "closing the arena is ErrBusy", errors.Is(a[i].Close(), ErrBusy), true)
 	}
 	_, err = r.RegisterArena(a[0])
-	wantError(t, err, "all 3 places are taken")
+	wantError(t, err, "all 3 slots are taken")
 	wantError(t, r.RegisterBuffers(1), "table of 3 buffers")
 
 	equal(t, "error of UnregisterArena", r.UnregisterArena(regs[1]), nil)
@@ -85,7 +85,7 @@ func TestTableOfGivenArenas(t *testing.T) {
 		}
 	}
 	_, err = r.RegisterArena(a[0])
-	wantError(t, err, "all 2 places are taken")
+	wantError(t, err, "all 2 slots are taken")
 }
 
 // A tag comes as a completion when the kernel has let go of a buffer.
@@ -255,7 +255,7 @@ func TestWrongBuffersAreRefused(t *testing.T) {
 	_, err = r.CloneBuffersAt(r, 0, 0, 1)
 	wantError(t, err, "from the ring itself")
 	_, err = r.CloneBuffersAt(other, 0, 127, 2)
-	wantError(t, err, "places 127 to 128, the other ring has 128")
+	wantError(t, err, "slots 127 to 128, the other ring has 128")
 	_, err = r.CloneBuffersAt(other, maxBufferTable, 0, 1)
 	wantError(t, err, "a table has at most 16384")
 }

@@ -298,7 +298,7 @@ func TestRegisterArenaFillsTheTable(t *testing.T) {
 		equal(t, "place", regs[i].Index(), uint16(i))
 	}
 	one := newTestArena(t, 1)
-	if _, err := g.RegisterArena(one); err == nil || !strings.Contains(err.Error(), "all 128 places are taken") {
+	if _, err := g.RegisterArena(one); err == nil || !strings.Contains(err.Error(), "all 128 slots are taken") {
 		t.Errorf("one more: %v", err)
 	}
 	g.must(one.Close())

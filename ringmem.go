@@ -44,7 +44,7 @@ func (c Config) checkMemory() error {
 	case c.Memory == nil:
 		return nil
 	case c.Memory.Len() == 0:
-		return fmt.Errorf("uring: Config.Memory: %w", ErrClosed)
+		return wrapf("Config.Memory: %w", ErrClosed)
 	case c.MemoryOffset < 0 || c.MemoryOffset >= c.Memory.Len():
 		return fmt.Errorf("uring: Config.MemoryOffset is %d, Memory has %d bytes", c.MemoryOffset, c.Memory.Len())
 	case c.MemoryOffset%page != 0:

@@ -381,7 +381,7 @@ func (q *SendQueue) Close() error {
 		return nil
 	}
 	if q.inFlight || q.Unnotified() > 0 {
-		return fmt.Errorf("send queue: %w: a send is in flight, or its notification is still to come", ErrBusy)
+		return wrapf("send queue: %w: a send is in flight, or its notification is still to come", ErrBusy)
 	}
 	if err := q.ring.usable(); err != nil {
 		return err

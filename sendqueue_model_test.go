@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math/rand"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -628,7 +627,7 @@ func (p *sendPlay) kernel() {
 func (p *sendPlay) tryClose() {
 	p.Helper()
 	if p.q.InFlight() || p.q.Unnotified() > 0 {
-		if err := p.q.Close(); err == nil || !strings.Contains(err.Error(), ErrBusy.Error()) {
+		if err := p.q.Close(); !errors.Is(err, ErrBusy) {
 			p.Fatalf("Close of a busy queue: %v", err)
 		}
 		return

@@ -63,7 +63,7 @@ func (q *SendQueue) flush(limit int) error {
 	return nil
 }
 
-var errLinkedFlush = errors.New("uring: Flush behind a request with Link or HardLink: the send would belong to its chain; queue the rest of the chain, or Submit, first")
+var errLinkedFlush = errors.New("uring: Flush after a request with Link or HardLink: the send would belong to its chain; queue the rest of the chain, or Submit, first")
 
 func (q *SendQueue) nextSQE() (SQE, error) {
 	s, err := q.ring.NextSQE()

@@ -642,7 +642,7 @@ func TestCloseOfASendQueue(t *testing.T) {
 		s.queue(100)
 		s.forward(2, 10)
 		s.must(s.q.Flush())
-		equal(t, "error", text(s.q.Close()), "send queue: uring: still in use: a send is in flight, or its notification is still to come")
+		equal(t, "error", text(s.q.Close()), "uring: send queue: still in use: a send is in flight, or its notification is still to come")
 		s.finish()
 		s.arrives(120)
 
@@ -866,7 +866,7 @@ func TestFlushInsideAChain(t *testing.T) {
 		s := newSender(t, SendQueueConfig{Mode: SendPlain, Memory: 10})
 		s.queue(10)
 		s.sqe(otherData, func(q SQE) error { q.PrepNop(); return q.SetFlags(link) })
-		wantError(t, s.q.Flush(), "Flush behind a request with Link or HardLink")
+		wantError(t, s.q.Flush(), "Flush after a request with Link or HardLink")
 		equal(t, "entries queued", s.ring.Queued(), 1)
 		s.sqe(otherData, func(q SQE) error { q.PrepNop(); return nil })
 		s.must(s.q.Flush())

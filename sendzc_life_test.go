@@ -158,7 +158,7 @@ func TestScenario52_CloseWithASendOnItsWay(t *testing.T) {
 	s.complete(s.result(4096), 4096)
 	mem, bufs := s.q.own.mem, s.br.arena.Bytes()
 
-	busy := "uring: close: the kernel has not let go of requests (in flight: 2, of them zero-copy sends of queues: 2) after 50ms; wait by another Close: uring: still in use"
+	busy := "uring: close: the kernel has not let go of requests (in flight: 2, of them zero-copy sends of queues: 2) after 50ms; wait by another Close: still in use"
 	for range 2 {
 		start := time.Now()
 		err := s.ring.Close()
@@ -231,7 +231,7 @@ func TestScenario52_CloseWithASendThatIsInNoQueue(t *testing.T) {
 		})
 		equal(t, "result", c, CQE{UserData: c.UserData, Res: c.Res, Flags: cgo.CQEFMore})
 		err = g.Close()
-		equal(t, "error of Close", text(err), "uring: close: the kernel has not let go of requests (in flight: 1) after 100ms; wait by another Close: uring: still in use")
+		equal(t, "error of Close", text(err), "uring: close: the kernel has not let go of requests (in flight: 1) after 100ms; wait by another Close: still in use")
 		equal(t, "is busy", errors.Is(err, ErrBusy), true)
 		equal(t, "arena is busy", errors.Is(a.Close(), ErrBusy), true)
 
@@ -276,7 +276,7 @@ func TestScenario52_CloseSubmitsNothing(t *testing.T) {
 	in, out := streamPair(t)
 	s.sqe(otherData, func(q SQE) error { q.PrepSend(FD(out), held(make([]byte, 100)), 0); return nil })
 
-	equal(t, "error", text(s.ring.Close()), "uring: close: the kernel has not let go of requests (in flight: 1, of them zero-copy sends of queues: 1) after 50ms; wait by another Close: uring: still in use")
+	equal(t, "error", text(s.ring.Close()), "uring: close: the kernel has not let go of requests (in flight: 1, of them zero-copy sends of queues: 1) after 50ms; wait by another Close: still in use")
 	equal(t, "bytes at the queue's peer", unread(t, peer), 0)
 	equal(t, "bytes at the other peer", unread(t, in), 0)
 	s.reading()()

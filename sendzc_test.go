@@ -148,7 +148,7 @@ func TestScenario41_QueueKeepsMemoryUntilTheNotification(t *testing.T) {
 			if n, err := s.q.Write([]byte("x")); n != 0 || err != ErrQueueFull {
 				t.Fatalf("Write: %d, %v", n, err)
 			}
-			equal(t, "Close", text(s.q.Close()), "send queue: uring: still in use: a send is in flight, or its notification is still to come")
+			equal(t, "Close", text(s.q.Close()), "uring: send queue: still in use: a send is in flight, or its notification is still to come")
 
 			join := s.reading()
 			s.finish()

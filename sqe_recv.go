@@ -73,7 +73,7 @@ func (s SQE) prepRecvOnce(fd FD, br *BufRing, n int, msgFlags int, flags IOFlags
 // thread.
 func (s SQE) prepRecvSingle(fd FD, br *BufRing, n int, msgFlags int, flags IOFlags) error {
 	if br.incremental && n != 0 {
-		return s.refuse(fmt.Errorf("uring: a receive of at most %d bytes into an incremental buffer ring: use 0, for all that the buffer has room for: %w", n, br.haveLimit()))
+		return s.refuse(wrapf("a receive of at most %d bytes into an incremental buffer ring: use 0, for all that the buffer has room for: %w", n, br.haveLimit()))
 	}
 	if err := br.checkSingle(s); err != nil {
 		return s.refuse(err)

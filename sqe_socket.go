@@ -214,7 +214,7 @@ func (s SQE) setsOption() bool {
 
 // The kernel reads the copy when the request starts. If that is later than its
 // submission, another request may have its value there.
-var errLateOption = errors.New("uring: a socket option must be set at once: it goes with no Async or Drain, not behind Link or HardLink, and not on a ring that has had a request with Drain")
+var errLateOption = errors.New("uring: a socket option must be set at once: it goes with no Async or Drain, not after Link or HardLink, and not on a ring that has had a request with Drain")
 
 // PrepGetsockopt reads a socket option into value, also of a direct descriptor;
 // the result is its length. Only options of SOL_SOCKET can be read. value must

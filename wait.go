@@ -324,7 +324,7 @@ func (g *Region) SetWait(i int, w RegWait) error {
 	case !g.waits:
 		return errors.New("uring: SetWait needs a region with RegionConfig.Waits")
 	case i < 0 || i >= g.Waits():
-		return fmt.Errorf("uring: SetWait: no place %d, the region has %d", i, g.Waits())
+		return fmt.Errorf("uring: SetWait: no slot %d, the region has %d", i, g.Waits())
 	}
 	raw := cgo.RegWait{MinWaitUsec: units(max(w.Least, 0), time.Microsecond)}
 	if w.Limit >= 0 {
@@ -351,7 +351,7 @@ func (r *Ring) SubmitAndWaitReg(n, i int) (int, error) {
 	}
 	g := r.regions[0]
 	if i < 0 || i >= g.Waits() {
-		return 0, fmt.Errorf("uring: SubmitAndWaitReg: no place %d, the region has %d", i, g.Waits())
+		return 0, fmt.Errorf("uring: SubmitAndWaitReg: no slot %d, the region has %d", i, g.Waits())
 	}
 	raw := g.wait(i)
 	w := wait{most: forever, least: time.Duration(raw.MinWaitUsec) * time.Microsecond, submit: true}

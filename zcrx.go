@@ -99,7 +99,7 @@ func (r *Ring) RegisterZCRX(c ZCRXConfig) (*ZCRX, error) {
 	z := newZCRX(r, c, &reg)
 	r.zcrx = append(r.zcrx, z) // the kernel has the memory now, whatever comes
 	if err := z.shared.take(r, c.RefillMemory, &region); err != nil {
-		return nil, fmt.Errorf("uring: RegisterZCRX: %w", err)
+		return nil, wrapf("RegisterZCRX: %w", err)
 	}
 	ring, ok := cgo.NewRefillRing(z.shared.mem, &reg)
 	if !ok {
@@ -135,7 +135,7 @@ func (c ZCRXConfig) check(r *Ring) error {
 	case (c.Memory == nil) == (c.DMABuf == nil):
 		return errors.New("uring: ZCRXConfig needs one of Memory and DMABuf")
 	case c.Memory != nil && c.Memory.Len() == 0:
-		return fmt.Errorf("uring: ZCRXConfig.Memory: %w", ErrClosed)
+		return wrapf("ZCRXConfig.Memory: %w", ErrClosed)
 	case c.DMABuf != nil && (c.DMABuf.FD < 0 || c.DMABuf.Size <= 0 || c.DMABuf.Size%page != 0):
 		return fmt.Errorf("uring: ZCRXConfig.DMABuf has %d bytes, want whole pages, and descriptor %d", c.DMABuf.Size, c.DMABuf.FD)
 	case c.BufSize != 0 && (c.BufSize < page || c.BufSize&(c.BufSize-1) != 0 || c.BufSize > 1<<30):

@@ -60,7 +60,7 @@ func (e *MissingError) Error() string {
 	}
 	s += ")"
 	if e.Cause != nil && e.Cause != ErrNotSupported {
-		s += ": " + e.Cause.Error()
+		s += ": " + strings.ReplaceAll(e.Cause.Error(), "uring: ", "")
 	}
 	return s
 }
