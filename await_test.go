@@ -14,15 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang/mock/gomock"
+
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
 )
-
-func soon(tb testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	tb.Cleanup(cancel)
-	return ctx
-}
 
 func TestAwaitWhatIsReady(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
@@ -381,4 +377,42 @@ func TestAwaitIsRefusedWhereNothingWouldWakeIt(t *testing.T) {
 	if _, err := g.Await(soon(t), 1); err != nil {
 		t.Errorf("with an eventfd in its place: %v", err)
 	}
+}
+
+// A lateWork is a context that is asked when Await parks: then work comes.
+type lateWork struct {
+	context.Context
+	once sync.Once
+	come func()
+}
+
+func (w *lateWork) Err() error {
+	w.once.Do(w.come)
+	return w.Context.Err()
+}
+
+// The end of a context may come so late that it meets the next Await.
+func TestAwaitIsNotWokenByTheContextOfTheOneBefore(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // what the context's end starts waits
+	r, m, drv := newMockRing(t, 0)
+	first, cancel := context.WithCancel(context.Background())
+	drv.Submit().Return(0).AnyTimes()
+	r.fd.Store(int32(newEventFD(t))) // never signalled
+	drv.GetEvents().DoAndReturn(func() int {
+		cancel()
+		m.sqFlags = 0
+		m.post(1)
+		return 0
+	})
+	parks := &lateWork{Context: first, come: func() { m.sqFlags = cgo.SQTaskrun }}
+	equal(t, "error of the first", second(r.Await(parks, 1)), nil)
+	equal(t, "completions", userData(r), []uint64{1})
+
+	next, stop := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer stop()
+	equal(t, "error of the next", second(r.Await(next, 1)), context.DeadlineExceeded)
+	m.take(1) // of which the completion was
+	drv.SyncCancelAll(gomock.Any()).Return(0)
+	drv.Exit()
+	equal(t, "error of Close", r.Close(), nil)
 }

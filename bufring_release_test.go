@@ -4,12 +4,18 @@ package uring
 
 import (
 	"errors"
+	"fmt"
 	"math/rand"
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
+	"github.com/golang/mock/gomock"
+
+	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/invariant"
+	"github.com/uring-go/uring/internal/live"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -111,14 +117,6 @@ func (c *conn) take(tb testing.TB, p []byte) string {
 	return string(p)
 }
 
-// name says what kind of buffers these are.
-func name(c BufRingConfig) string {
-	if c.Incremental {
-		return "incremental"
-	}
-	return "classic"
-}
-
 func TestSecondReleaseTakesNothingFromOthers(t *testing.T) {
 	s := newStage(t, BufRingConfig{Entries: 1, BufSize: 16})
 	again := func(segs ...Segment) {
@@ -213,8 +211,6 @@ func TestSharedSegmentHasSeveralHolders(t *testing.T) {
 	s.settled()
 	s.available(1)
 }
-
-var errStop = errors.New("stop")
 
 // fourBuffers receives four buffers in one completion.
 func fourBuffers(t *testing.T) (*stage, CQE) {
@@ -338,57 +334,185 @@ func TestKeptSlicesArePoisoned(t *testing.T) {
 	})
 }
 
-// In the steady state a completion of several buffers, its slices and their
-// return allocate nothing.
-func TestReceivingAllocatesNothing(t *testing.T) {
-	for _, c := range []BufRingConfig{
-		{Entries: 16, BufSize: 64},
-		{Entries: 16, BufSize: 64, Incremental: true},
-	} {
-		for _, how := range []string{"Segments", "Consume"} {
-			t.Run(name(c)+", "+how, func(t *testing.T) {
-				needBundles(t, c.Incremental)
-				s := newStage(t, c)
-				s.arm(Bundle)
-				message := stream(0, 3*64+20)
-				var got int
-				count := func(p []byte) error { got += len(p); return nil }
-				one := func() {
-					got = 0
-					s.write(s.out, message)
-					for got < len(message) {
-						if _, err := s.ring.SubmitAndWait(1); err != nil {
-							t.Fatal(err)
-						}
-						for cqe := range s.ring.Completions() {
-							if !cqe.More() {
-								t.Fatalf("the receive is over: %+v", observe(cqe))
-							}
-							if how == "Consume" {
-								if err := s.br.Consume(cqe, count); err != nil {
-									t.Fatal(err)
-								}
-								continue
-							}
-							for seg, err := range s.br.Segments(cqe) {
-								if err != nil {
-									t.Fatal(err)
-								}
-								got += len(seg.Bytes)
-								if err := seg.Release(); err != nil {
-									t.Fatal(err)
-								}
-							}
-						}
-					}
-				}
-				if n := testing.AllocsPerRun(200, one); n != 0 {
-					t.Errorf("%v allocations per message", n)
-				}
-				s.cancel(uint64(s.in))
-				equal(t, "lent", s.br.Stats().Lent, 0)
-			})
+// BufRing memory goes to the kernel before a submit, and only then.
+func TestSubmitPublishesReturnedBuffers(t *testing.T) {
+	r, m, drv := newMockRing(t, 0)
+	var entries unsafe.Pointer
+	drv.RegisterBufRing(gomock.Any(), uint32(2), uint32(7), uint32(0), uint32(0)).DoAndReturn(
+		func(mem unsafe.Pointer, _, _, _, _ uint32) int { entries = mem; return 0 })
+	b, err := r.NewBufRing(BufRingConfig{Group: 7, Entries: 2, BufSize: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tail := func() uint16 { return *(*uint16)(unsafe.Add(entries, 14)) }
+	equal(t, "tail at first", tail(), 2)
+
+	m.cqes[0] = cgo.CQE{Res: 4, Flags: cgo.CQEFBuffer}
+	m.cqTail = 1
+	for c := range r.Completions() {
+		if err := b.Consume(c, func(p []byte) error { return nil }); err != nil {
+			t.Fatal(err)
 		}
+	}
+	equal(t, "tail after Consume", tail(), 2)
+	drv.Submit().DoAndReturn(func() int {
+		equal(t, "tail at the submit", tail(), 3)
+		return 0
+	})
+	if _, err := r.Submit(); err != nil {
+		t.Fatal(err)
+	}
+	m.take(1) // of which the completion was
+	drv.SyncCancelAll(gomock.Any()).Return(0)
+	drv.Exit()
+	equal(t, "error", r.Close(), nil)
+}
+
+// A used-up group says nothing about who has its buffers: only those that were
+// released go back.
+func TestUsedUpGroupGetsBackOnlyWhatWasReleased(t *testing.T) {
+	s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16})
+	s.send(4 * 16)
+	s.arm(Bundle)
+	_, held := s.bundle(4*16, place{0, 0, 16}, place{1, 0, 16}, place{2, 0, 16}, place{3, 0, 16})
+	s.arm(Bundle)
+	s.fails(s.next(), syscall.ENOBUFS)
+	s.available(0)
+
+	s.release(held[1], held[3])
+	s.available(2)
+	s.send(2 * 16)
+	s.arm(Bundle)
+	_, more := s.bundle(2*16, place{1, 0, 16}, place{3, 0, 16})
+	equal(t, "kept", string(held[0].Bytes)+string(held[2].Bytes), string(stream(0, 16))+string(stream(32, 16)))
+	s.release(held[0], held[2])
+	s.release(more...)
+	s.settled()
+	s.available(4)
+}
+
+func TestCloseIsRefusedWhileSlicesAreLent(t *testing.T) {
+	s := newStage(t, BufRingConfig{Group: 5, Entries: 2, BufSize: 16})
+	s.send(10)
+	held := s.hold(s.recv(0, 0, 0), place{0, 0, 10})
+	busy := func() {
+		t.Helper()
+		err := s.br.Close()
+		if !errors.Is(err, ErrBusy) {
+			t.Fatal(err)
+		}
+		equal(t, "error", text(err), "uring: buffer ring 5: still in use: 1 slices are lent; release them first")
+	}
+	busy()
+	s.release(held...)
+
+	s.send(10)
+	c := s.recv(0, 0, 0)
+	if err := s.br.Consume(c, func(p []byte) error { busy(); s.inStream(p); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s.settled() // nothing was closed
+	s.closeBuffers()
+}
+
+func TestSegmentsOutliveTheRing(t *testing.T) {
+	for _, registered := range []bool{false, true} {
+		t.Run(fmt.Sprintf("registered=%v", registered), func(t *testing.T) {
+			s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16, Registered: registered})
+			s.send(64)
+			s.arm(Bundle)
+			_, held := s.bundle(64, place{0, 0, 16}, place{1, 0, 16}, place{2, 0, 16}, place{3, 0, 16})
+			s.outliveRing(held)
+		})
+	}
+}
+
+func TestRingMayCloseInConsume(t *testing.T) {
+	s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16})
+	s.send(48)
+	c := s.recv(0, syscall.MSG_DONTWAIT, Bundle)
+	err := s.br.Consume(c, func(p []byte) error {
+		s.inStream(p)
+		return s.ring.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "bytes received", s.got, int(c.Res))
+	equal(t, "buffer rings open", live.Counts()["buffer ring"], 0)
+}
+
+func TestUseAfterClose(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		close func(*stage) error
+	}{
+		{"of the buffer ring", func(s *stage) error { return s.br.Close() }},
+		{"of the ring", func(s *stage) error { return s.ring.Close() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
+			s.send(10)
+			cqe := s.recv(0, 0, 0)
+			held := s.hold(cqe, place{0, 0, 10})
+			s.release(held...)
+			s.submit()
+			if err := c.close(s); err != nil {
+				t.Fatal(err)
+			}
+			if s.memoryKept() {
+				// A kernel that cannot be asked may still use the buffers, and
+				// completions bring their bytes until the ring is closed.
+				equal(t, "error", errors.Is(HaveBufRingStatus(), ErrNotSupported), true)
+				if err := s.ring.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.fails(cqe, ErrClosed)
+			for seg, err := range s.br.Segments(cqe) {
+				if !errors.Is(err, ErrClosed) || seg.Bytes != nil {
+					t.Errorf("segment of %d bytes, error %v", len(seg.Bytes), err)
+				}
+			}
+			if err := held[0].Release(); !errors.Is(err, ErrReleased) {
+				t.Errorf("Release: %v", err)
+			}
+			if _, err := s.br.Head(); !errors.Is(err, ErrClosed) {
+				t.Errorf("Head: %v", err)
+			}
+			equal(t, "size", s.br.BufSize(), 16)
+			equal(t, "entries", s.br.Entries(), 2)
+			if err := s.br.Close(); err != nil {
+				t.Errorf("second Close: %v", err)
+			}
+		})
+	}
+	t.Run("NewBufRing", func(t *testing.T) {
+		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
+		if err := s.ring.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ring.NewBufRing(BufRingConfig{Group: 1, Entries: 2, BufSize: 16}); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCloseThatTheKernelRefusesChangesNothing(t *testing.T) {
+	k := newModel(t, BufRingConfig{Entries: 4, BufSize: 16}, 0)
+	k.fails = syscall.EBUSY
+	before := account(k.br)
+	if err := k.br.Close(); !errors.Is(err, syscall.EBUSY) {
+		t.Fatal(err)
+	}
+	equal(t, "account", account(k.br), before)
+	k.fails = 0
+	k.ring.unwatch()
+	if err := k.br.Consume(k.receive([]byte("data"), 1), func([]byte) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.br.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -3,7 +3,6 @@
 package uring
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -12,25 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
 )
-
-// waiting submits receives that wait for data, one for each user data.
-func waiting(t *testing.T, r *Ring, fd FD, userData ...uint64) {
-	t.Helper()
-	for _, u := range userData {
-		s, err := r.NextSQE()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.PrepRecv(fd, held(make([]byte, 8)), 0)
-		s.UserData = u
-	}
-	if _, err := r.Submit(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // cancelled waits for n completions, which must be those of cancelled requests,
 // and returns their user data. The kernel may post them after the cancellation
@@ -44,8 +29,6 @@ func cancelled(t *testing.T, r *Ring, n int) map[uint64]bool {
 	}
 	return got
 }
-
-func ptr[T any](v T) *T { return &v }
 
 func TestSyncCancelMatches(t *testing.T) {
 	a, _ := streamPair(t)
@@ -224,23 +207,6 @@ func TestSyncCancelWaitsForWorkers(t *testing.T) {
 	}
 }
 
-// pageCache returns a file of so many bytes in memory.
-func pageCache(t *testing.T, size int) *os.File {
-	t.Helper()
-	f, err := os.CreateTemp("/dev/shm", "uring")
-	if err != nil {
-		t.Skip("no memory to keep a file in: ", err)
-	}
-	t.Cleanup(func() {
-		f.Close()
-		os.Remove(f.Name())
-	})
-	if _, err := f.Write(bytes.Repeat([]byte{0x11}, size)); err != nil {
-		t.Fatal(err)
-	}
-	return f
-}
-
 // The completions are there when all requests of the ring were cancelled, whoever
 // submitted them, and however many kernel threads are between.
 func TestSyncCancelOfAllBringsTheCompletions(t *testing.T) {
@@ -331,4 +297,111 @@ func TestSyncCancelWithTheKernelsThread(t *testing.T) {
 		equal(t, "number", n, 64)
 		g.await(64)
 	}
+}
+
+// armReads queues reads that wait, with user data from 1 on.
+func (g *rig) armReads(fds ...FD) {
+	g.Helper()
+	for i, fd := range fds {
+		g.queue(uint64(i+1), func(s SQE) { s.PrepRecv(fd, held(make([]byte, 8)), 0) })
+	}
+	g.submit()
+}
+
+func TestCancelByUserData(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		g.armReads(FD(a), FD(a))
+		g.queue(10, func(s SQE) { s.PrepCancel(1, 0) })
+		c := g.byUserData(2)
+		equal(t, "cancellation", c[10], CQE{UserData: 10})
+		equal(t, "request", c[1], CQE{UserData: 1, Res: errno(syscall.ECANCELED)})
+		g.fails(syscall.ENOENT, func(s SQE) { s.PrepCancel(1, 0) })
+		g.write(b, "x")
+		equal(t, "the other request", g.await(1), []CQE{{UserData: 2, Res: 1}})
+	})
+}
+
+func TestCancelAllWithTheSameUserData(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, _ := g.unixPair()
+		for range 3 {
+			g.queue(7, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 8)), 0) })
+		}
+		g.submit()
+		g.queue(10, func(s SQE) { s.PrepCancel(7, CancelAll) })
+		for _, c := range g.await(4) {
+			if c.UserData == 10 {
+				equal(t, "number of cancelled requests", c.Res, 3)
+			} else {
+				equal(t, "request", c, CQE{UserData: 7, Res: errno(syscall.ECANCELED)})
+			}
+		}
+	})
+}
+
+func TestCancelByDescriptor(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, _ := g.unixPair()
+		b, _ := g.unixPair()
+		g.armReads(FD(a), FD(b), FD(a))
+		g.queue(10, func(s SQE) { s.PrepCancelFD(FD(a), CancelAll) })
+		c := g.byUserData(3)
+		equal(t, "number of cancelled requests", c[10].Res, 2)
+		equal(t, "requests", [2]int32{c[1].Res, c[3].Res}, [2]int32{errno(syscall.ECANCELED), errno(syscall.ECANCELED)})
+
+		g.queue(11, func(s SQE) { s.PrepCancelFD(FD(b), 0) })
+		c = g.byUserData(2)
+		equal(t, "one cancellation", c[11], CQE{UserData: 11})
+		equal(t, "request", c[2].Res, errno(syscall.ECANCELED))
+		g.fails(syscall.ENOENT, func(s SQE) { s.PrepCancelFD(FD(b), 0) })
+	})
+}
+
+func TestCancelByDirectDescriptor(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, _ := g.unixPair()
+		b, _ := g.unixPair()
+		g.must(g.RegisterFiles(4))
+		da, db := g.direct(1, a), g.direct(2, b)
+		g.armReads(da.FD(), db.FD(), da.FD())
+		g.queue(10, func(s SQE) { s.PrepCancelFD(da.FD(), CancelAll) })
+		c := g.byUserData(3)
+		equal(t, "number of cancelled requests", c[10].Res, 2)
+		equal(t, "requests", [2]int32{c[1].Res, c[3].Res}, [2]int32{errno(syscall.ECANCELED), errno(syscall.ECANCELED)})
+	})
+}
+
+func TestCancelAny(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, _ := g.unixPair()
+		b, _ := g.unixPair()
+		g.armReads(FD(a), FD(b), FD(a))
+		g.queue(10, func(s SQE) { s.PrepCancel(0, CancelAny|CancelAll) })
+		c := g.byUserData(4)
+		equal(t, "number of cancelled requests", c[10].Res, 3)
+	})
+}
+
+func TestCancelByOpcode(t *testing.T) {
+	p := newTrip(t, Config{})
+	testutil.Need(t, HaveCancelOp)
+	in, _ := p.pipe()
+	in2, _ := p.pipe()
+	p.start(1, noErr(func(s SQE) { s.PrepPollAdd(in, 1) }))
+	p.start(2, noErr(func(s SQE) { s.PrepRead(in, held(make([]byte, 1)), CurrentOffset) }))
+	p.start(3, noErr(func(s SQE) { s.PrepPollAdd(in2, 1) }))
+	p.start(4, noErr(func(s SQE) { s.PrepCancelFDOp(in, cgo.OpPollAdd, 0) }))
+	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 4: 0}, p.both()); diff != "" {
+		t.Errorf("by descriptor and opcode: %s", diff)
+	}
+	p.start(5, noErr(func(s SQE) { s.PrepCancelOp(cgo.OpPollAdd, CancelAll) }))
+	if diff := cmp.Diff(map[uint64]int32{3: errCanceled, 5: 1}, p.both()); diff != "" {
+		t.Errorf("by opcode: %s", diff)
+	}
+	p.start(6, noErr(func(s SQE) { s.PrepCancelOp(cgo.OpRead, 0) }))
+	if got := p.both(); got[6] != 0 || got[2] != errCanceled && got[2] != -int32(syscall.EINTR) {
+		t.Errorf("the read: %v", got)
+	}
+	p.fails(syscall.ENOENT, noErr(func(s SQE) { s.PrepCancelOp(cgo.OpPollAdd, 0) }))
 }

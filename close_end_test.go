@@ -17,25 +17,6 @@ import (
 	"github.com/uring-go/uring/internal/testutil"
 )
 
-// What Close promises: after nil the kernel writes to no memory, and holds no
-// file. The witnesses are the memory, other sockets and other locks.
-
-// overwrite writes over memory that the kernel may not use any more.
-func overwrite(p []byte) {
-	for i := range p {
-		p[i] = 0xEE
-	}
-}
-
-// untouched looks whether the kernel wrote to it later.
-func untouched(t *testing.T, p []byte) {
-	t.Helper()
-	time.Sleep(20 * time.Millisecond)
-	if n := len(p) - bytes.Count(p, []byte{0xEE}); n > 0 {
-		t.Errorf("%d of %d bytes were written after Close", n, len(p))
-	}
-}
-
 // unclosedRig opens a ring that the test closes itself.
 func unclosedRig(t *testing.T, c Config) *rig {
 	t.Helper()
@@ -193,30 +174,6 @@ var addresses atomic.Uint32
 func ownAddress() *syscall.SockaddrInet4 {
 	n := addresses.Add(1)
 	return &syscall.SockaddrInet4{Addr: [4]byte{127, byte(64 + os.Getpid()%128), byte(n >> 8), byte(n)}}
-}
-
-func listenOn(t *testing.T, at *syscall.SockaddrInet4) int {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Bind(fd, at); err != nil {
-		t.Fatalf("%v: %v", at, err)
-	}
-	if err := syscall.Listen(fd, 8); err != nil {
-		t.Fatalf("%v: %v", at, err)
-	}
-	return fd
-}
-
-func portOf(t *testing.T, fd int) int {
-	t.Helper()
-	a, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a.(*syscall.SockaddrInet4).Port
 }
 
 func TestCloseLetsGoOfConnections(t *testing.T) {
@@ -414,16 +371,6 @@ func TestCloseOfARingWithoutItsThread(t *testing.T) {
 		elsewhere(func() { equal(t, "error", errors.Is(g.Close(), ErrWrongThread), true) })
 		equal(t, "completion", g.await(1)[0], CQE{UserData: 1}) // nothing was lost
 	})
-}
-
-func TestAThreadIsToldFromTheNext(t *testing.T) {
-	me := currentThread()
-	equal(t, "this one has ended", me.ended(), false)
-	equal(t, "one before it has", thread{me.id, "1"}.ended(), true)
-	equal(t, "one of which nothing is known has", thread{me.id, ""}.ended(), false)
-	var other thread
-	onEndingThread(t, func() { other = currentThread() })
-	equal(t, "another one has", other.ended(), true)
 }
 
 // What is submitted to the kernel's thread when Close is called is cancelled too.

@@ -14,13 +14,6 @@ import (
 	"time"
 )
 
-// busyDriver is a driver whose requests cannot be cancelled, and that takes no
-// files.
-type busyDriver struct{ driver }
-
-func (busyDriver) SyncCancelAll(int64) int             { return -int(syscall.ETIME) }
-func (busyDriver) RegisterFiles([]int32, []uint64) int { return -int(syscall.EACCES) }
-
 // Every method of a closed ring returns ErrClosed, or that there is nothing.
 func TestUseOfAClosedRing(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
@@ -194,30 +187,6 @@ func TestCloseStopsWorkers(t *testing.T) {
 	g.write(b, "0123")
 	equal(t, "left in the socket", g.read(a), "0123")
 	equal(t, "memory", string(p[:4]), "\x00\x00\x00\x00")
-}
-
-func openDescriptors(t *testing.T) int {
-	t.Helper()
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(names)
-}
-
-func mappings(t *testing.T) int {
-	t.Helper()
-	b, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, c := range b {
-		if c == '\n' {
-			n++
-		}
-	}
-	return n
 }
 
 func TestOpeningAndClosingLeavesNothing(t *testing.T) {

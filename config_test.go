@@ -1,3 +1,5 @@
+//go:build linux
+
 package uring
 
 import (
@@ -6,13 +8,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -93,8 +93,6 @@ func TestSetupRulesAreTheKernels(t *testing.T) {
 	}
 }
 
-func lowest(f SetupFlags) SetupFlags { return f & -f }
-
 func TestConfigDefaults(t *testing.T) {
 	testutil.NeedLockedMemory(t, 16<<20) // since Linux 6.14 queues count
 	for _, c := range []struct {
@@ -170,53 +168,6 @@ func TestSetupFlags(t *testing.T) {
 				equal(t, "completion", g.await(1), []CQE{{UserData: i}})
 			}
 		})
-	}
-}
-
-// have asks for a flag by opening a ring with it, as a user would.
-func have(flag SetupFlags) func() error {
-	return func() error {
-		c := Config{Entries: 8, Flags: flag}
-		for _, rule := range setupRules {
-			if c.Flags&rule.when == rule.when && c.Flags&rule.needs == 0 {
-				c.Flags |= lowest(rule.needs)
-			}
-		}
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		r, err := New(c)
-		if err != nil {
-			return err
-		}
-		return r.Close()
-	}
-}
-
-// needSmallNoMMap skips the test where SetupNoMMap wants a huge page even for a
-// small queue, as it does with older versions of liburing, and there is none.
-func needSmallNoMMap(tb testing.TB) {
-	tb.Helper()
-	if !smallNoMMap() {
-		tb.Skip("this liburing takes a huge page for the smallest queue, and none is reserved")
-	}
-}
-
-func smallNoMMap() bool {
-	major, minor := cgo.LinkedVersion()
-	return !errors.Is(have(SetupNoMMap)(), syscall.ENOMEM) || major == 2 && minor >= 15
-}
-
-func TestMissingFlagIsNamed(t *testing.T) {
-	if HaveSQRewind() == nil {
-		t.Skip("the kernel has every flag")
-	}
-	_, err := New(Config{Flags: SetupSQRewind | SetupNoSQArray})
-	want := "uring: SetupSQRewind not supported (needs Linux 7.0 or later): invalid argument"
-	if errors.Is(have(SetupNoSQArray)(), ErrNotSupported) {
-		want = "uring: SetupNoSQArray not supported (needs Linux 6.6 or later): invalid argument"
-	}
-	if !errors.Is(err, ErrNotSupported) || err.Error() != want {
-		t.Errorf("error is %v", err)
 	}
 }
 
@@ -298,48 +249,6 @@ func TestSetupSubmitAll(t *testing.T) {
 			equal(t, "completions", g.byUserData(3), want)
 		})
 	}
-}
-
-// A ring may be built in one place and run in another: the thread that enables
-// it becomes its owner.
-func TestEnableHandsTheRingOver(t *testing.T) {
-	creator := newRig(t, Config{Entries: 4, Flags: SetupRDisabled | SetupSingleIssuer})
-	r := creator.Ring
-	equal(t, "error of RegisterFiles before", r.RegisterFiles(2), nil)
-	creator.queue(1, func(s SQE) { s.PrepNop() })
-	if _, err := r.Submit(); err == nil || !strings.Contains(err.Error(), "Ring.Enable") {
-		t.Errorf("Submit before Enable: %v", err)
-	}
-
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		if err := r.Enable(); err != nil {
-			t.Error(err)
-			return
-		}
-		if n, err := r.SubmitAndWait(1); n != 1 || err != nil {
-			t.Errorf("the new owner's SubmitAndWait: %d, %v", n, err)
-		}
-		if err := r.Enable(); err == nil {
-			t.Error("a ring can be enabled twice")
-		}
-		creatorFails := make(chan error)
-		go func() {
-			runtime.LockOSThread() // certainly another thread
-			defer runtime.UnlockOSThread()
-			creatorFails <- r.UnregisterFiles()
-		}()
-		if err := <-creatorFails; !errors.Is(err, ErrWrongThread) {
-			t.Errorf("another thread's UnregisterFiles: %v", err)
-		}
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	<-done
 }
 
 // sqThreads counts the kernel's submitting threads.

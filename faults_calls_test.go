@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/golang/mock/gomock"
+
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
 )

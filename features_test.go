@@ -1,3 +1,5 @@
+//go:build linux
+
 package uring
 
 import (
@@ -36,42 +38,6 @@ func TestKernelHasWhatItsVersionPromises(t *testing.T) {
 			testutil.Need(t, p.Check)
 		})
 	}
-}
-
-// measured are kernels that were seen to have what the probes' versions say,
-// and nothing else.
-var measured = []kernel.Version{
-	{Major: 6, Minor: 1, Patch: 176}, {Major: 6, Minor: 12, Patch: 43}, {Major: 6, Minor: 12, Patch: 107}, {Major: 6, Minor: 16, Patch: 12},
-	{Major: 6, Minor: 17, Patch: 13}, {Major: 6, Minor: 18, Patch: 15},
-	{Major: 6, Minor: 18, Patch: 44}, {Major: 6, Minor: 19, Patch: 14}, {Major: 7, Minor: 0, Patch: 13},
-	{Major: 7, Minor: 1, Patch: 13}, {Major: 7, Minor: 2, Patch: 12}, {Major: 7, Minor: 3, Patch: 4},
-}
-
-func runningMeasured(t *testing.T) kernel.Version {
-	t.Helper()
-	running, err := runningPatch()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Contains(measured, running) {
-		t.Skipf("Linux %v may have more than its version promises", running)
-	}
-	return running
-}
-
-// runningPatch is [kernel.Running], with the patch level that Debian's 6.1 leaves
-// out of its release, such as 6.1.0-50-amd64, but not out of its version.
-func runningPatch() (kernel.Version, error) {
-	b, err := os.ReadFile("/proc/version")
-	if err != nil {
-		return kernel.Version{}, err
-	}
-	if _, version, ok := strings.Cut(string(b), " Debian "); ok {
-		if v, err := kernel.Parse(version); err == nil {
-			return v, nil
-		}
-	}
-	return kernel.Running()
 }
 
 func TestKernelHasNoMoreThanItsVersionPromises(t *testing.T) {
@@ -279,21 +245,6 @@ func TestURINGWithoutSwitchesEachFeatureOff(t *testing.T) {
 	}
 }
 
-func openFDs(t *testing.T) []string {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fds []string
-	for _, e := range entries {
-		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
-			fds = append(fds, e.Name()+" "+target)
-		}
-	}
-	return fds
-}
-
 func TestProbesLeaveNothingOpen(t *testing.T) {
 	before := openFDs(t)
 	for _, p := range features {
@@ -338,4 +289,55 @@ func BenchmarkHave(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// featSince says which kernels set which flags.
+var featSince = []struct {
+	flag  FeatFlags
+	name  string
+	since kernel.Version
+}{
+	{FeatSingleMMap, "FeatSingleMMap", kernel.V(5, 4)},
+	{FeatNodrop, "FeatNodrop", kernel.V(5, 5)},
+	{FeatSubmitStable, "FeatSubmitStable", kernel.V(5, 5)},
+	{FeatRWCurPos, "FeatRWCurPos", kernel.V(5, 6)},
+	{FeatCurPersonality, "FeatCurPersonality", kernel.V(5, 6)},
+	{FeatFastPoll, "FeatFastPoll", kernel.V(5, 7)},
+	{FeatPoll32bits, "FeatPoll32bits", kernel.V(5, 9)},
+	{FeatSQPollNonfixed, "FeatSQPollNonfixed", kernel.V(5, 11)},
+	{FeatExtArg, "FeatExtArg", kernel.V(5, 11)},
+	{FeatNativeWorkers, "FeatNativeWorkers", kernel.V(5, 12)},
+	{FeatRsrcTags, "FeatRsrcTags", kernel.V(5, 13)},
+	{FeatCQESkip, "FeatCQESkip", kernel.V(5, 17)},
+	{FeatLinkedFile, "FeatLinkedFile", kernel.V(5, 17)},
+	{FeatRegRegRing, "FeatRegRegRing", kernel.V(6, 3)},
+	{FeatRecvSendBundle, "FeatRecvSendBundle", kernel.V(6, 10)},
+	{FeatMinTimeout, "FeatMinTimeout", kernel.V(6, 12)},
+	{FeatRWAttr, "FeatRWAttr", kernel.V(6, 14)},
+	{FeatNoIowait, "FeatNoIowait", kernel.V(6, 15)},
+}
+
+func TestRingHasTheFeaturesOfItsKernel(t *testing.T) {
+	running, err := kernel.Running()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, f := range featSince {
+		if r.Features()&f.flag == 0 && !running.Less(f.since) {
+			t.Errorf("Linux %v has no %s, of Linux %v; it has %v", running, f.name, f.since, r.Features())
+		}
+	}
+}
+
+func TestFeatFlagsSayTheirNames(t *testing.T) {
+	for _, f := range featSince {
+		equal(t, f.name, f.flag.String(), f.name)
+	}
+	equal(t, "none", FeatFlags(0).String(), "0x0")
+	equal(t, "several, one of them unknown", (FeatNodrop | FeatExtArg | 1<<30).String(), "FeatNodrop|FeatExtArg|0x40000000")
 }

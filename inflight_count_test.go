@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/golang/mock/gomock"
+
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
 )

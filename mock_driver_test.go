@@ -9,6 +9,7 @@ import (
 	unsafe "unsafe"
 
 	gomock "github.com/golang/mock/gomock"
+
 	cgo "github.com/uring-go/uring/cgo"
 )
 

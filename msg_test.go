@@ -3,11 +3,16 @@
 package uring
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+	"unsafe"
 
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -111,4 +116,130 @@ func TestCopiesOfAMsgAreMessagesOfTheirOwn(t *testing.T) {
 		equal(t, "the template's part", len(template.parts[0]), 8)
 		equal(t, "the template's memory", string(template.parts[0]), string(make([]byte, 8)))
 	})
+}
+
+// A message without an address leaves the room for that of the next.
+func TestAddrAfterAMessageWithoutOne(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		name := fmt.Sprintf("@uring-test-%d", time.Now().UnixNano())
+		to := boundSocket(t, syscall.AF_UNIX, syscall.SOCK_DGRAM, &syscall.SockaddrUnix{Name: name + "-to"})
+		named := boundSocket(t, syscall.AF_UNIX, syscall.SOCK_DGRAM, &syscall.SockaddrUnix{Name: name})
+		nameless := newSocket(t, syscall.AF_UNIX, syscall.SOCK_DGRAM)
+		want, err := UnixAddr(name)
+		g.must(err)
+		m := NewMsg(make([]byte, 8))
+		m.WantAddr()
+		for from, addr := range map[int]Sockaddr{nameless: {}, named: want} {
+			for range 2 {
+				g.must(syscall.Sendto(from, []byte("x"), 0, &syscall.SockaddrUnix{Name: name + "-to"}))
+				g.do(func(s SQE) { s.PrepRecvMsg(FD(to), m, 0) })
+				got := m.Addr()
+				equal(t, "source", string(got.bytes()), string(addr.bytes()))
+				g.must(syscall.Sendto(nameless, []byte("x"), 0, &syscall.SockaddrUnix{Name: name + "-to"}))
+				g.do(func(s SQE) { s.PrepRecvMsg(FD(to), m, 0) })
+			}
+		}
+	})
+}
+
+// Control data goes both ways: here descriptors. A Msg that received has its
+// room again the next time.
+func TestControlData(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		file := openTemp(t, "content")
+		out, in := NewMsg([]byte("x")), NewMsg(make([]byte, 8))
+		in.SetControl(make([]byte, 64))
+		for _, fds := range [][]int{{file}, nil, {file, file, file}} {
+			out.SetControl(nil)
+			if fds != nil {
+				out.SetControl(syscall.UnixRights(fds...))
+			}
+			equal(t, "sent", g.do(func(s SQE) { s.PrepSendMsg(FD(a), out, 0) }), 1)
+			equal(t, "received", g.do(func(s SQE) { s.PrepRecvMsg(FD(b), in, syscall.MSG_CMSG_CLOEXEC) }), 1)
+			equal(t, "flags", in.Flags()&^syscall.MSG_CMSG_CLOEXEC, 0)
+			messages, err := syscall.ParseSocketControlMessage(in.Control())
+			g.must(err)
+			got := 0
+			for _, m := range messages {
+				const scmInq = 84
+				if m.Header.Type == scmInq && !hasLinux(t, kernel.V(6, 18)) {
+					continue // 6.17 adds what nobody asked for: how much there is to receive
+				}
+				rights, err := syscall.ParseUnixRights(&m)
+				g.must(err)
+				for _, fd := range rights {
+					equal(t, "content", content(t, fd), "content")
+					syscall.Close(fd)
+					got++
+				}
+			}
+			equal(t, "descriptors", got, len(fds))
+		}
+	})
+}
+
+// Addresses have the kernel's layout.
+func TestSockaddrLayout(t *testing.T) {
+	raw := func(p unsafe.Pointer, n uintptr) string { return string(unsafe.Slice((*byte)(p), n)) }
+	port := func(p uint16) (v uint16) {
+		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&v))[:], p)
+		return v
+	}
+	four := syscall.RawSockaddrInet4{Family: syscall.AF_INET, Port: port(8080), Addr: [4]byte{192, 0, 2, 1}}
+	six := syscall.RawSockaddrInet6{
+		Family: syscall.AF_INET6, Port: port(443), Scope_id: 7,
+		Addr: netip.MustParseAddr("fe80::1:2").As16(),
+	}
+	for text, want := range map[string]string{
+		"192.0.2.1:8080":    raw(unsafe.Pointer(&four), unsafe.Sizeof(four)),
+		"[fe80::1:2%7]:443": raw(unsafe.Pointer(&six), unsafe.Sizeof(six)),
+	} {
+		ap := netip.MustParseAddrPort(text)
+		a, err := InetAddr(ap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, text, string(a.bytes()), want)
+		back, ok := a.AddrPort()
+		equal(t, "is an address", ok, true)
+		equal(t, "back again", back, ap)
+	}
+	for path, want := range map[string]string{
+		"/run/x":                 "/run/x\x00",
+		"@name":                  "\x00name",
+		"@":                      "\x00",
+		strings.Repeat("p", 107): strings.Repeat("p", 107) + "\x00",
+		"@a\x00b":                "\x00a\x00b",
+	} {
+		a, err := UnixAddr(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, path, string(a.bytes()), "\x01\x00"+want)
+		_, ok := a.AddrPort()
+		equal(t, "is an IP address", ok, false)
+	}
+}
+
+func TestSockaddrIsRefused(t *testing.T) {
+	for _, path := range []string{"", strings.Repeat("p", 108), "a\x00b"} {
+		if _, err := UnixAddr(path); err == nil {
+			t.Errorf("UnixAddr(%q) is accepted", path)
+		}
+	}
+	for _, ap := range []netip.AddrPort{
+		{},
+		netip.MustParseAddrPort("[fe80::1%eth0]:1"),
+		netip.MustParseAddrPort("[fe80::1%7up]:1"),
+		netip.MustParseAddrPort("[fe80::1%99999999999]:1"),
+	} {
+		if _, err := InetAddr(ap); err == nil {
+			t.Errorf("InetAddr(%v) is accepted", ap)
+		}
+	}
+	var none Sockaddr
+	if _, ok := none.AddrPort(); ok {
+		t.Error("no address is one")
+	}
 }

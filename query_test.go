@@ -1,3 +1,5 @@
+//go:build linux
+
 package uring
 
 import (
@@ -7,27 +9,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/kernel"
 )
-
-// needsLinux says whether a call must have worked: where the kernel, or the
-// library, is older, the error must say so.
-func needsLinux(t *testing.T, err error, v kernel.Version, minor int) bool {
-	t.Helper()
-	running, kerr := kernel.Running()
-	if kerr != nil {
-		t.Fatal(kerr)
-	}
-	if running.Less(v) || cgo.HeaderMajor == 2 && cgo.HeaderMinor < minor {
-		equal(t, "the error is ErrNotSupported", errors.Is(err, ErrNotSupported), true)
-		if cgo.HeaderMinor >= minor {
-			wantError(t, err, "needs Linux "+v.String())
-		}
-		return false
-	}
-	return true
-}
 
 // What the kernel says it knows is what it shows elsewhere.
 func TestQueryKernel(t *testing.T) {

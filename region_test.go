@@ -11,13 +11,6 @@ import (
 	"time"
 )
 
-// needsRegions skips the test where no memory can be shared with the kernel.
-func needsRegions(t *testing.T) {
-	t.Helper()
-	_, err := ringOf(t, Config{Entries: 4}).RegisterRegion(RegionConfig{Size: os.Getpagesize()})
-	needsCall(t, err)
-}
-
 func TestRegisteredWaits(t *testing.T) {
 	needsRegions(t)
 	for name, own := range map[string]bool{"memory of the kernel": false, "memory of the program": true} {
@@ -97,27 +90,6 @@ func TestRegisteredWaitsGoOnAfterSignals(t *testing.T) {
 	if d := time.Since(start); d < limit || d > 10*limit {
 		t.Errorf("waited for %v, want %v", d, limit)
 	}
-}
-
-// signalEvery sends the calling thread a signal again and again.
-func signalEvery(t *testing.T, d time.Duration, sig syscall.Signal) (stop func()) {
-	t.Helper()
-	pid, tid := syscall.Getpid(), syscall.Gettid()
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-quit:
-				return
-			case <-time.After(d):
-				if _, _, errno := syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(pid), uintptr(tid), uintptr(sig)); errno != 0 {
-					t.Error(errno)
-				}
-			}
-		}
-	}()
-	return func() { close(quit); <-done }
 }
 
 func TestRegionsWithoutWaits(t *testing.T) {

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/uring-go/uring/internal/feature"
 	"github.com/uring-go/uring/internal/kernel"
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // reads says what a fixed read of a pipe into a registered buffer gives.
@@ -117,19 +117,6 @@ func TestTaggedBuffers(t *testing.T) {
 		equal(t, "tag after the table", next(t, r), CQE{UserData: 72})
 	}
 	none(t, r)
-}
-
-// droppedTablesPostTags is the first kernel that posts the tags of a table that
-// is dropped as a whole.
-var droppedTablesPostTags = kernel.V(6, 13)
-
-// needsCloning skips the test where rings cannot share registered buffers.
-func needsCloning(t *testing.T) {
-	t.Helper()
-	from := newRig(t, Config{Entries: 4})
-	from.register(1)
-	_, err := newRig(t, Config{Entries: 4}).CloneBuffersAt(from.Ring, 0, 0, 1)
-	needsCall(t, err)
 }
 
 func TestClonedBuffers(t *testing.T) {
@@ -322,39 +309,6 @@ func TestClonedFromARingWithoutDescriptor(t *testing.T) {
 	})
 }
 
-// Rings of several goroutines may have the same arena registered, or their
-// queues in it.
-func TestArenaIsUsedFromManyGoroutines(t *testing.T) {
-	library(t, 11)
-	a := newTestArena(t, 1<<18)
-	r, err := New(Config{Entries: 8, Memory: a})
-	needsCall(t, err)
-	size := r.MemoryUsed()
-	equal(t, "error of Close", r.Close(), nil)
-	var wg sync.WaitGroup
-	for i := range 4 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for range 50 {
-				r, err := New(Config{Entries: 8, Memory: a, MemoryOffset: i * size})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if _, err := r.RegisterArena(a); err != nil {
-					t.Error(err)
-				}
-				if err := r.Close(); err != nil {
-					t.Error(err)
-				}
-			}
-		}()
-	}
-	wg.Wait()
-	equal(t, "error of Close", a.Close(), nil)
-}
-
 // What a BufRing registered for itself is its own: nobody else can take it away,
 // so that a queue can send what was received from where it lies.
 func TestRegistrationOfABufRingIsItsOwn(t *testing.T) {
@@ -385,4 +339,133 @@ func TestRegistrationOfABufRingIsItsOwn(t *testing.T) {
 	if err := g.UnregisterArena(reg); err == nil || errors.Is(err, ErrBusy) {
 		t.Errorf("after Close: %v", err)
 	}
+}
+
+func TestRegisterArena(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		size := 2 * os.Getpagesize()
+		a, b := g.arena(size), g.arena(1)
+		ra, err := g.RegisterArena(a)
+		g.must(err)
+		rb, err := g.RegisterArena(b)
+		g.must(err)
+		equal(t, "places", []uint16{ra.Index(), rb.Index()}, []uint16{0, 1})
+		equal(t, "bytes", len(ra.Bytes()), size)
+		equal(t, "Close while registered", errors.Is(a.Close(), ErrBusy), true)
+
+		g.must(g.UnregisterArena(ra))
+		if err := g.UnregisterArena(ra); err == nil || !strings.Contains(err.Error(), "not registered with this ring") {
+			t.Errorf("a second UnregisterArena: %v", err)
+		}
+		again, err := g.RegisterArena(a)
+		g.must(err)
+		equal(t, "place that was free", again.Index(), 0)
+		twice, err := g.RegisterArena(a)
+		g.must(err)
+		equal(t, "place of a second registration", twice.Index(), 2)
+		g.must(g.UnregisterArena(again))
+		equal(t, "Close while registered once", errors.Is(a.Close(), ErrBusy), true)
+		g.must(g.UnregisterArena(twice))
+	})
+}
+
+func TestRegisterArenaFillsTheTable(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	arenas := make([]*Arena, registeredBuffers)
+	regs := make([]RegBuf, registeredBuffers)
+	for i := range arenas {
+		arenas[i] = g.arena(1)
+		var err error
+		regs[i], err = g.RegisterArena(arenas[i])
+		g.must(err)
+		equal(t, "place", regs[i].Index(), uint16(i))
+	}
+	one := newTestArena(t, 1)
+	if _, err := g.RegisterArena(one); err == nil || !strings.Contains(err.Error(), "all 128 slots are taken") {
+		t.Errorf("one more: %v", err)
+	}
+	g.must(one.Close())
+	g.must(g.UnregisterArena(regs[77]))
+	again, err := g.RegisterArena(arenas[77])
+	g.must(err)
+	equal(t, "place", again.Index(), 77)
+	g.must(g.Close()) // frees all
+	for _, a := range arenas {
+		g.must(a.Close())
+	}
+}
+
+func TestRegisterArenaIsRefusedWithASentence(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	closed := newTestArena(t, 1)
+	g.must(closed.Close())
+	equal(t, "closed arena", errors.Is(second(g.RegisterArena(closed)), ErrClosed), true)
+
+	big := newTestArena(t, maxRegistered+1)
+	if _, err := g.RegisterArena(big); err == nil || !strings.Contains(err.Error(), "at most 1073741824") {
+		t.Errorf("more than 1 GiB: %v", err)
+	}
+	if err := g.UnregisterArena(RegBuf{}); err == nil {
+		t.Error("an empty RegBuf can be unregistered")
+	}
+	reg := g.register(4096)
+	other := newRig(t, Config{Entries: 4})
+	if err := other.UnregisterArena(reg); err == nil || !strings.Contains(err.Error(), "not registered with this ring") {
+		t.Errorf("UnregisterArena of another ring: %v", err)
+	}
+}
+
+// Requests that name a registered buffer are refused when their memory is not
+// in it, and then do nothing.
+func TestRegisteredMemoryOnly(t *testing.T) {
+	testutil.Need(t, HaveSendZC)
+	g := newRig(t, Config{Entries: 16})
+	other := newRig(t, Config{Entries: 4})
+	a, b := g.arena(4096), other.arena(4096)
+	reg, err := g.RegisterArena(a)
+	g.must(err)
+	gone, err := g.RegisterArena(b)
+	g.must(err)
+	g.must(g.UnregisterArena(gone))
+	foreign, err := other.RegisterArena(b)
+	g.must(err)
+
+	for name, c := range map[string]struct {
+		reg  RegBuf
+		p    []byte
+		want string
+	}{
+		"no registered buffer": {RegBuf{}, a.Bytes()[:4], "RegBuf is empty"},
+		"unregistered":         {gone, b.Bytes()[:4], "not registered with this ring"},
+		"another ring's":       {foreign, b.Bytes()[:4], "not registered with this ring"},
+		"another arena":        {reg, b.Bytes()[:4], "4 bytes lie outside registered buffer 0"},
+		"Go memory":            {reg, make([]byte, 4), "lie outside"},
+		"nil":                  {reg, nil, "lie outside"},
+	} {
+		for op, prep := range map[string]func(SQE) error{
+			"read":  func(s SQE) error { return s.PrepReadFixed(0, c.reg, c.p, 0) },
+			"write": func(s SQE) error { return s.PrepWriteFixed(0, c.reg, c.p, 0) },
+			"send":  func(s SQE) error { return s.PrepSendZCFixed(0, c.reg, c.p, 0, 0) },
+			"sendmsg": func(s SQE) error {
+				parts := [][]byte{a.Bytes()[:1], c.p}
+				if c.p == nil {
+					parts = [][]byte{make([]byte, 1)}
+				}
+				return s.PrepSendMsgZCFixed(0, c.reg, NewMsg(parts...), 0, 0)
+			},
+		} {
+			t.Run(name+" "+op, func(t *testing.T) {
+				s := g.queue(1, func(SQE) {})
+				if err := prep(s); err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("error is %v, want %q", err, c.want)
+				}
+				g.none()
+			})
+		}
+	}
+	s := g.take()
+	if err := s.PrepSendMsgZCFixed(0, reg, NewMsg(a.Bytes()[:4], a.Bytes()[:0]), 0, 0); err == nil || !strings.Contains(err.Error(), "empty part") {
+		t.Errorf("an empty part: %v", err)
+	}
+	g.none()
 }

@@ -4,6 +4,8 @@ package uring
 
 import (
 	"errors"
+	"math"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -128,4 +130,76 @@ func TestWrongFilesAreRefused(t *testing.T) {
 	wantError(t, err, "slots 0 to -1")
 	_, err = r.UpdateFilesTagged(DirectSlot(0), []int{-1}, []uint64{5})
 	equal(t, "a tag for an empty slot", errors.Is(err, syscall.EINVAL), true)
+}
+
+func TestDirectDescriptors(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		g.must(g.RegisterFiles(4))
+		fd := dupFD(t, a)
+		d := g.direct(3, fd)
+		g.must(syscall.Close(fd)) // the ring keeps the file open by itself
+		p := make([]byte, 16)
+
+		g.write(b, "hello")
+		n := g.do(func(s SQE) { s.PrepRecv(d.FD(), p, 0) })
+		equal(t, "received", string(p[:n]), "hello")
+		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(DirectSlot(2).FD(), p, 0) })
+		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(DirectSlot(4).FD(), p, 0) })
+
+		g.direct(3, -1)
+		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(d.FD(), p, 0) })
+
+		g.must(g.UnregisterFiles())
+		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(d.FD(), p, 0) })
+		g.must(g.RegisterFiles(1))
+	})
+}
+
+func TestFileRegistrationsAreRefusedWithASentence(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		want string
+		err  error
+	}{
+		{"no slot 0, RegisterFiles made 0", g.UpdateFile(DirectSlot(0), 0)},
+		{"0 slots, want 1 or more", g.RegisterFiles(0)},
+		{"-1 slots, want 1 or more", g.RegisterFiles(-1)},
+		{"more than RLIMIT_NOFILE allows", g.RegisterFiles(int(min(limit.Cur+1, math.MaxInt32)))},
+		{"unregister files: no such device or address", g.UnregisterFiles()},
+		{"slots 0 to 0, RegisterFiles made 0", g.SetFileAllocRange(DirectSlot(0), 1)},
+		{"", g.RegisterFiles(4)},
+		{"the ring has a table of 4 slots", g.RegisterFiles(4)},
+		{"no slot 4, RegisterFiles made 4", g.UpdateFile(DirectSlot(4), 0)},
+		{"no slot 4294967295, RegisterFiles made 4", g.UpdateFile(DirectAlloc, 0)},
+		{"-2 is no descriptor", g.UpdateFile(DirectSlot(0), -2)},
+		{"bad file descriptor", g.UpdateFile(DirectSlot(0), 1<<20)},
+		{"slots 0 to -1", g.SetFileAllocRange(DirectSlot(0), 0)},
+		{"slots 3 to 4, RegisterFiles made 4", g.SetFileAllocRange(DirectSlot(3), 2)},
+		{"", g.SetFileAllocRange(DirectSlot(3), 1)},
+	} {
+		if c.want == "" && c.err != nil || c.want != "" && (c.err == nil || !strings.Contains(c.err.Error(), c.want)) {
+			t.Errorf("error is %v, want %q", c.err, c.want)
+		}
+	}
+}
+
+// Requests with DirectAlloc get slots of the range only, and fail when it is
+// full.
+func TestSetFileAllocRange(t *testing.T) {
+	testutil.Need(t, HaveSocket)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		g.must(g.RegisterFiles(8))
+		g.must(g.SetFileAllocRange(DirectSlot(5), 2))
+		socket := func(s SQE) { s.PrepSocketDirect(syscall.AF_UNIX, syscall.SOCK_STREAM, 0, DirectAlloc) }
+		equal(t, "first slot", g.do(socket), 5)
+		equal(t, "second slot", g.do(socket), 6)
+		g.fails(syscall.ENFILE, socket)
+		g.do(func(s SQE) { s.PrepCloseDirect(DirectSlot(5)) })
+		equal(t, "slot that was closed", g.do(socket), 5)
+	})
 }

@@ -3,13 +3,14 @@
 package uring
 
 import (
-	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -17,78 +18,6 @@ import (
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
 )
-
-func TestDirectDescriptors(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
-		g.must(g.RegisterFiles(4))
-		fd := dupFD(t, a)
-		d := g.direct(3, fd)
-		g.must(syscall.Close(fd)) // the ring keeps the file open by itself
-		p := make([]byte, 16)
-
-		g.write(b, "hello")
-		n := g.do(func(s SQE) { s.PrepRecv(d.FD(), p, 0) })
-		equal(t, "received", string(p[:n]), "hello")
-		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(DirectSlot(2).FD(), p, 0) })
-		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(DirectSlot(4).FD(), p, 0) })
-
-		g.direct(3, -1)
-		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(d.FD(), p, 0) })
-
-		g.must(g.UnregisterFiles())
-		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(d.FD(), p, 0) })
-		g.must(g.RegisterFiles(1))
-	})
-}
-
-func TestFileRegistrationsAreRefusedWithASentence(t *testing.T) {
-	g := newRig(t, Config{Entries: 4})
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		want string
-		err  error
-	}{
-		{"no slot 0, RegisterFiles made 0", g.UpdateFile(DirectSlot(0), 0)},
-		{"0 slots, want 1 or more", g.RegisterFiles(0)},
-		{"-1 slots, want 1 or more", g.RegisterFiles(-1)},
-		{"more than RLIMIT_NOFILE allows", g.RegisterFiles(int(min(limit.Cur+1, math.MaxInt32)))},
-		{"unregister files: no such device or address", g.UnregisterFiles()},
-		{"slots 0 to 0, RegisterFiles made 0", g.SetFileAllocRange(DirectSlot(0), 1)},
-		{"", g.RegisterFiles(4)},
-		{"the ring has a table of 4 slots", g.RegisterFiles(4)},
-		{"no slot 4, RegisterFiles made 4", g.UpdateFile(DirectSlot(4), 0)},
-		{"no slot 4294967295, RegisterFiles made 4", g.UpdateFile(DirectAlloc, 0)},
-		{"-2 is no descriptor", g.UpdateFile(DirectSlot(0), -2)},
-		{"bad file descriptor", g.UpdateFile(DirectSlot(0), 1<<20)},
-		{"slots 0 to -1", g.SetFileAllocRange(DirectSlot(0), 0)},
-		{"slots 3 to 4, RegisterFiles made 4", g.SetFileAllocRange(DirectSlot(3), 2)},
-		{"", g.SetFileAllocRange(DirectSlot(3), 1)},
-	} {
-		if c.want == "" && c.err != nil || c.want != "" && (c.err == nil || !strings.Contains(c.err.Error(), c.want)) {
-			t.Errorf("error is %v, want %q", c.err, c.want)
-		}
-	}
-}
-
-// Requests with DirectAlloc get slots of the range only, and fail when it is
-// full.
-func TestSetFileAllocRange(t *testing.T) {
-	testutil.Need(t, HaveSocket)
-	inEachMode(t, func(t *testing.T, g *rig) {
-		g.must(g.RegisterFiles(8))
-		g.must(g.SetFileAllocRange(DirectSlot(5), 2))
-		socket := func(s SQE) { s.PrepSocketDirect(syscall.AF_UNIX, syscall.SOCK_STREAM, 0, DirectAlloc) }
-		equal(t, "first slot", g.do(socket), 5)
-		equal(t, "second slot", g.do(socket), 6)
-		g.fails(syscall.ENFILE, socket)
-		g.do(func(s SQE) { s.PrepCloseDirect(DirectSlot(5)) })
-		equal(t, "slot that was closed", g.do(socket), 5)
-	})
-}
 
 func TestRegisterRingFD(t *testing.T) {
 	testutil.Need(t, HaveRingFD)
@@ -121,28 +50,6 @@ func TestRegisterNAPI(t *testing.T) {
 	g.must(second(g.UnregisterNAPI()))
 }
 
-func newEventFD(t testing.TB) int {
-	t.Helper()
-	fd := cgo.EventFD()
-	if fd < 0 {
-		t.Fatal(syscall.Errno(-fd))
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	return fd
-}
-
-// signals returns how often the eventfd was signalled since it was last asked.
-func signals(t *testing.T, fd int) uint64 {
-	t.Helper()
-	var p [8]byte
-	if _, err := syscall.Read(fd, p[:]); err == syscall.EAGAIN {
-		return 0
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	return binary.NativeEndian.Uint64(p[:])
-}
-
 func TestRegisterEventFD(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
 	fd := newEventFD(t)
@@ -167,291 +74,273 @@ func TestRegisterEventFD(t *testing.T) {
 	waitSignal(t, fd) // comes just after the completion
 }
 
-// waitSignal waits until the eventfd is signalled.
-func waitSignal(t *testing.T, fd int) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); signals(t, fd) == 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("no signal")
+// A ring whose descriptor is closed goes on working, for its thread only.
+func TestRingWithoutItsDescriptor(t *testing.T) {
+	needsCloseRingFD(t)
+	onOwner(t, Config{Entries: 4}, func(r *Ring) {
+		wantError(t, r.CloseRingFD(), "RegisterRingFD first")
+		equal(t, "error of RegisterRingFD", r.RegisterRingFD(), nil)
+		fd := r.FD()
+		equal(t, "error of CloseRingFD", r.CloseRingFD(), nil)
+		equal(t, "descriptor", r.FD(), -1)
+		if link, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd)); err == nil && strings.Contains(link, "io_uring") {
+			t.Errorf("descriptor %d is still open: %s", fd, link)
 		}
-	}
-}
-
-// With SetupDeferTaskrun the eventfd is signalled while the completion is still
-// in the kernel: going over Completions until there is nothing finds it.
-func TestScenario53_EventFDWithDeferredWorkLosesNoWakeUp(t *testing.T) {
-	messages := 100000
-	if testing.Short() {
-		messages = 5000
-	}
-	const inFlight = 60
-	g := newRig(t, Config{Entries: 64, Flags: SetupSingleIssuer | SetupDeferTaskrun | SetupSubmitAll})
-	a, b := testutil.UnixPair(t, syscall.SOCK_DGRAM)
-	fd := newEventFD(t)
-	g.must(g.RegisterEventFD(fd, false))
-	event := os.NewFile(uintptr(dupFD(t, fd)), "eventfd") // to wait with a deadline
-	defer event.Close()
-
-	g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 8)), 0) })
-	g.submit()
-	g.write(b, "x")
-	waitSignal(t, fd) // Linux 7.1 and 7.2 take their time
-	equal(t, "ready", g.Ready(), 0)
-	equal(t, "completions", userData(g.Ring), []uint64{1})
-	signals(t, fd)
-
-	memory := make([][8]byte, inFlight)
-	arm := func(slot uint64) { g.queue(slot, func(s SQE) { s.PrepRecv(FD(a), memory[slot][:], 0) }) }
-	for slot := range uint64(inFlight) {
-		arm(slot)
-	}
-	g.submit()
-
-	var sent atomic.Int64
-	writer := make(chan error, 1)
-	go func() {
-		for i := range messages {
-			var p [8]byte
-			binary.NativeEndian.PutUint64(p[:], uint64(i))
-			if _, err := syscall.Write(b, p[:]); err != nil {
-				writer <- err
-				return
-			}
-			sent.Add(1)
-			if i%64 == 0 {
-				runtime.Gosched()
-			}
-		}
-		writer <- nil
-	}()
-
-	seen := make([]bool, messages)
-	for got := 0; got < messages; {
-		if err := event.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			t.Fatal(err)
-		}
-		var counter [8]byte
-		if _, err := event.Read(counter[:]); err != nil {
-			t.Fatalf("no wake-up after %d of %d messages, %d sent, %d ready, flags %#x: %v",
-				got, messages, sent.Load(), g.Ready(), g.q.SQFlags(), err)
-		}
-		for more := true; more; {
-			more = false
-			for c := range g.Completions() {
-				more = true
-				if c.Res != 8 {
-					t.Fatalf("completion %+v", c)
-				}
-				i := binary.NativeEndian.Uint64(memory[c.UserData][:])
-				if seen[i] {
-					t.Fatalf("message %d came twice", i)
-				}
-				seen[i] = true
-				got++
-				arm(c.UserData)
-			}
-			g.submit()
-		}
-	}
-	if err := <-writer; err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestRegisterArena(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		size := 2 * os.Getpagesize()
-		a, b := g.arena(size), g.arena(1)
-		ra, err := g.RegisterArena(a)
-		g.must(err)
-		rb, err := g.RegisterArena(b)
-		g.must(err)
-		equal(t, "places", []uint16{ra.Index(), rb.Index()}, []uint16{0, 1})
-		equal(t, "bytes", len(ra.Bytes()), size)
-		equal(t, "Close while registered", errors.Is(a.Close(), ErrBusy), true)
-
-		g.must(g.UnregisterArena(ra))
-		if err := g.UnregisterArena(ra); err == nil || !strings.Contains(err.Error(), "not registered with this ring") {
-			t.Errorf("a second UnregisterArena: %v", err)
-		}
-		again, err := g.RegisterArena(a)
-		g.must(err)
-		equal(t, "place that was free", again.Index(), 0)
-		twice, err := g.RegisterArena(a)
-		g.must(err)
-		equal(t, "place of a second registration", twice.Index(), 2)
-		g.must(g.UnregisterArena(again))
-		equal(t, "Close while registered once", errors.Is(a.Close(), ErrBusy), true)
-		g.must(g.UnregisterArena(twice))
+		equal(t, "result of a request", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+		equal(t, "error of a registration", r.RegisterFiles(2), nil)
+		wantError(t, r.CloseRingFD(), "no descriptor to close")
+		wantError(t, r.UnregisterRingFD(), "would be lost")
 	})
 }
 
-func TestRegisterArenaFillsTheTable(t *testing.T) {
-	g := newRig(t, Config{Entries: 4})
-	arenas := make([]*Arena, registeredBuffers)
-	regs := make([]RegBuf, registeredBuffers)
-	for i := range arenas {
-		arenas[i] = g.arena(1)
-		var err error
-		regs[i], err = g.RegisterArena(arenas[i])
-		g.must(err)
-		equal(t, "place", regs[i].Index(), uint16(i))
+func TestEventFDCanBeSwitchedOff(t *testing.T) {
+	r := ringOf(t, Config{Entries: 4})
+	efd := cgo.EventFD()
+	defer cgo.CloseFD(efd)
+	if err := r.RegisterEventFD(efd, false); err != nil {
+		t.Fatal(err)
 	}
-	one := newTestArena(t, 1)
-	if _, err := g.RegisterArena(one); err == nil || !strings.Contains(err.Error(), "all 128 slots are taken") {
-		t.Errorf("one more: %v", err)
+	signals := func() (n uint64) {
+		var buf [8]byte
+		if _, err := syscall.Read(efd, buf[:]); errors.Is(err, syscall.EAGAIN) {
+			return 0
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		return uint64(buf[0])
 	}
-	g.must(one.Close())
-	g.must(g.UnregisterArena(regs[77]))
-	again, err := g.RegisterArena(arenas[77])
-	g.must(err)
-	equal(t, "place", again.Index(), 77)
-	g.must(g.Close()) // frees all
-	for _, a := range arenas {
-		g.must(a.Close())
-	}
-}
-
-func TestRegisterArenaIsRefusedWithASentence(t *testing.T) {
-	g := newRig(t, Config{Entries: 4})
-	closed := newTestArena(t, 1)
-	g.must(closed.Close())
-	equal(t, "closed arena", errors.Is(second(g.RegisterArena(closed)), ErrClosed), true)
-
-	big := newTestArena(t, maxRegistered+1)
-	if _, err := g.RegisterArena(big); err == nil || !strings.Contains(err.Error(), "at most 1073741824") {
-		t.Errorf("more than 1 GiB: %v", err)
-	}
-	if err := g.UnregisterArena(RegBuf{}); err == nil {
-		t.Error("an empty RegBuf can be unregistered")
-	}
-	reg := g.register(4096)
-	other := newRig(t, Config{Entries: 4})
-	if err := other.UnregisterArena(reg); err == nil || !strings.Contains(err.Error(), "not registered with this ring") {
-		t.Errorf("UnregisterArena of another ring: %v", err)
-	}
-}
-
-// Requests that name a registered buffer are refused when their memory is not
-// in it, and then do nothing.
-func TestRegisteredMemoryOnly(t *testing.T) {
-	testutil.Need(t, HaveSendZC)
-	g := newRig(t, Config{Entries: 16})
-	other := newRig(t, Config{Entries: 4})
-	a, b := g.arena(4096), other.arena(4096)
-	reg, err := g.RegisterArena(a)
-	g.must(err)
-	gone, err := g.RegisterArena(b)
-	g.must(err)
-	g.must(g.UnregisterArena(gone))
-	foreign, err := other.RegisterArena(b)
-	g.must(err)
-
-	for name, c := range map[string]struct {
-		reg  RegBuf
-		p    []byte
-		want string
-	}{
-		"no registered buffer": {RegBuf{}, a.Bytes()[:4], "RegBuf is empty"},
-		"unregistered":         {gone, b.Bytes()[:4], "not registered with this ring"},
-		"another ring's":       {foreign, b.Bytes()[:4], "not registered with this ring"},
-		"another arena":        {reg, b.Bytes()[:4], "4 bytes lie outside registered buffer 0"},
-		"Go memory":            {reg, make([]byte, 4), "lie outside"},
-		"nil":                  {reg, nil, "lie outside"},
-	} {
-		for op, prep := range map[string]func(SQE) error{
-			"read":  func(s SQE) error { return s.PrepReadFixed(0, c.reg, c.p, 0) },
-			"write": func(s SQE) error { return s.PrepWriteFixed(0, c.reg, c.p, 0) },
-			"send":  func(s SQE) error { return s.PrepSendZCFixed(0, c.reg, c.p, 0, 0) },
-			"sendmsg": func(s SQE) error {
-				parts := [][]byte{a.Bytes()[:1], c.p}
-				if c.p == nil {
-					parts = [][]byte{make([]byte, 1)}
-				}
-				return s.PrepSendMsgZCFixed(0, c.reg, NewMsg(parts...), 0, 0)
-			},
-		} {
-			t.Run(name+" "+op, func(t *testing.T) {
-				s := g.queue(1, func(SQE) {})
-				if err := prep(s); err == nil || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("error is %v, want %q", err, c.want)
-				}
-				g.none()
-			})
+	for _, on := range []bool{true, false, true} {
+		equal(t, "error of SetEventFDEnabled", r.SetEventFDEnabled(on), nil)
+		equal(t, "EventFDEnabled", r.EventFDEnabled(), on)
+		one(t, r, func(s SQE) { s.PrepNop() })
+		if got := signals() > 0; got != on {
+			t.Errorf("signalled: %v, want %v", got, on)
 		}
 	}
-	s := g.take()
-	if err := s.PrepSendMsgZCFixed(0, reg, NewMsg(a.Bytes()[:4], a.Bytes()[:0]), 0, 0); err == nil || !strings.Contains(err.Error(), "empty part") {
-		t.Errorf("an empty part: %v", err)
-	}
-	g.none()
+	equal(t, "error of UnregisterEventFD", r.UnregisterEventFD(), nil)
 }
 
-func TestArena(t *testing.T) {
-	for _, size := range []int{0, -1} {
-		if _, err := NewArena(ArenaConfig{Size: size}); err == nil || !strings.Contains(err.Error(), "want at least 1") {
-			t.Errorf("size %d: %v", size, err)
+func TestClocksOfWaits(t *testing.T) {
+	r := ringOf(t, Config{Entries: 4})
+	needsCall(t, r.RegisterClock(ClockMonotonic))
+	for _, c := range []Clock{ClockBoottime, ClockMonotonic} {
+		equal(t, "error of RegisterClock", r.RegisterClock(c), nil)
+		start := time.Now()
+		_, err := r.SubmitAndWaitTimeout(1, 20*time.Millisecond)
+		equal(t, "error of the wait", err, os.ErrDeadlineExceeded)
+		if d := time.Since(start); d < 20*time.Millisecond || d > 10*time.Second {
+			t.Errorf("waited for %v", d)
 		}
 	}
-	a := newTestArena(t, 5000)
-	equal(t, "size", a.Len()%os.Getpagesize(), 0)
-	equal(t, "covers it", a.Len() >= 5000 && a.Len() < 5000+os.Getpagesize(), true)
-	for _, b := range a.Bytes() {
-		if b != 0 {
-			t.Fatal("memory is not zero")
-		}
-	}
-	g := newRig(t, Config{Entries: 1})
-	g.must(a.Close())
-	g.must(a.Close())
-	equal(t, "size after Close", a.Len(), 0)
-
-	huge, err := NewArena(ArenaConfig{Size: 1, HugePages: true})
-	g.must(err)
-	equal(t, "size with huge pages", huge.Len(), 2<<20)
-	huge.Bytes()[2<<20-1] = 1
-	g.must(huge.Close())
+	const realtime = 0
+	equal(t, "a clock that can be set is refused", errors.Is(r.RegisterClock(realtime), syscall.EINVAL), true)
 }
 
-// Of groups made by requests only the kernel knows. A buffer ring of the same
-// number is refused by what is in the way, whichever thread asks; a send queue
-// takes another number.
-func TestGroupThatRequestsMadeIsNotTheWrongThread(t *testing.T) {
-	for _, c := range []Config{{Entries: 8}, {Entries: 8, Flags: SetupSingleIssuer}} {
-		t.Run(c.Flags.String(), func(t *testing.T) {
-			const group, last = 5, 65535
-			g := newRig(t, c)
-			mem := make([]byte, 8)
-			for _, n := range []uint16{group, last} {
-				equal(t, "result", g.do(func(s SQE) { g.must(s.PrepProvideBuffers(mem, 8, n, 0)) }), 0)
-			}
-			for _, inKernel := range []bool{false, true} {
-				b := BufRingConfig{Group: group, Entries: 4, BufSize: 8, KernelMemory: inKernel}
-				_, err := g.NewBufRing(b)
-				refused(t, "NewBufRing", err, syscall.EEXIST, "buffer group 5 is in use on this ring")
-				equal(t, "is ErrWrongThread", errors.Is(err, ErrWrongThread), false)
-			}
-			if c.Flags != 0 {
-				errs := make(chan error)
-				go func() {
-					_, err := g.NewBufRing(BufRingConfig{Group: group, Entries: 4, BufSize: 8})
-					errs <- err
-				}()
-				if err := <-errs; !errors.Is(err, ErrWrongThread) {
-					t.Errorf("another thread: %v", err)
+// What the kernel is told is tested in package cgo: its statistics are those of
+// the whole system.
+func TestWaitsNeedNotCountAsIO(t *testing.T) {
+	library(t, 10)
+	testutil.Need(t, probeNoIowait.Check)
+	r := ringOf(t, Config{Entries: 4})
+	for _, on := range []bool{false, true} {
+		equal(t, "error of SetIOWait", r.SetIOWait(on), nil)
+		_, err := r.SubmitAndWaitTimeout(1, time.Millisecond)
+		equal(t, "error of a wait", err, os.ErrDeadlineExceeded)
+		equal(t, "result of a request", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+	}
+}
+
+func TestBusyPollSettingsComeBack(t *testing.T) {
+	testutil.Need(t, HaveNAPI)
+	_, err := ringOf(t, Config{Entries: 4}).RegisterNAPI(NAPI{Tracking: NAPIStatic})
+	needsCall(t, err) // older ones do not tell how queues are tracked
+	r := ringOf(t, Config{Entries: 4})
+	first := NAPI{BusyPoll: 50 * time.Microsecond, Prefer: true}
+	was, err := r.RegisterNAPI(first)
+	equal(t, "error", err, nil)
+	equal(t, "before the first", was, NAPI{Tracking: NAPIInactive})
+
+	second := NAPI{BusyPoll: 20 * time.Microsecond, Tracking: NAPIStatic}
+	was, err = r.RegisterNAPI(second)
+	equal(t, "error", err, nil)
+	equal(t, "before the second", was, first)
+
+	const id = 1 << 20
+	equal(t, "error of AddNAPI", r.AddNAPI(id), nil)
+	err = r.AddNAPI(id)
+	equal(t, "adding it again is EEXIST", errors.Is(err, syscall.EEXIST), true)
+	equal(t, "on this thread", errors.Is(err, ErrWrongThread), false)
+	equal(t, "error of RemoveNAPI", r.RemoveNAPI(id), nil)
+	equal(t, "removing it again is ENOENT", errors.Is(r.RemoveNAPI(id), syscall.ENOENT), true)
+	equal(t, "a number that no queue has is EINVAL", errors.Is(r.AddNAPI(0), syscall.EINVAL), true)
+
+	was, err = r.UnregisterNAPI()
+	equal(t, "error of UnregisterNAPI", err, nil)
+	equal(t, "at the end", was, NAPI{BusyPoll: second.BusyPoll})
+	equal(t, "AddNAPI without NAPIStatic is EINVAL", errors.Is(r.AddNAPI(id), syscall.EINVAL), true)
+
+	_, err = r.RegisterNAPI(NAPI{BusyPoll: -time.Microsecond})
+	wantError(t, err, "out of range")
+	_, err = r.RegisterNAPI(NAPI{BusyPoll: 2 * time.Hour})
+	wantError(t, err, "out of range")
+	_, err = r.RegisterNAPI(NAPI{Tracking: 17})
+	equal(t, "a tracking that nobody has is EINVAL", errors.Is(err, syscall.EINVAL), true)
+}
+
+// occupy submits requests that take a worker each until the ring is closed:
+// they open a FIFO that nobody writes to.
+func occupy(t *testing.T, r *Ring, n int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Error(err)
+		return
+	}
+	name := append([]byte(path), 0)
+	for range n {
+		s, err := r.NextSQE()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		s.prep(cgo.OpOpenat, -100, address(name), 0, 0)
+		if err := s.SetFlags(Async); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := r.Submit(); err != nil { // and the path is copied
+		t.Error(err)
+	}
+	runtime.KeepAlive(name)
+}
+
+// amongOwnWorkers is onOwner in a process of its own, where no other test's
+// workers are.
+func amongOwnWorkers(t *testing.T, f func(*Ring)) {
+	t.Helper()
+	if testutil.Confined(t, func() error { return nil }) {
+		onOwner(t, Config{Entries: 64}, f)
+	}
+}
+
+func TestWorkersRunOnChosenCPUs(t *testing.T) {
+	amongOwnWorkers(t, func(r *Ring) {
+		if err := r.RegisterIOWQAff(0); err != nil {
+			t.Error(err)
+			return
+		}
+		before := workers(t)
+		occupy(t, r, len(before)+1)
+		started := map[string]string{}
+		for deadline := time.Now().Add(5 * time.Second); len(started) == 0 && time.Now().Before(deadline); {
+			for file, list := range workers(t) {
+				if _, old := before[file]; !old {
+					started[file] = list
 				}
 			}
-			equal(t, "buffers removed", g.do(func(s SQE) { g.must(s.PrepRemoveBuffers(8, group)) }), 1)
-			br, err := g.NewBufRing(BufRingConfig{Group: group, Entries: 4, BufSize: 8})
-			g.must(err)
-			g.must(br.Close())
+		}
+		if len(started) == 0 {
+			t.Error("no worker started")
+		}
+		for file, list := range started {
+			equal(t, file, list, "0")
+		}
+		equal(t, "error of UnregisterIOWQAff", r.UnregisterIOWQAff(), nil)
+		wantError(t, r.RegisterIOWQAff(), "UnregisterIOWQAff allows all")
+		for _, cpu := range []int{-1, maxCPU, maxCPU + 1, 1 << 20} {
+			wantError(t, r.RegisterIOWQAff(0, cpu), fmt.Sprint("no CPU ", cpu))
+		}
+	})
+}
 
-			testutil.Need(t, HaveSendProvided)
-			a, _ := g.unixPair()
-			q, err := g.NewSendQueue(FD(a), SendQueueConfig{Mode: SendProvided, Memory: 64})
-			g.must(err)
-			g.must(q.Close())
-			runtime.KeepAlive(mem)
-		})
+func TestWorkersAreLimited(t *testing.T) {
+	amongOwnWorkers(t, func(r *Ring) {
+		b0, u0, err := r.RegisterIOWQMaxWorkers(2, 3)
+		equal(t, "error", err, nil)
+		if b0 < 1 || u0 < 1 {
+			t.Errorf("limits at first are %d and %d", b0, u0)
+		}
+		b, u, err := r.RegisterIOWQMaxWorkers(0, 0)
+		equal(t, "error of asking", err, nil)
+		equal(t, "bounded", b, 2)
+		equal(t, "unbounded", u, 3)
+
+		before := len(workers(t))
+		occupy(t, r, 16)
+		for deadline := time.Now().Add(patience); len(workers(t)) == 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond) // for more to start than may
+		// Those before may be unbounded ones, which do not count.
+		if n := len(workers(t)); n < 1 || n > before+2 {
+			t.Errorf("%d workers, after %d", n, before)
+		}
+		// The limits belong to the thread, which may come to other tests.
+		_, _, err = r.RegisterIOWQMaxWorkers(b0, u0)
+		equal(t, "error of lifting the limits", err, nil)
+		_, _, err = r.RegisterIOWQMaxWorkers(-1, 0)
+		wantError(t, err, "-1 and 0 workers")
+	})
+}
+
+// opens submits an open of a file and returns the errno, 0 if it worked.
+func opens(t *testing.T, r *Ring, path string, personality uint16) syscall.Errno {
+	t.Helper()
+	name := append([]byte(path), 0)
+	c := one(t, r, func(s SQE) {
+		const atFDCWD = -100
+		s.prep(cgo.OpOpenat, atFDCWD, address(name), 0, 0)
+		s.OpFlags = syscall.O_RDONLY | syscall.O_CLOEXEC
+		s.Personality = personality
+	})
+	runtime.KeepAlive(name)
+	if c.Res < 0 {
+		return syscall.Errno(-c.Res)
 	}
+	syscall.Close(int(c.Res))
+	return 0
+}
+
+// Requests act with the credentials that were registered, not with those of
+// the thread that submits them.
+func TestPersonalities(t *testing.T) {
+	testutil.NeedOtherUsers(t)
+	path := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and the thread ends with the goroutine
+		r, err := New(Config{Entries: 4})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer r.Close()
+		const nobody = 65534
+		setUID := func(uid uintptr) {
+			const same = ^uintptr(0)
+			if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, same, uid, same); errno != 0 {
+				t.Errorf("setresuid %d: %v", uid, errno)
+			}
+		}
+		root, err := r.RegisterPersonality()
+		equal(t, "error of registering root", err, nil)
+		setUID(nobody)
+		other, err := r.RegisterPersonality()
+		equal(t, "error of registering nobody", err, nil)
+		equal(t, "as nobody", opens(t, r, path, 0), syscall.EACCES)
+		equal(t, "as nobody, with root's credentials", opens(t, r, path, root), 0)
+		setUID(0)
+		equal(t, "as root", opens(t, r, path, 0), 0)
+		equal(t, "as root, with nobody's credentials", opens(t, r, path, other), syscall.EACCES)
+
+		equal(t, "error of UnregisterPersonality", r.UnregisterPersonality(other), nil)
+		equal(t, "with credentials that are gone", opens(t, r, path, other), syscall.EINVAL)
+		equal(t, "unregistering again is EINVAL", errors.Is(r.UnregisterPersonality(other), syscall.EINVAL), true)
+		equal(t, "error of UnregisterPersonality", r.UnregisterPersonality(root), nil)
+	}()
+	<-done
 }

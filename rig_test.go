@@ -1,7 +1,13 @@
+//go:build linux
+
 package uring
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"math/rand"
+	"os"
 	"runtime"
 	"sync"
 	"syscall"
@@ -102,20 +108,6 @@ func (g *rig) queue(userData uint64, prep func(SQE)) SQE {
 	prep(s)
 	s.UserData = userData
 	return s
-}
-
-// held keeps the memory of a request until the tests are over, for tests that do
-// not look at it again.
-func held(p []byte) []byte {
-	heldMemories.Lock()
-	defer heldMemories.Unlock()
-	heldMemories.all = append(heldMemories.all, p)
-	return p
-}
-
-var heldMemories struct {
-	sync.Mutex
-	all [][]byte
 }
 
 // patience is how long a test waits for what must come.
@@ -235,4 +227,125 @@ func (g *rig) direct(slot, fd int) Direct {
 		g.Fatal(err)
 	}
 	return d
+}
+
+func TestMain(m *testing.M) { testutil.Main(m) }
+
+func soon(tb testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// second keeps the error of a call that returns something before it.
+func second[T any](_ T, err error) error { return err }
+
+func errno(e syscall.Errno) int32 { return -int32(e) }
+
+const otherData = 99
+
+// randomBytes returns n bytes that do not repeat.
+func randomBytes(seed int64, n int) []byte {
+	p := make([]byte, n)
+	rand.New(rand.NewSource(seed)).Read(p)
+	return p
+}
+
+// elsewhere calls f on another thread than its caller, which is locked to its
+// own.
+func elsewhere(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
+}
+
+// onEndingThread runs f on a thread, and returns when that is over.
+func onEndingThread(t *testing.T, f func()) {
+	t.Helper()
+	thread := make(chan int)
+	go func() {
+		runtime.LockOSThread() // the thread ends with the goroutine
+		if syscall.Gettid() != os.Getpid() {
+			f()
+			thread <- syscall.Gettid()
+			return
+		}
+		onEndingThread(t, f) // Go keeps the first thread
+		runtime.UnlockOSThread()
+		thread <- 0
+	}()
+	id := <-thread
+	for deadline := time.Now().Add(patience); id != 0; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", id)); err != nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Error("the thread does not end")
+			return
+		}
+	}
+}
+
+// locked runs f on a thread that no other goroutine gets.
+func locked(t *testing.T, f func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	f()
+}
+
+// waiters queues a request to receive and one to poll, with the user data u and
+// u+1.
+func (g *rig) waiters(u uint64, fd int) {
+	g.queue(u, func(s SQE) { s.PrepRecv(FD(fd), held(make([]byte, 8)), 0) })
+	g.queue(u+1, func(s SQE) { s.PrepPollAdd(FD(fd), 1) })
+	g.submit()
+}
+
+// held keeps the memory of a request until the tests are over, for tests that do
+// not look at it again.
+func held(p []byte) []byte {
+	heldMemories.Lock()
+	defer heldMemories.Unlock()
+	heldMemories.all = append(heldMemories.all, p)
+	return p
+}
+
+var heldMemories struct {
+	sync.Mutex
+	all [][]byte
+}
+
+// inetOnly lets a ring open IPv4 sockets only.
+var inetOnly = BPFFilter{
+	Op: OpSocket, Payload: 12,
+	Program: []BPFInstruction{
+		BPFLoad(BPFSocketFamily), BPFSkipUnless(syscall.AF_INET, 1), BPFReturn(true), BPFReturn(false),
+	},
+}
+
+// waiting submits receives that wait for data, one for each user data.
+func waiting(t *testing.T, r *Ring, fd FD, userData ...uint64) {
+	t.Helper()
+	for _, u := range userData {
+		s, err := r.NextSQE()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.PrepRecv(fd, held(make([]byte, 8)), 0)
+		s.UserData = u
+	}
+	if _, err := r.Submit(); err != nil {
+		t.Fatal(err)
+	}
 }

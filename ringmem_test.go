@@ -142,13 +142,6 @@ func TestDontFork(t *testing.T) {
 	}
 }
 
-// needsResizing skips the test where queues keep their lengths.
-func needsResizing(t *testing.T) {
-	t.Helper()
-	g := newRig(t, Config{Entries: 4, Flags: SetupSingleIssuer | SetupDeferTaskrun})
-	needsCall(t, g.ResizeRings(8, 16))
-}
-
 func TestResizedQueues(t *testing.T) {
 	needsResizing(t)
 	onOwner(t, Config{Entries: 4, CQEntries: 8}, func(r *Ring) {

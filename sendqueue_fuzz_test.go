@@ -4,7 +4,6 @@ package uring
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"math/rand"
 	"slices"
@@ -35,19 +34,6 @@ func FuzzSendQueueComplete(f *testing.F) {
 		}
 		z.endAtOnce()
 	})
-}
-
-// byteDice decides by the bytes of an input, and for the first of all choices
-// when it is used up.
-type byteDice struct{ input []byte }
-
-func (d *byteDice) Intn(n int) int {
-	v := 0
-	for most := 1; most < n && len(d.input) > 0; most <<= 8 {
-		v = v<<8 | int(d.input[0])
-		d.input = d.input[1:]
-	}
-	return v % n
 }
 
 // A fuzzedSend is a play whose kernel does not tell the truth.
@@ -150,12 +136,4 @@ func (z *fuzzedSend) lie() {
 	if err != nil && !errors.Is(err, syscall.Errno(-c.Res)) {
 		z.Fatalf("%+v: %v", observe(c), err)
 	}
-}
-
-// sendAccount is what a send queue knows, for comparison.
-func sendAccount(q *SendQueue) string {
-	o := q.out
-	o.ring = nil
-	return fmt.Sprintf("%+v own %d-%d picked %d flight %v %d %d %d %v zc %+v mode %v err %v %+v", o, q.own.r, q.own.w,
-		q.picked, q.inFlight, q.flightGen, q.flightEnd, q.flightBytes, q.fromRing, q.zc, q.mode, q.err, q.stats)
 }

@@ -3,7 +3,11 @@
 package uring
 
 import (
+	"bytes"
+	"errors"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -32,5 +36,73 @@ func TestKeptMemoryIsUsedAgain(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { request(short) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Go memory that a request points at does not move, even from a stack that
+// grows in the meantime.
+func TestMemoryOnTheStackStays(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		var small [16]byte
+		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), small[:], 0) })
+		g.submit()
+		growStack(2000)
+		g.write(b, "still here")
+		equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: 10}})
+		equal(t, "memory", string(small[:10]), "still here")
+	})
+}
+
+//go:noinline
+func growStack(n int) byte {
+	var frame [512]byte
+	if n > 0 {
+		frame[n%512] = growStack(n - 1)
+	}
+	return frame[n%512]
+}
+
+// The kernel copies what an entry points at when it takes the entry: that the
+// place in the queue is used again must not change requests that still wait.
+func TestPathsAndVectorsAreFreeAfterSubmit(t *testing.T) {
+	for _, flags := range []SetupFlags{0, SetupSQPoll} {
+		p := newTrip(t, Config{Entries: 1, Flags: flags})
+		dir := t.TempDir()
+		in, out := p.pipe()
+		queue := func(prep func(SQE) error) {
+			t.Helper()
+			s, err := p.NextSQE()
+			for errors.Is(err, ErrSQFull) { // the kernel's thread is about to take the last
+				s, err = p.NextSQE()
+			}
+			p.must(err)
+			p.must(prep(s))
+			_, err = p.Submit()
+			p.must(err)
+		}
+		var got [4][2]byte
+		for i := range got { // all wait for the pipe
+			queue(func(s SQE) error { return s.PrepReadv(in, [][]byte{got[i][:1], got[i][1:]}, CurrentOffset, 0) })
+		}
+		for _, name := range []string{"a", "b", "c"} {
+			queue(func(s SQE) error {
+				p.must(s.PrepMkdirat(AtFDCWD, dir+"/"+strings.Repeat(name, 200), 0o755))
+				return s.SetFlags(Async)
+			})
+		}
+		_, err := syscall.Write(int(out), []byte("12345678"))
+		p.must(err)
+		for range 7 {
+			p.must(p.wait().Err())
+		}
+		if s := string(bytes.Join([][]byte{got[0][:], got[1][:], got[2][:], got[3][:]}, nil)); len(s) != 8 || strings.ContainsRune(s, 0) {
+			t.Errorf("%v: read %q", flags, s)
+		}
+		for _, name := range []string{"a", "b", "c"} {
+			if _, err := os.Stat(dir + "/" + strings.Repeat(name, 200)); err != nil {
+				t.Errorf("%v: %v", flags, err)
+			}
+		}
 	}
 }

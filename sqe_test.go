@@ -9,13 +9,84 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
-func errno(e syscall.Errno) int32 { return -int32(e) }
+func TestNextSQEUntilTheQueueIsFull(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		for range 3 {
+			for i := range 16 {
+				equal(t, "queued", g.Queued(), i)
+				equal(t, "space", g.SQSpace(), 16-i)
+				g.queue(uint64(i), func(s SQE) { s.PrepNop() })
+			}
+			_, err := g.NextSQE()
+			equal(t, "error of the 17th", err, ErrSQFull)
+			equal(t, "space", g.SQSpace(), 0)
+			g.await(16)
+			equal(t, "queued after the submit", g.Queued(), 0)
+			g.must(g.MakeRoom(16)) // a kernel's thread completes requests before it gives back their entries
+		}
+	})
+}
+
+// An entry is all zero when it is taken, whatever the one before it in the same
+// place was.
+func TestNextSQEIsZero(t *testing.T) {
+	for _, flags := range []SetupFlags{SetupSubmitAll, SetupSQE128} {
+		g := newRig(t, Config{Entries: 2, Flags: flags})
+		for i := range 6 {
+			s := g.take()
+			equal(t, "entry", *s.SQE, cgo.SQE{})
+			equal(t, "place", g.q.Index(s.SQE), i%2)
+			*s.SQE = cgo.SQE{Opcode: cgo.OpNop, FD: 1, Off: 2, Addr: 3, Len: 4, UserData: 5, Addr3: 6}
+			g.await(1)
+		}
+	}
+}
+
+func TestMakeRoom(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		g.must(g.MakeRoom(16))
+		equal(t, "queued", g.Queued(), 0)
+		for range 50 {
+			nops(t, g.Ring, 7)
+			g.must(g.MakeRoom(9))
+			if n := g.Queued(); n != 7 && g.Flags()&SetupSQPoll == 0 {
+				t.Fatalf("%d entries are queued, want 7: there was room", n)
+			}
+			g.must(g.MakeRoom(12))
+			if n := g.SQSpace(); n < 12 {
+				t.Fatalf("%d entries are free, want 12", n)
+			}
+			equal(t, "queued", g.Queued(), 0)
+			g.await(7)
+		}
+		wantError(t, g.MakeRoom(17), "17 entries in a submission queue of 16")
+	})
+}
+
+func TestWaitSQ(t *testing.T) {
+	g := newRig(t, Config{Entries: 2, CQEntries: 1024, Flags: SetupSQPoll, SQThreadIdle: time.Second})
+	g.must(g.WaitSQ())
+	nops(t, g.Ring, 2)
+	wantError(t, g.WaitSQ(), "call Submit first")
+	for range 100 {
+		g.submit()
+		g.must(g.WaitSQ())
+		for g.SQSpace() > 0 {
+			g.take().PrepNop()
+		}
+	}
+	plain := newRig(t, Config{Entries: 2})
+	nops(t, plain.Ring, 2)
+	plain.must(plain.WaitSQ())
+	equal(t, "queued", plain.Queued(), 2)
+}
 
 func TestNop(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
@@ -40,118 +111,6 @@ func TestNopResult(t *testing.T) {
 		g.must(failing.SetFlags(Link))
 		g.queue(2, func(s SQE) { s.PrepNop() })
 		equal(t, "linked request", g.byUserData(2)[2].Res, errno(syscall.ECANCELED))
-	})
-}
-
-// The kernel lets nobody ask for polls that are triggered by level:
-// IORING_POLL_ADD_LEVEL has no Go name for that.
-func TestLevelTriggeredPollsAreRefused(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
-		for _, multi := range []uint32{0, cgo.PollAddMulti} {
-			g.fails(syscall.EINVAL, func(s SQE) {
-				s.PrepPollAdd(FD(a), 1)
-				s.Len = cgo.PollAddLevel | multi
-			})
-			g.fails(syscall.EINVAL, func(s SQE) {
-				s.PrepPollUpdate(1, 0, 1, PollUpdateEvents|PollUpdateFlags(cgo.PollAddLevel|multi))
-			})
-		}
-	})
-}
-
-func TestTimeoutFires(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		const d = 15 * time.Millisecond
-		for _, flags := range []TimeoutFlags{0, TimeoutBoottime, TimeoutRealtime} {
-			start := time.Now()
-			g.queue(1, func(s SQE) { s.PrepTimeout(d, 0, flags) })
-			equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: errno(syscall.ETIME)}})
-			if took := time.Since(start); took < d-time.Millisecond {
-				t.Errorf("flags %#x: fired after %v", flags, took)
-			}
-		}
-		for _, d := range []time.Duration{0, -time.Hour} {
-			g.fails(syscall.ETIME, func(s SQE) { s.PrepTimeout(d, 0, 0) })
-		}
-	})
-}
-
-// Each timeout has memory of its own for its time, whichever place of the queue
-// it goes through: none fires early.
-func TestTimeoutsInManyPlaces(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		for range 4 {
-			g.queue(99, func(s SQE) { s.PrepNop() })
-			g.await(1)
-			start := time.Now()
-			for _, d := range []time.Duration{12, 3, 21, 6, 15} {
-				g.queue(uint64(d), func(s SQE) { s.PrepTimeout(d*time.Millisecond, 0, 0) })
-			}
-			for range 5 {
-				c, err := g.Wait()
-				g.must(err)
-				if took := time.Since(start); took < time.Duration(c.UserData)*time.Millisecond {
-					t.Errorf("timeout of %d ms fires after %v", c.UserData, took)
-				}
-			}
-		}
-	})
-}
-
-func TestTimeoutCountsCompletions(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		g.queue(1, func(s SQE) { s.PrepTimeout(time.Hour, 2, 0) })
-		g.submit()
-		g.queue(2, func(s SQE) { s.PrepNop() })
-		g.queue(3, func(s SQE) { s.PrepNop() })
-		c := g.byUserData(3)
-		equal(t, "timeout", c[1], CQE{UserData: 1})
-	})
-}
-
-func TestTimeoutMultishot(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		c := g.answer(func(s SQE) { s.PrepTimeout(time.Millisecond, 1, TimeoutMultishot) })
-		needs(t, "multishot timeouts", kernel.V(6, 4), refusal(c))
-		g.queue(1, func(s SQE) { s.PrepTimeout(2*time.Millisecond, 3, TimeoutMultishot) })
-		for i, c := range g.await(3) {
-			equal(t, "result", c.Res, errno(syscall.ETIME))
-			equal(t, "more", c.More(), i < 2)
-		}
-		g.none()
-	})
-}
-
-func TestTimeoutETimeSuccess(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		s := g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, TimeoutETimeSuccess) })
-		g.must(s.SetFlags(Link))
-		g.queue(2, func(s SQE) { s.PrepNop() })
-		equal(t, "linked request", g.byUserData(2)[2], CQE{UserData: 2})
-	})
-}
-
-func TestLinkTimeoutCancelsARead(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
-		p := make([]byte, 8)
-		read := func() {
-			s := g.queue(1, func(s SQE) { s.PrepRead(FD(a), p, CurrentOffset) })
-			g.must(s.SetFlags(Link))
-		}
-		read()
-		g.queue(2, func(s SQE) { s.PrepLinkTimeout(10*time.Millisecond, 0) })
-		c := g.byUserData(2)
-		equal(t, "read", c[1], CQE{UserData: 1, Res: errno(syscall.ECANCELED)})
-		equal(t, "timeout", c[2], CQE{UserData: 2, Res: errno(syscall.ETIME)})
-
-		g.write(b, "in time")
-		read()
-		g.queue(2, func(s SQE) { s.PrepLinkTimeout(time.Hour, 0) })
-		c = g.byUserData(2)
-		equal(t, "read", c[1], CQE{UserData: 1, Res: 7})
-		equal(t, "timeout", c[2], CQE{UserData: 2, Res: errno(syscall.ECANCELED)})
 	})
 }
 
@@ -225,174 +184,6 @@ func TestAsync(t *testing.T) {
 		g.write(b, "later")
 		equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: 5}})
 		equal(t, "data", string(p[:5]), "later")
-	})
-}
-
-// armReads queues reads that wait, with user data from 1 on.
-func (g *rig) armReads(fds ...FD) {
-	g.Helper()
-	for i, fd := range fds {
-		g.queue(uint64(i+1), func(s SQE) { s.PrepRecv(fd, held(make([]byte, 8)), 0) })
-	}
-	g.submit()
-}
-
-func TestCancelByUserData(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
-		g.armReads(FD(a), FD(a))
-		g.queue(10, func(s SQE) { s.PrepCancel(1, 0) })
-		c := g.byUserData(2)
-		equal(t, "cancellation", c[10], CQE{UserData: 10})
-		equal(t, "request", c[1], CQE{UserData: 1, Res: errno(syscall.ECANCELED)})
-		g.fails(syscall.ENOENT, func(s SQE) { s.PrepCancel(1, 0) })
-		g.write(b, "x")
-		equal(t, "the other request", g.await(1), []CQE{{UserData: 2, Res: 1}})
-	})
-}
-
-func TestCancelAllWithTheSameUserData(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
-		for range 3 {
-			g.queue(7, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 8)), 0) })
-		}
-		g.submit()
-		g.queue(10, func(s SQE) { s.PrepCancel(7, CancelAll) })
-		for _, c := range g.await(4) {
-			if c.UserData == 10 {
-				equal(t, "number of cancelled requests", c.Res, 3)
-			} else {
-				equal(t, "request", c, CQE{UserData: 7, Res: errno(syscall.ECANCELED)})
-			}
-		}
-	})
-}
-
-func TestCancelByDescriptor(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
-		b, _ := g.unixPair()
-		g.armReads(FD(a), FD(b), FD(a))
-		g.queue(10, func(s SQE) { s.PrepCancelFD(FD(a), CancelAll) })
-		c := g.byUserData(3)
-		equal(t, "number of cancelled requests", c[10].Res, 2)
-		equal(t, "requests", [2]int32{c[1].Res, c[3].Res}, [2]int32{errno(syscall.ECANCELED), errno(syscall.ECANCELED)})
-
-		g.queue(11, func(s SQE) { s.PrepCancelFD(FD(b), 0) })
-		c = g.byUserData(2)
-		equal(t, "one cancellation", c[11], CQE{UserData: 11})
-		equal(t, "request", c[2].Res, errno(syscall.ECANCELED))
-		g.fails(syscall.ENOENT, func(s SQE) { s.PrepCancelFD(FD(b), 0) })
-	})
-}
-
-func TestCancelByDirectDescriptor(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
-		b, _ := g.unixPair()
-		g.must(g.RegisterFiles(4))
-		da, db := g.direct(1, a), g.direct(2, b)
-		g.armReads(da.FD(), db.FD(), da.FD())
-		g.queue(10, func(s SQE) { s.PrepCancelFD(da.FD(), CancelAll) })
-		c := g.byUserData(3)
-		equal(t, "number of cancelled requests", c[10].Res, 2)
-		equal(t, "requests", [2]int32{c[1].Res, c[3].Res}, [2]int32{errno(syscall.ECANCELED), errno(syscall.ECANCELED)})
-	})
-}
-
-func TestCancelAny(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
-		b, _ := g.unixPair()
-		g.armReads(FD(a), FD(b), FD(a))
-		g.queue(10, func(s SQE) { s.PrepCancel(0, CancelAny|CancelAll) })
-		c := g.byUserData(4)
-		equal(t, "number of cancelled requests", c[10].Res, 3)
-	})
-}
-
-// The values of poll(2).
-const (
-	pollIn  PollMask = 0x1
-	pollOut PollMask = 0x4
-	pollHup PollMask = 0x10
-)
-
-func TestPoll(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
-		equal(t, "events of an idle socket", PollMask(g.do(func(s SQE) { s.PrepPollAdd(FD(a), pollIn|pollOut) })), pollOut)
-
-		g.queue(1, func(s SQE) { s.PrepPollAdd(FD(a), pollIn) })
-		g.none()
-		g.write(b, "x")
-		equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: int32(pollIn)}})
-		g.none()
-		syscall.Shutdown(b, syscall.SHUT_RDWR)
-		got := PollMask(g.do(func(s SQE) { s.PrepPollAdd(FD(a), pollIn) }))
-		equal(t, "events at the end", got&(pollIn|pollHup), pollIn|pollHup)
-	})
-}
-
-func TestPollMultishotAndRemove(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
-		g.queue(1, func(s SQE) { s.PrepPollAddMultishot(FD(a), pollIn) })
-		g.submit()
-		for range 3 {
-			g.write(b, "x")
-			c := g.await(1)[0]
-			equal(t, "events", PollMask(c.Res), pollIn)
-			equal(t, "more", c.More(), true)
-		}
-		g.queue(2, func(s SQE) { s.PrepPollRemove(1) })
-		m := g.byUserData(2)
-		equal(t, "removal", m[2], CQE{UserData: 2})
-		equal(t, "end", m[1], CQE{UserData: 1, Res: errno(syscall.ECANCELED)})
-		g.fails(syscall.ENOENT, func(s SQE) { s.PrepPollRemove(1) })
-	})
-}
-
-func TestMsgRing(t *testing.T) {
-	testutil.Need(t, HaveMsgRing)
-	inEachMode(t, func(t *testing.T, g *rig) {
-		to := newRig(t, Config{Entries: 4})
-		equal(t, "result", g.do(func(s SQE) { s.PrepMsgRing(to.Ring, 0xfeed, -77) }), 0)
-		equal(t, "message", to.await(1), []CQE{{UserData: 0xfeed, Res: -77}})
-
-		other := newRig(t, Config{Entries: 4, Flags: SetupSingleIssuer | SetupDeferTaskrun})
-		equal(t, "result", g.do(func(s SQE) { s.PrepMsgRing(other.Ring, 1, 2) }), 0)
-		equal(t, "message", other.await(1), []CQE{{UserData: 1, Res: 2}})
-
-		g.must(to.Close())
-		g.fails(syscall.EBADF, func(s SQE) { s.PrepMsgRing(to.Ring, 1, 2) })
-	})
-}
-
-func TestMsgRingFD(t *testing.T) {
-	testutil.Need(t, HaveMsgRing)
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
-		to := newRig(t, Config{Entries: 4})
-		g.must(g.RegisterFiles(4))
-		to.must(to.RegisterFiles(8))
-		src := g.direct(2, a)
-
-		g.do(func(s SQE) { s.PrepMsgRingFD(to.Ring, src, DirectSlot(5), 0xfeed) })
-		equal(t, "message", to.await(1), []CQE{{UserData: 0xfeed}})
-		p := make([]byte, 8)
-		g.write(b, "hello")
-		n := to.do(func(s SQE) { s.PrepRecv(DirectSlot(5).FD(), p, 0) })
-		equal(t, "received through the other ring", string(p[:n]), "hello")
-
-		slot := g.do(func(s SQE) { s.PrepMsgRingFD(to.Ring, src, DirectAlloc, 0xbeef) })
-		equal(t, "message", to.await(1), []CQE{{UserData: 0xbeef, Res: int32(slot)}})
-		g.write(b, "again")
-		n = to.do(func(s SQE) { s.PrepRecv(DirectSlot(slot).FD(), p, 0) })
-		equal(t, "received through the slot that was free", string(p[:n]), "again")
-
-		g.fails(syscall.EBADF, func(s SQE) { s.PrepMsgRingFD(to.Ring, DirectSlot(3), DirectAlloc, 1) })
 	})
 }
 
@@ -540,4 +331,148 @@ func TestPrepRefusesToBeLinked(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestLargeEntries(t *testing.T) {
+	r := ringOf(t, Config{Entries: 4, Flags: SetupSQE128})
+	for i := range uint64(10) {
+		s, err := r.NextSQE128()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.PrepNop()
+		s.UserData = i
+		equal(t, "completion", next(t, r).UserData, i)
+	}
+	plain := ringOf(t, Config{Entries: 4})
+	s, err := plain.NextSQE()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, s.PrepNopBig(0, [2]uint64{}), "SetupCQE32 or SetupCQEMixed")
+	_, err = plain.NextSQE128()
+	wantError(t, err, "SetupSQEMixed or SetupSQE128")
+}
+
+// mixedRing is a ring of 8 entries of both sizes, over memory of the test.
+func mixedRing(t *testing.T) (*Ring, *memory, *mockDriverMockRecorder) {
+	t.Helper()
+	return newMockRing(t, SetupSQEMixed)
+}
+
+func TestMixedEntriesTakeTwoPlaces(t *testing.T) {
+	r, m, drv := mixedRing(t)
+	n := len(m.sqes)
+	for i := range m.sqes {
+		m.sqes[i] = cgo.SQE{Opcode: 0xff, UserData: 0xdead, Pad2: 0xdead}
+	}
+	nops(t, r, 1)
+	s, err := r.NextSQE128()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "is all zero", [2]cgo.SQE{m.sqes[1], m.sqes[2]}, [2]cgo.SQE{})
+	equal(t, "place", unsafe.Pointer(s.SQE) == unsafe.Pointer(&m.sqes[1]), true)
+	equal(t, "error of PrepNop128", s.PrepNop128(), nil)
+	equal(t, "queued", r.Queued(), 3)
+	nops(t, r, n-4)
+	_, err = r.NextSQE128()
+	equal(t, "with one place left", err, ErrSQFull)
+	equal(t, "queued", r.Queued(), n-1)
+
+	// The last place is too short for it: the entry begins at the first one.
+	drv.Submit().DoAndReturn(func() int { return m.take(uint32(n - 1)) })
+	if _, err := r.Submit(); err != nil {
+		t.Fatal(err)
+	}
+	s, err = r.NextSQE128()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "place", unsafe.Pointer(s.SQE) == unsafe.Pointer(&m.sqes[0]), true)
+	equal(t, "filler", m.sqes[n-1], cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1})
+	equal(t, "queued", r.Queued(), 3)
+	for range (n - 3) / 2 {
+		if _, err := r.NextSQE128(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = r.NextSQE128()
+	equal(t, "full", err, ErrSQFull)
+}
+
+func TestMixedEntriesNeedRoomForTheFiller(t *testing.T) {
+	r, m, drv := mixedRing(t)
+	n := len(m.sqes)
+	nops(t, r, n-1)
+	drv.Submit().DoAndReturn(func() int { return m.take(2) }) // two places are free now, and one at the end
+	if _, err := r.Submit(); err != nil {
+		t.Fatal(err)
+	}
+	m.sqHead = 1 // only one of them
+	_, err := r.NextSQE128()
+	equal(t, "with the last place and one more", err, ErrSQFull)
+	equal(t, "nothing was taken", r.Queued(), n-2)
+	m.sqHead = 2
+	_, err = r.NextSQE128()
+	equal(t, "with the last place and two more", err, nil)
+}
+
+// With a refused entry of 128 bytes, its second half is a request for the
+// kernel: it must do nothing either. The entry may be filled again.
+func TestMixedEntryIsRefusedAsAWhole(t *testing.T) {
+	r, m, _ := mixedRing(t)
+	s, err := r.NextSQE128()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, s.PrepUringCmd128(1, 2, make([]byte, cmdBytes128+1)), "room for 80")
+	refused := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
+	equal(t, "halves", [2]cgo.SQE(m.sqes[:2]), [2]cgo.SQE{refused, refused})
+	equal(t, "error of a shorter one", s.PrepUringCmd128(1, 2, nil), nil)
+	want := cgo.SQE{Opcode: cgo.OpUringCmd128, FD: 1, Off: words(2, 0)}
+	equal(t, "halves", [2]cgo.SQE(m.sqes[:2]), [2]cgo.SQE{want, {}})
+}
+
+func TestMixedEntriesOnTheKernel(t *testing.T) {
+	testutil.Need(t, HaveSQEMixed)
+	r := ringOf(t, Config{Entries: 8, Flags: SetupSQEMixed})
+	for i := range uint64(20) {
+		s, err := r.NextSQE128()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.PrepNop128(); err != nil {
+			t.Fatal(err)
+		}
+		s.UserData = 2 * i
+		equal(t, "large", next(t, r), CQE{UserData: 2 * i})
+		if s, err = r.NextSQE128(); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, s.PrepUringCmd128(1, 2, make([]byte, cmdBytes128+1)), "room for 80") // and no completion
+		equal(t, "small", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+		none(t, r)
+	}
+}
+
+// The sizes are those that make liburing say how much memory a ring takes.
+func TestEntrySizes(t *testing.T) {
+	for _, c := range []struct {
+		flags    SetupFlags
+		sqe, cqe int
+	}{{0, 64, 16}, {SetupSQE128, 128, 16}, {SetupCQE32, 64, 32}, {SetupSQE128 | SetupCQE32, 128, 32}, {SetupSQEMixed | SetupCQEMixed, 64, 16}} {
+		equal(t, "entry with "+c.flags.String(), c.flags.SQESize(), c.sqe)
+		equal(t, "completion with "+c.flags.String(), c.flags.CQESize(), c.cqe)
+	}
+	library(t, 11)
+	size := func(flags SetupFlags) int {
+		n, err := MemorySize(Config{Entries: 1024, CQEntries: 4096, Flags: flags})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	both := SetupSQE128 | SetupCQE32
+	equal(t, "more memory", size(both)-size(SetupClamp), 1024*(both.SQESize()-64)+4096*(both.CQESize()-16))
 }

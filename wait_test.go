@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/golang/mock/gomock"
+
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -97,45 +98,6 @@ func TestGetEventsLetsCompletionsIn(t *testing.T) {
 	equal(t, "overflowed", g.Overflowed(), false)
 }
 
-func TestMakeRoom(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		g.must(g.MakeRoom(16))
-		equal(t, "queued", g.Queued(), 0)
-		for range 50 {
-			nops(t, g.Ring, 7)
-			g.must(g.MakeRoom(9))
-			if n := g.Queued(); n != 7 && g.Flags()&SetupSQPoll == 0 {
-				t.Fatalf("%d entries are queued, want 7: there was room", n)
-			}
-			g.must(g.MakeRoom(12))
-			if n := g.SQSpace(); n < 12 {
-				t.Fatalf("%d entries are free, want 12", n)
-			}
-			equal(t, "queued", g.Queued(), 0)
-			g.await(7)
-		}
-		wantError(t, g.MakeRoom(17), "17 entries in a submission queue of 16")
-	})
-}
-
-func TestWaitSQ(t *testing.T) {
-	g := newRig(t, Config{Entries: 2, CQEntries: 1024, Flags: SetupSQPoll, SQThreadIdle: time.Second})
-	g.must(g.WaitSQ())
-	nops(t, g.Ring, 2)
-	wantError(t, g.WaitSQ(), "call Submit first")
-	for range 100 {
-		g.submit()
-		g.must(g.WaitSQ())
-		for g.SQSpace() > 0 {
-			g.take().PrepNop()
-		}
-	}
-	plain := newRig(t, Config{Entries: 2})
-	nops(t, plain.Ring, 2)
-	plain.must(plain.WaitSQ())
-	equal(t, "queued", plain.Queued(), 2)
-}
-
 func TestSignalsEndSomeWaits(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -185,4 +147,129 @@ func TestGetEventsFails(t *testing.T) {
 		drv.GetEvents().Return(-int(syscall.EBADF)),
 	)
 	equal(t, "is EBADF", errors.Is(r.GetEvents(), syscall.EBADF), true)
+}
+
+func TestSubmitAndWaitTimeout(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
+		const d = 30 * time.Millisecond
+		start := time.Now()
+		n, err := g.SubmitAndWaitTimeout(1, d)
+		equal(t, "error", err, os.ErrDeadlineExceeded)
+		equal(t, "submitted all the same", n, 1)
+		if took := time.Since(start); took < d {
+			t.Errorf("gave up after %v of %v", took, d)
+		}
+		g.write(b, "data")
+		n, err = g.SubmitAndWaitTimeout(1, patience)
+		equal(t, "error", err, nil)
+		equal(t, "submitted", n, 0)
+		equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: 4}})
+	})
+}
+
+// A lone completion ends the wait after the least time, enough of them end it
+// at once, and none ends it with an error after the most.
+func TestSubmitAndWaitMin(t *testing.T) {
+	testutil.Need(t, HaveMinTimeout)
+	const least, long = 150 * time.Millisecond, 5 * time.Second
+	for name, c := range map[string]struct {
+		queued   int
+		most     time.Duration
+		min, max time.Duration
+		err      error
+	}{
+		"one":    {queued: 1, most: patience, min: least, max: long},
+		"enough": {queued: 2, most: patience, max: least},
+		"none":   {most: 2 * least, min: 2 * least, max: long, err: os.ErrDeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newRig(t, Config{Entries: 4})
+			for range c.queued {
+				g.queue(1, func(s SQE) { s.PrepNop() })
+			}
+			start := time.Now()
+			n, err := g.SubmitAndWaitMin(2, least, c.most)
+			took := time.Since(start)
+			equal(t, "submitted", n, c.queued)
+			equal(t, "error", err, c.err)
+			equal(t, "ready", g.Ready(), c.queued)
+			if took < c.min || took > c.max {
+				t.Errorf("took %v, want %v to %v", took, c.min, c.max)
+			}
+		})
+	}
+}
+
+// bombard sends a signal to the calling thread again and again until the test
+// ends. It calls then after enough of them.
+func bombard(t *testing.T, sig syscall.Signal, enough int, then func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	pid, tid := os.Getpid(), syscall.Gettid()
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-quit:
+				return
+			case <-time.After(100 * time.Microsecond):
+			}
+			if err := syscall.Tgkill(pid, tid, sig); err != nil {
+				t.Error(err)
+				return
+			}
+			if i == enough {
+				then()
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		close(quit)
+		<-done
+		runtime.UnlockOSThread()
+	})
+}
+
+func TestWaitsSurviveSignals(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGUSR1)
+	defer signal.Stop(caught)
+	for _, sig := range []syscall.Signal{syscall.SIGURG, syscall.SIGUSR1} {
+		t.Run(sig.String(), func(t *testing.T) {
+			inEachMode(t, func(t *testing.T, g *rig) {
+				a, b := g.unixPair()
+				g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
+				bombard(t, sig, 50, func() { syscall.Write(b, []byte("data")) })
+				n, err := g.SubmitAndWait(1)
+				equal(t, "submitted", n, 1)
+				equal(t, "error", err, nil)
+				equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: 4}})
+
+				start := time.Now()
+				_, err = g.SubmitAndWaitTimeout(1, 30*time.Millisecond)
+				took := time.Since(start)
+				equal(t, "error", err, os.ErrDeadlineExceeded)
+				if took < 30*time.Millisecond {
+					t.Errorf("gave up after %v", took)
+				}
+			})
+		})
+	}
+}
+
+func TestWaitTakesOneAtATime(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		for i := range uint64(5) {
+			g.queue(i, func(s SQE) { s.PrepNop() })
+		}
+		for i := range uint64(5) {
+			c, err := g.Wait()
+			equal(t, "error", err, nil)
+			equal(t, "completion", c, CQE{UserData: i})
+		}
+		g.none()
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/golang/mock/gomock"
+
 	"github.com/uring-go/uring/cgo"
 )
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/golang/mock/gomock"
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
 	"github.com/uring-go/uring/internal/kernel"

@@ -1,0 +1,277 @@
+//go:build linux
+
+package uring
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+func TestSendAndRecv(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		equal(t, "sent", g.do(func(s SQE) { s.PrepSend(FD(a), held([]byte("hello")), 0) }), 5)
+		p := make([]byte, 16)
+		n := g.do(func(s SQE) { s.PrepRecv(FD(b), p[:3], 0) })
+		equal(t, "received", string(p[:n]), "hel")
+		n = g.do(func(s SQE) { s.PrepRecv(FD(b), p, syscall.MSG_PEEK) })
+		equal(t, "peeked", string(p[:n]), "lo")
+		n = g.do(func(s SQE) { s.PrepRecv(FD(b), p, syscall.MSG_DONTWAIT) })
+		equal(t, "received", string(p[:n]), "lo")
+		g.fails(syscall.EAGAIN, func(s SQE) { s.PrepRecv(FD(b), p, syscall.MSG_DONTWAIT) })
+
+		g.queue(1, func(s SQE) { s.PrepRecv(FD(b), p[:8], syscall.MSG_WAITALL) })
+		g.submit()
+		g.write(a, "1234")
+		g.none()
+		g.write(a, "5678")
+		equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: 8}})
+		equal(t, "received in one piece", string(p[:8]), "12345678")
+
+		syscall.Shutdown(a, syscall.SHUT_WR)
+		equal(t, "end of the stream", g.do(func(s SQE) { s.PrepRecv(FD(b), p, 0) }), 0)
+		g.fails(syscall.EPIPE, func(s SQE) { s.PrepSend(FD(a), p, syscall.MSG_NOSIGNAL) })
+		g.fails(syscall.ENOTSOCK, func(s SQE) { s.PrepSend(FD(openTemp(t, "")), p, 0) })
+	})
+}
+
+// MSG_WAITALL makes the kernel go on with a send until all of it is sent.
+func TestSendAllOfMuch(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		data := stream(0, 1<<20)
+		received := collect(dupFD(t, b))
+		equal(t, "sent", g.do(func(s SQE) { s.PrepSend(FD(a), data, syscall.MSG_WAITALL) }), len(data))
+		syscall.Shutdown(a, syscall.SHUT_WR)
+		equal(t, "received", string(<-received) == string(data), true)
+	})
+}
+
+func TestSendMsgAndRecvMsg(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		from := boundSocket(t, syscall.AF_INET, syscall.SOCK_DGRAM, loopback4)
+		to := boundSocket(t, syscall.AF_INET, syscall.SOCK_DGRAM, loopback4)
+		dest, err := InetAddr(localAddr(t, to))
+		g.must(err)
+		out := NewMsg([]byte("in "), nil, []byte("three "), []byte("parts"))
+		out.SetAddr(dest)
+		one, two := make([]byte, 5), make([]byte, 100)
+		in := NewMsg(one, two)
+		in.WantAddr()
+		for range 2 { // the same messages again
+			equal(t, "sent", g.do(func(s SQE) { s.PrepSendMsg(FD(from), out, 0) }), 14)
+			n := g.do(func(s SQE) { s.PrepRecvMsg(FD(to), in, 0) })
+			equal(t, "received", string(one)+string(two[:n-5]), "in three parts")
+			equal(t, "flags", in.Flags(), 0)
+			source := in.Addr()
+			addr, ok := source.AddrPort()
+			equal(t, "has an address", ok, true)
+			equal(t, "source", addr, localAddr(t, from))
+		}
+		out.SetParts([]byte("longer than all of the room there is for it, which is five bytes and a hundred, as one can see in the lines above"))
+		g.do(func(s SQE) { s.PrepSendMsg(FD(from), out, 0) })
+		equal(t, "received", g.do(func(s SQE) { s.PrepRecvMsg(FD(to), in, 0) }), 105)
+		equal(t, "flags", in.Flags(), syscall.MSG_TRUNC)
+	})
+}
+
+func TestSendToAnAddress(t *testing.T) {
+	p := newTrip(t, Config{})
+	from, to := p.socket(syscall.SOCK_DGRAM), p.socket(syscall.SOCK_DGRAM)
+	for _, fd := range []FD{from, to} {
+		p.must(syscall.Bind(int(fd), &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	}
+	addr := p.loopback(p.port(to))
+	received := func() string {
+		t.Helper()
+		b := make([]byte, 100)
+		n, peer, err := syscall.Recvfrom(int(to), b, 0)
+		p.must(err)
+		if got := peer.(*syscall.SockaddrInet4).Port; got != int(p.port(from)) {
+			t.Errorf("from port %d, want %d", got, p.port(from))
+		}
+		return string(b[:n])
+	}
+	p.want(3, noErr(func(s SQE) { s.PrepSendTo(from, held([]byte("one")), 0, addr) }))
+	if got := received(); got != "one" {
+		t.Errorf("received %q", got)
+	}
+	p.want(3, func(s SQE) error {
+		p.must(s.PrepSendZC(from, held([]byte("two")), 0, 0))
+		return s.PrepSendSetAddr(addr)
+	})
+	if c := p.wait(); !c.Notif() {
+		t.Errorf("completion %v, want the notification", c)
+	}
+	if got := received(); got != "two" {
+		t.Errorf("received %q", got)
+	}
+	p.fails(syscall.EDESTADDRREQ, noErr(func(s SQE) { s.PrepSend(from, held([]byte("nowhere")), 0) }))
+	s := p.next()
+	s.PrepRecv(to, held(make([]byte, 1)), 0)
+	if err := s.PrepSendSetAddr(addr); err == nil {
+		t.Error("an address for a receive is not refused")
+	}
+}
+
+func TestSendVectorized(t *testing.T) {
+	testutil.Need(t, HaveSendVectorized)
+	p := newTrip(t, Config{})
+	a, b := testutil.TCPPair(t)
+	parts := [][]byte{[]byte("several "), nil, []byte("parts")}
+	p.want(13, func(s SQE) error { return s.PrepSendVectorized(FD(a), parts, 0) })
+	p.want(13, func(s SQE) error { return s.PrepSendZCVectorized(FD(a), parts, 0, ReportUsage) })
+	if c := p.wait(); !c.Notif() {
+		t.Errorf("completion %v, want the notification", c)
+	}
+	got := make([]byte, 26)
+	p.want(26, noErr(func(s SQE) { s.PrepRecv(FD(b), got, syscall.MSG_WAITALL) }))
+	if string(got) != "several partsseveral parts" {
+		t.Errorf("received %q", got)
+	}
+}
+
+func TestSendAndRecvFixed(t *testing.T) {
+	testutil.Need(t, HaveSendFixed)
+	p := newTrip(t, Config{})
+	arena, err := NewArena(ArenaConfig{Size: 4096})
+	p.must(err)
+	defer arena.Close()
+	reg, err := p.RegisterArena(arena)
+	p.must(err)
+	defer p.UnregisterArena(reg)
+	a, b := testutil.TCPPair(t)
+	mem := reg.Bytes()
+	copy(mem, "registered")
+	p.want(10, func(s SQE) error { return s.PrepSendFixed(FD(a), reg, mem[:10], 0) })
+	p.want(10, func(s SQE) error { return s.PrepRecvFixed(FD(b), reg, mem[100:110], syscall.MSG_WAITALL) })
+	if got := string(mem[100:110]); got != "registered" {
+		t.Errorf("received %q", got)
+	}
+}
+
+func TestSendFixedOutsideTheBufferIsRefused(t *testing.T) {
+	p := newTrip(t, Config{})
+	if err := p.next().PrepSendFixed(0, RegBuf{}, []byte("x"), 0); err == nil {
+		t.Error("not refused")
+	}
+	if err := p.next().PrepRecvFixed(0, RegBuf{}, []byte("x"), 0); err == nil {
+		t.Error("not refused")
+	}
+}
+
+func TestSendBundleOfAGroup(t *testing.T) {
+	testutil.Need(t, HaveSendBundles)
+	p := newTrip(t, Config{})
+	a, b := testutil.TCPPair(t)
+	const group = 9
+	p.must(p.complete(func(s SQE) error { return s.PrepProvideBuffers(held([]byte("abcdef")), 3, group, 0) }).Err())
+	c := p.complete(func(s SQE) error { return s.PrepSendBundle(FD(a), group, 0, 0) })
+	want := ""
+	for ; c.Res > 0; c = p.wait() {
+		id, ok := c.BufferID()
+		if !ok {
+			t.Fatalf("completion %v names no buffer", c)
+		}
+		want += "abcdef"[3*id:][:c.Res]
+		if !c.More() {
+			break
+		}
+	}
+	if c.Res < 0 && c.Err() != syscall.ENOBUFS || len(want) != 6 {
+		t.Fatalf("sent %q, then %v", want, c)
+	}
+	got := make([]byte, 6)
+	p.want(6, noErr(func(s SQE) { s.PrepRecv(FD(b), got, syscall.MSG_WAITALL) }))
+	if string(got) != want {
+		t.Errorf("received %q, sent %q", got, want)
+	}
+	p.fails(syscall.ENOBUFS, func(s SQE) error { return s.PrepSendBundle(FD(a), group, 0, 0) })
+}
+
+// zeroCopy carries out a zero-copy send: its result, and then its notification.
+func (g *rig) zeroCopy(prep func(SQE) error) (result, notification CQE) {
+	g.Helper()
+	var err error
+	g.queue(0x2c, func(s SQE) { err = prep(s) })
+	g.must(err)
+	c := g.await(2)
+	equal(g, "user data", [2]uint64{c[0].UserData, c[1].UserData}, [2]uint64{0x2c, 0x2c})
+	equal(g, "result first", [2]bool{c[0].Notif(), c[1].Notif()}, [2]bool{false, true})
+	equal(g, "more", [2]bool{c[0].More(), c[1].More()}, [2]bool{true, false})
+	return c[0], c[1]
+}
+
+func TestZeroCopySends(t *testing.T) {
+	testutil.Need(t, HaveSendMsgZC)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		reg := g.register(8192)
+		mem := reg.Bytes()
+		copy(mem[100:], "hello, zero copy")
+		client, server := testutil.TCPPair(t)
+		parts := func() *Msg { return NewMsg(mem[100:105], mem[105:107], mem[107:116]) }
+		for name, prep := range map[string]func(SQE, IOFlags) error{
+			"send_zc":       func(s SQE, f IOFlags) error { return s.PrepSendZC(FD(client), mem[100:116], 0, f) },
+			"send_zc_fixed": func(s SQE, f IOFlags) error { return s.PrepSendZCFixed(FD(client), reg, mem[100:116], 0, f) },
+			"sendmsg_zc":    func(s SQE, f IOFlags) error { return s.PrepSendMsgZC(FD(client), parts(), 0, f) },
+			"sendmsg_zc_fixed": func(s SQE, f IOFlags) error {
+				testutil.Need(t, HaveSendMsgZCFixed)
+				return s.PrepSendMsgZCFixed(FD(client), reg, parts(), 0, f)
+			},
+		} {
+			for _, flags := range []IOFlags{0, PollFirst} {
+				result, notification := g.zeroCopy(func(s SQE) error { return prep(s, flags) })
+				equal(t, name+": sent", result.Res, 16)
+				equal(t, name+": error of the notification", notification.Err(), nil)
+				equal(t, name+": says that it was copied without being asked", notification.Copied(), false)
+				equal(t, name+": received", g.read(server), "hello, zero copy")
+			}
+			if HaveReportUsage() == nil {
+				_, notification := g.zeroCopy(func(s SQE) error { return prep(s, ReportUsage) })
+				equal(t, name+": copied, as on loopback", notification.Copied(), true)
+				equal(t, name+": error of the notification", notification.Err(), nil)
+				g.read(server)
+			}
+		}
+	})
+}
+
+func TestZeroCopySendFails(t *testing.T) {
+	testutil.Need(t, HaveSendMsgZC)
+	g := newRig(t, Config{Entries: 8})
+	mem := g.register(4096).Bytes()
+	unix, _ := g.unixPair()
+	result, notification := g.zeroCopy(func(s SQE) error { return s.PrepSendZC(FD(unix), mem[:4], 0, 0) })
+	equal(t, "error on a UNIX socket", result.Err(), error(syscall.EOPNOTSUPP))
+	equal(t, "error of the notification", notification.Err(), nil)
+
+	for name, prep := range map[string]func(SQE) error{
+		"Bundle": func(s SQE) error { return s.PrepSendZC(FD(unix), mem[:4], 0, Bundle) },
+		"flags":  func(s SQE) error { return s.PrepSendMsgZC(FD(unix), NewMsg(mem[:4]), 0, 1<<5) },
+	} {
+		if err := prep(g.take()); err == nil || !strings.Contains(err.Error(), "zero-copy") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	g.none()
+}
+
+// A datagram without copying, to the address in the message.
+func TestZeroCopyDatagram(t *testing.T) {
+	testutil.Need(t, HaveSendMsgZC)
+	g := newRig(t, Config{Entries: 8})
+	from := newSocket(t, syscall.AF_INET, syscall.SOCK_DGRAM)
+	to := boundSocket(t, syscall.AF_INET, syscall.SOCK_DGRAM, loopback4)
+	dest, err := InetAddr(localAddr(t, to))
+	g.must(err)
+	mem := g.arena(4096).Bytes()
+	copy(mem, "datagram")
+	m := NewMsg(mem[:4], mem[4:8])
+	m.SetAddr(dest)
+	result, _ := g.zeroCopy(func(s SQE) error { return s.PrepSendMsgZC(FD(from), m, 0, 0) })
+	equal(t, "sent", result.Res, 8)
+	equal(t, "received", g.read(to), "datagram")
+}

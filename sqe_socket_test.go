@@ -1,0 +1,464 @@
+//go:build linux
+
+package uring
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
+	"github.com/uring-go/uring/internal/testutil"
+)
+
+func TestAccept(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		l := listen(t, syscall.AF_INET, loopback4)
+		g.queue(1, func(s SQE) { s.PrepAccept(FD(l), syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK) })
+		g.submit()
+		client := dial(t, l)
+		c := g.await(1)[0]
+		g.must(c.Err())
+		fd := g.owned(int(c.Res))
+		g.write(client, "hello")
+		equal(t, "received", g.read(fd), "hello")
+		flags, _, _ := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
+		equal(t, "does not block", flags&syscall.O_NONBLOCK, uintptr(syscall.O_NONBLOCK))
+		flags, _, _ = syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
+		equal(t, "is closed by exec", flags, uintptr(syscall.FD_CLOEXEC))
+	})
+}
+
+func TestAcceptFlags(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		l := listen(t, syscall.AF_INET, loopback4)
+		with := func(f AcceptFlags) func(SQE) {
+			return func(s SQE) {
+				s.PrepAccept(FD(l), 0)
+				g.must(s.SetAcceptFlags(f))
+			}
+		}
+		needs(t, "flags of accept requests", kernel.V(6, 10), refusal(g.answer(with(AcceptDontWait))))
+		g.fails(syscall.EAGAIN, with(AcceptDontWait))
+		dial(t, l)
+		// With both flags it must not wait, and not try without waiting.
+		g.fails(syscall.EAGAIN, with(AcceptDontWait|AcceptPollFirst))
+		g.owned(g.do(with(AcceptDontWait)))
+		dial(t, l)
+		g.owned(g.do(with(AcceptPollFirst))) // though it was there first
+		g.queue(1, with(AcceptPollFirst))
+		g.submit()
+		dial(t, l)
+		g.owned(int(g.await(1)[0].Res))
+
+		dial(t, l)
+		dial(t, l)
+		g.queue(1, func(s SQE) {
+			s.PrepAcceptMultishot(FD(l), 0)
+			g.must(s.SetAcceptFlags(AcceptDontWait))
+		})
+		c := g.await(3)
+		g.owned(int(c[0].Res))
+		g.owned(int(c[1].Res))
+		equal(t, "end", c[2], CQE{UserData: 1, Res: errno(syscall.EAGAIN)})
+	})
+}
+
+func TestSetAcceptFlagsRefusals(t *testing.T) {
+	g := newRig(t, Config{})
+	s := g.take()
+	s.PrepAccept(0, 0)
+	wantError(t, s.SetAcceptFlags(syscall.SOCK_CLOEXEC>>16|1<<7), "those of accept4")
+	s.PrepRecv(0, nil, 0)
+	wantError(t, s.SetAcceptFlags(AcceptDontWait), "Prep methods that accept")
+	g.submit() // nothing that posts a completion
+	g.none()
+}
+
+func TestAcceptMultishot(t *testing.T) {
+	testutil.Need(t, HaveAcceptMultishot)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		l := listen(t, syscall.AF_INET, loopback4)
+		g.queue(1, func(s SQE) { s.PrepAcceptMultishot(FD(l), syscall.SOCK_CLOEXEC) })
+		g.submit()
+		for i := range 3 {
+			client := dial(t, l)
+			c := g.await(1)[0]
+			g.must(c.Err())
+			equal(t, "more", c.More(), true)
+			fd := g.owned(int(c.Res))
+			g.write(client, fmt.Sprint("hello ", i))
+			equal(t, "received", g.read(fd), fmt.Sprint("hello ", i))
+		}
+		g.queue(2, func(s SQE) { s.PrepCancel(1, 0) })
+		equal(t, "end", g.byUserData(2)[1], CQE{UserData: 1, Res: errno(syscall.ECANCELED)})
+	})
+}
+
+func TestAcceptDirect(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		l := listen(t, syscall.AF_INET, loopback4)
+		g.must(g.RegisterFiles(8))
+		p := make([]byte, 16)
+		g.must(g.SetFileAllocRange(DirectSlot(2), 1))
+		for _, c := range []struct {
+			slot   Direct
+			result int32
+			used   int
+		}{{DirectSlot(5), 0, 5}, {DirectAlloc, 2, 2}, {DirectSlot(0), 0, 0}} { // old kernels look for a free slot behind the last one used
+			g.queue(1, func(s SQE) { s.PrepAcceptDirect(FD(l), 0, c.slot) })
+			g.submit()
+			client := dial(t, l)
+			equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: c.result}})
+			g.write(client, "hello")
+			n := g.do(func(s SQE) { s.PrepRecv(DirectSlot(c.used).FD(), p, 0) })
+			equal(t, "received", string(p[:n]), "hello")
+		}
+		g.fails(syscall.EINVAL, func(s SQE) { s.PrepAcceptDirect(FD(l), syscall.SOCK_CLOEXEC, DirectSlot(1)) })
+	})
+}
+
+func TestAcceptMultishotDirect(t *testing.T) {
+	testutil.Need(t, HaveAcceptMultishotDirect)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		l := listen(t, syscall.AF_INET, loopback4)
+		g.must(g.RegisterFiles(3))
+		listener := g.direct(0, l)
+		g.queue(1, func(s SQE) { s.PrepAcceptMultishotDirect(listener.FD(), 0) })
+		g.submit()
+		p := make([]byte, 16)
+		for slot := 1; slot <= 2; slot++ {
+			client := dial(t, l)
+			c := g.await(1)[0]
+			equal(t, "slot", int(c.Res), slot)
+			equal(t, "more", c.More(), true)
+			g.write(client, "hello")
+			n := g.do(func(s SQE) { s.PrepRecv(DirectSlot(slot).FD(), p, 0) })
+			equal(t, "received", string(p[:n]), "hello")
+		}
+		dial(t, l)
+		c := g.await(1)[0]
+		equal(t, "error of a full table", c.Err(), error(syscall.ENFILE))
+		equal(t, "more", c.More(), false)
+	})
+}
+
+func TestConnect(t *testing.T) {
+	ipv4 := listen(t, syscall.AF_INET, loopback4)
+	path := filepath.Join(t.TempDir(), "socket")
+	unix := listen(t, syscall.AF_UNIX, &syscall.SockaddrUnix{Name: path})
+	name := fmt.Sprintf("@uring-test-%d", time.Now().UnixNano())
+	abstract := listen(t, syscall.AF_UNIX, &syscall.SockaddrUnix{Name: name})
+	to := func(a Sockaddr, err error) Sockaddr {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	type server struct {
+		domain, listener int
+		addr             Sockaddr
+	}
+	servers := map[string]server{
+		"IPv4":     {syscall.AF_INET, ipv4, to(InetAddr(localAddr(t, ipv4)))},
+		"UNIX":     {syscall.AF_UNIX, unix, to(UnixAddr(path))},
+		"abstract": {syscall.AF_UNIX, abstract, to(UnixAddr(name))},
+	}
+	if hasIPv6(t) {
+		ipv6 := listen(t, syscall.AF_INET6, &syscall.SockaddrInet6{Addr: netip.IPv6Loopback().As16()})
+		servers["IPv6"] = server{syscall.AF_INET6, ipv6, to(InetAddr(localAddr(t, ipv6)))}
+	}
+	for name, c := range servers {
+		t.Run(name, func(t *testing.T) {
+			inEachMode(t, func(t *testing.T, g *rig) {
+				fd := newSocket(t, c.domain, syscall.SOCK_STREAM)
+				g.do(func(s SQE) { s.PrepConnect(FD(fd), c.addr) })
+				peer := g.owned(g.do(func(s SQE) { s.PrepAccept(FD(c.listener), 0) }))
+				g.write(peer, "hello")
+				equal(t, "received", g.read(fd), "hello")
+			})
+		})
+	}
+}
+
+// hasIPv6 says whether the loopback interface has an IPv6 address. Containers
+// often lack it.
+func hasIPv6(t *testing.T) bool {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET6, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if errors.Is(err, syscall.EAFNOSUPPORT) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	err = syscall.Bind(fd, &syscall.SockaddrInet6{Addr: netip.IPv6Loopback().As16()})
+	return !errors.Is(err, syscall.EADDRNOTAVAIL)
+}
+
+func TestConnectFails(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		closed := boundSocket(t, syscall.AF_INET, syscall.SOCK_STREAM, loopback4) // does not listen
+		addr, err := InetAddr(localAddr(t, closed))
+		g.must(err)
+		fd := newSocket(t, syscall.AF_INET, syscall.SOCK_STREAM)
+		g.fails(syscall.ECONNREFUSED, func(s SQE) { s.PrepConnect(FD(fd), addr) })
+		g.fails(syscall.EINVAL, func(s SQE) { s.PrepConnect(FD(fd), Sockaddr{}) })
+	})
+}
+
+// Each of many connects has memory of its own for its address.
+func TestConnectsInOneSubmit(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		var listeners, fds []int
+		for i := range 8 {
+			l := listen(t, syscall.AF_INET, loopback4)
+			addr, err := InetAddr(localAddr(t, l))
+			g.must(err)
+			fd := newSocket(t, syscall.AF_INET, syscall.SOCK_STREAM)
+			g.queue(uint64(i), func(s SQE) { s.PrepConnect(FD(fd), addr) })
+			listeners, fds = append(listeners, l), append(fds, fd)
+		}
+		for _, c := range g.await(8) {
+			g.must(c.Err())
+		}
+		for i, l := range listeners {
+			peer := g.owned(g.do(func(s SQE) { s.PrepAccept(FD(l), 0) }))
+			g.write(peer, fmt.Sprint("for ", i))
+			equal(t, "received", g.read(fds[i]), fmt.Sprint("for ", i))
+		}
+	})
+}
+
+func TestSocket(t *testing.T) {
+	testutil.Need(t, HaveSocket)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		fd := g.owned(g.do(func(s SQE) {
+			s.PrepSocket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, syscall.IPPROTO_UDP)
+		}))
+		for option, want := range map[int]int{soDomain: syscall.AF_INET, syscall.SO_TYPE: syscall.SOCK_DGRAM, soProtocol: syscall.IPPROTO_UDP} {
+			got, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, option)
+			g.must(err)
+			equal(t, fmt.Sprint("option ", option), got, want)
+		}
+		g.fails(syscall.EAFNOSUPPORT, func(s SQE) { s.PrepSocket(200, syscall.SOCK_STREAM, 0) })
+	})
+}
+
+const (
+	soDomain   = 39 // SO_DOMAIN
+	soProtocol = 38 // SO_PROTOCOL
+)
+
+// A connection whose both ends are direct descriptors from the start.
+func TestSocketDirect(t *testing.T) {
+	testutil.Need(t, HaveSocket)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		l := listen(t, syscall.AF_INET, loopback4)
+		addr, err := InetAddr(localAddr(t, l))
+		g.must(err)
+		g.must(g.RegisterFiles(4))
+		equal(t, "result", g.do(func(s SQE) { s.PrepSocketDirect(syscall.AF_INET, syscall.SOCK_STREAM, 0, DirectSlot(2)) }), 0)
+		slot := g.do(func(s SQE) { s.PrepSocketDirect(syscall.AF_INET, syscall.SOCK_STREAM, 0, DirectAlloc) })
+		equal(t, "is another slot", slot != 2 && slot < 4, true)
+
+		client := DirectSlot(2).FD()
+		g.do(func(s SQE) { s.PrepConnect(client, addr) })
+		server := DirectSlot(g.do(func(s SQE) { s.PrepAcceptDirect(FD(l), 0, DirectAlloc) })).FD()
+		equal(t, "sent", g.do(func(s SQE) { s.PrepSend(client, held([]byte("hello")), 0) }), 5)
+		p := make([]byte, 16)
+		n := g.do(func(s SQE) { s.PrepRecv(server, p, 0) })
+		equal(t, "received", string(p[:n]), "hello")
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		g.do(func(s SQE) { s.PrepShutdown(FD(a), syscall.SHUT_WR) })
+		equal(t, "what the peer reads", g.read(b), "")
+		g.write(b, "the other way")
+		equal(t, "received", g.read(a), "the other way")
+		g.fails(syscall.EINVAL, func(s SQE) { s.PrepShutdown(FD(a), 9) })
+	})
+}
+
+func TestSetsockopt(t *testing.T) {
+	testutil.Need(t, HaveSocketOptions)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		fd := newSocket(t, syscall.AF_INET, syscall.SOCK_STREAM)
+		value := make([]byte, 4)
+		binary.NativeEndian.PutUint32(value, 1)
+		var err error
+		g.queue(1, func(s SQE) { err = s.PrepSetsockopt(FD(fd), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, value) })
+		g.must(err)
+		c := g.await(1)[0]
+		g.must(c.Err())
+		got, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
+		g.must(err)
+		equal(t, "option", got, 1)
+
+		s := g.take()
+		if err := s.PrepSetsockopt(FD(fd), 1, 1, make([]byte, 129)); err == nil || !strings.Contains(err.Error(), "at most 128") {
+			t.Errorf("129 bytes: %v", err)
+		}
+		g.none()
+	})
+}
+
+// socket opens a socket, until the test ends.
+func (p *trip) socket(typ int) FD {
+	p.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, typ|syscall.SOCK_CLOEXEC, 0)
+	p.must(err)
+	p.Cleanup(func() { syscall.Close(fd) })
+	return FD(fd)
+}
+
+// loopback is a port on the loopback interface.
+func (p *trip) loopback(port uint16) Sockaddr {
+	p.Helper()
+	a, err := InetAddr(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
+	p.must(err)
+	return a
+}
+
+// name returns the socket's own port, as the system call tells it.
+func (p *trip) port(fd FD) uint16 {
+	p.Helper()
+	sa, err := syscall.Getsockname(int(fd))
+	p.must(err)
+	return uint16(sa.(*syscall.SockaddrInet4).Port)
+}
+
+func TestBindListenAccept(t *testing.T) {
+	p := newTrip(t, Config{})
+	p.needOp(cgo.OpBind, 6, 11)
+	p.must(p.RegisterFiles(2))
+	listener, client := p.socket(syscall.SOCK_STREAM), p.socket(syscall.SOCK_STREAM)
+	p.want(0, noErr(func(s SQE) { s.PrepBind(listener, p.loopback(0)) }))
+	p.want(0, noErr(func(s SQE) { s.PrepListen(listener, 4) }))
+	port := p.port(listener)
+	p.want(0, noErr(func(s SQE) { s.PrepConnect(client, p.loopback(port)) }))
+
+	var peer Sockaddr
+	fd := p.do(noErr(func(s SQE) { s.PrepAcceptAddr(listener, syscall.SOCK_CLOEXEC, &peer) }))
+	defer syscall.Close(fd)
+	want := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), p.port(client))
+	if got, _ := peer.AddrPort(); got != want {
+		t.Errorf("the connection comes from %v, want %v", got, want)
+	}
+
+	other := p.socket(syscall.SOCK_STREAM)
+	p.want(0, noErr(func(s SQE) { s.PrepConnect(other, p.loopback(port)) }))
+	p.want(0, noErr(func(s SQE) { s.PrepAcceptAddrDirect(listener, 0, &peer, DirectSlot(1)) }))
+	if got, _ := peer.AddrPort(); got.Port() != p.port(other) {
+		t.Errorf("the connection comes from %v, want port %d", got, p.port(other))
+	}
+	p.want(2, noErr(func(s SQE) { s.PrepSend(DirectSlot(1).FD(), held([]byte("hi")), 0) }))
+	p.fails(syscall.EADDRINUSE, noErr(func(s SQE) { s.PrepBind(p.socket(syscall.SOCK_STREAM), p.loopback(port)) }))
+}
+
+func TestSocketCommands(t *testing.T) {
+	p := newTrip(t, Config{})
+	a, b := testutil.TCPPair(t)
+	testutil.Need(t, HaveSocketOptions)
+	value := make([]byte, 4)
+	p.want(4, noErr(func(s SQE) { s.PrepGetsockopt(FD(a), syscall.SOL_SOCKET, syscall.SO_TYPE, value) }))
+	if got := binary.NativeEndian.Uint32(value); got != syscall.SOCK_STREAM {
+		t.Errorf("SO_TYPE is %d", got)
+	}
+	p.fails(syscall.EOPNOTSUPP, noErr(func(s SQE) {
+		s.PrepGetsockopt(FD(a), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, value)
+	}))
+	_, err := syscall.Write(b, []byte("12345"))
+	p.must(err)
+	p.want(int(readable), noErr(func(s SQE) { s.PrepPollAdd(FD(a), readable) }))
+	p.want(5, noErr(func(s SQE) { s.PrepSIOCINQ(FD(a)) }))
+	p.want(5, func(s SQE) error { return s.PrepUringCmd(p.direct(FD(a)), cgo.SocketOpSIOCINQ, nil) })
+	for deadline := time.Now().Add(5 * time.Second); p.do(noErr(func(s SQE) { s.PrepSIOCOUTQ(FD(b)) })) != 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("bytes are not acknowledged")
+		}
+	}
+	in, _ := p.pipe()
+	p.fails(syscall.EOPNOTSUPP, noErr(func(s SQE) { s.PrepSIOCINQ(in) }))
+}
+
+const readable = 1 // POLLIN
+
+func TestSIOCOUTQCountsWhatThePeerDoesNotRead(t *testing.T) {
+	p := newTrip(t, Config{})
+	a, b := testutil.TCPPair(t)
+	testutil.Need(t, HaveSocketOptions)
+	p.must(syscall.SetsockoptInt(b, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096))
+	sent := 0
+	for {
+		n, err := syscall.SendmsgN(a, make([]byte, 64<<10), nil, nil, syscall.MSG_DONTWAIT)
+		if err == syscall.EAGAIN {
+			break
+		}
+		p.must(err)
+		sent += n
+	}
+	queued := p.do(noErr(func(s SQE) { s.PrepSIOCOUTQ(FD(a)) }))
+	if queued <= 0 || queued > sent {
+		t.Errorf("%d bytes of %d are queued", queued, sent)
+	}
+}
+
+func TestNamesOfSockets(t *testing.T) {
+	p := newTrip(t, Config{})
+	a, b := testutil.TCPPair(t)
+	var own, peer Sockaddr
+	c := p.complete(noErr(func(s SQE) { s.PrepGetsockname(FD(a), &own) }))
+	needs(t, "names of sockets", kernel.V(6, 19), refusal(c))
+	p.must(c.Err())
+	p.want(0, noErr(func(s SQE) { s.PrepGetpeername(FD(b), &peer) }))
+	got, _ := own.AddrPort()
+	same, _ := peer.AddrPort()
+	if got != same || got.Port() != p.port(FD(a)) {
+		t.Errorf("getsockname %v, getpeername of the other end %v, port %d", got, same, p.port(FD(a)))
+	}
+}
+
+func TestTxTimestamps(t *testing.T) {
+	narrow := newTrip(t, Config{})
+	if err := narrow.next().PrepTxTimestampMultishot(0); err == nil {
+		t.Error("not refused on a ring with completions of 16 bytes")
+	}
+	p := newTrip(t, Config{Flags: SetupCQE32})
+	a, _ := testutil.UDPPair(t)
+	const timestamping, softwareWithIDs = 37, 1<<1 | 1<<4 | 1<<7 | 1<<11 // TX_SOFTWARE, SOFTWARE, OPT_ID, OPT_TSONLY
+	p.must(syscall.SetsockoptInt(a, syscall.SOL_SOCKET, timestamping, softwareWithIDs))
+	p.start(7, func(s SQE) error { return s.PrepTxTimestampMultishot(FD(a)) })
+	if p.Ready() > 0 {
+		needs(t, "transmit timestamps", kernel.V(6, 17), refusal(p.wait()))
+		t.Fatal("it completed before anything was sent")
+	}
+	for key := range int32(3) {
+		before := readClock(t, 0)
+		_, err := syscall.Write(a, []byte("x"))
+		p.must(err)
+		_, err = p.SubmitAndWaitTimeout(1, 5*time.Second)
+		p.must(err)
+		stamp := p.q.BigCQE(p.head)
+		at := time.Duration(stamp[0])*time.Second + time.Duration(stamp[1])
+		c := p.wait()
+		if c.UserData != 7 || c.Res != key || !c.More() {
+			t.Errorf("completion %v, want key %d", c, key)
+		}
+		if at < before-time.Millisecond || at > readClock(t, 0)+time.Millisecond {
+			t.Errorf("stamped %v after it was sent", at-before)
+		}
+	}
+}

@@ -1,0 +1,447 @@
+//go:build linux
+
+package uring
+
+import (
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
+)
+
+// The kernel lets nobody ask for polls that are triggered by level:
+// IORING_POLL_ADD_LEVEL has no Go name for that.
+func TestLevelTriggeredPollsAreRefused(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, _ := g.unixPair()
+		for _, multi := range []uint32{0, cgo.PollAddMulti} {
+			g.fails(syscall.EINVAL, func(s SQE) {
+				s.PrepPollAdd(FD(a), 1)
+				s.Len = cgo.PollAddLevel | multi
+			})
+			g.fails(syscall.EINVAL, func(s SQE) {
+				s.PrepPollUpdate(1, 0, 1, PollUpdateEvents|PollUpdateFlags(cgo.PollAddLevel|multi))
+			})
+		}
+	})
+}
+
+func TestTimeoutFires(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		const d = 15 * time.Millisecond
+		for _, flags := range []TimeoutFlags{0, TimeoutBoottime, TimeoutRealtime} {
+			start := time.Now()
+			g.queue(1, func(s SQE) { s.PrepTimeout(d, 0, flags) })
+			equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: errno(syscall.ETIME)}})
+			if took := time.Since(start); took < d-time.Millisecond {
+				t.Errorf("flags %#x: fired after %v", flags, took)
+			}
+		}
+		for _, d := range []time.Duration{0, -time.Hour} {
+			g.fails(syscall.ETIME, func(s SQE) { s.PrepTimeout(d, 0, 0) })
+		}
+	})
+}
+
+// Each timeout has memory of its own for its time, whichever place of the queue
+// it goes through: none fires early.
+func TestTimeoutsInManyPlaces(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		for range 4 {
+			g.queue(99, func(s SQE) { s.PrepNop() })
+			g.await(1)
+			start := time.Now()
+			for _, d := range []time.Duration{12, 3, 21, 6, 15} {
+				g.queue(uint64(d), func(s SQE) { s.PrepTimeout(d*time.Millisecond, 0, 0) })
+			}
+			for range 5 {
+				c, err := g.Wait()
+				g.must(err)
+				if took := time.Since(start); took < time.Duration(c.UserData)*time.Millisecond {
+					t.Errorf("timeout of %d ms fires after %v", c.UserData, took)
+				}
+			}
+		}
+	})
+}
+
+func TestTimeoutCountsCompletions(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		g.queue(1, func(s SQE) { s.PrepTimeout(time.Hour, 2, 0) })
+		g.submit()
+		g.queue(2, func(s SQE) { s.PrepNop() })
+		g.queue(3, func(s SQE) { s.PrepNop() })
+		c := g.byUserData(3)
+		equal(t, "timeout", c[1], CQE{UserData: 1})
+	})
+}
+
+func TestTimeoutMultishot(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		c := g.answer(func(s SQE) { s.PrepTimeout(time.Millisecond, 1, TimeoutMultishot) })
+		needs(t, "multishot timeouts", kernel.V(6, 4), refusal(c))
+		g.queue(1, func(s SQE) { s.PrepTimeout(2*time.Millisecond, 3, TimeoutMultishot) })
+		for i, c := range g.await(3) {
+			equal(t, "result", c.Res, errno(syscall.ETIME))
+			equal(t, "more", c.More(), i < 2)
+		}
+		g.none()
+	})
+}
+
+func TestTimeoutETimeSuccess(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		s := g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, TimeoutETimeSuccess) })
+		g.must(s.SetFlags(Link))
+		g.queue(2, func(s SQE) { s.PrepNop() })
+		equal(t, "linked request", g.byUserData(2)[2], CQE{UserData: 2})
+	})
+}
+
+func TestLinkTimeoutCancelsARead(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		p := make([]byte, 8)
+		read := func() {
+			s := g.queue(1, func(s SQE) { s.PrepRead(FD(a), p, CurrentOffset) })
+			g.must(s.SetFlags(Link))
+		}
+		read()
+		g.queue(2, func(s SQE) { s.PrepLinkTimeout(10*time.Millisecond, 0) })
+		c := g.byUserData(2)
+		equal(t, "read", c[1], CQE{UserData: 1, Res: errno(syscall.ECANCELED)})
+		equal(t, "timeout", c[2], CQE{UserData: 2, Res: errno(syscall.ETIME)})
+
+		g.write(b, "in time")
+		read()
+		g.queue(2, func(s SQE) { s.PrepLinkTimeout(time.Hour, 0) })
+		c = g.byUserData(2)
+		equal(t, "read", c[1], CQE{UserData: 1, Res: 7})
+		equal(t, "timeout", c[2], CQE{UserData: 2, Res: errno(syscall.ECANCELED)})
+	})
+}
+
+// The values of poll(2).
+const (
+	pollIn  PollMask = 0x1
+	pollOut PollMask = 0x4
+	pollHup PollMask = 0x10
+)
+
+func TestPoll(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		equal(t, "events of an idle socket", PollMask(g.do(func(s SQE) { s.PrepPollAdd(FD(a), pollIn|pollOut) })), pollOut)
+
+		g.queue(1, func(s SQE) { s.PrepPollAdd(FD(a), pollIn) })
+		g.none()
+		g.write(b, "x")
+		equal(t, "completions", g.await(1), []CQE{{UserData: 1, Res: int32(pollIn)}})
+		g.none()
+		syscall.Shutdown(b, syscall.SHUT_RDWR)
+		got := PollMask(g.do(func(s SQE) { s.PrepPollAdd(FD(a), pollIn) }))
+		equal(t, "events at the end", got&(pollIn|pollHup), pollIn|pollHup)
+	})
+}
+
+func TestPollMultishotAndRemove(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := g.unixPair()
+		g.queue(1, func(s SQE) { s.PrepPollAddMultishot(FD(a), pollIn) })
+		g.submit()
+		for range 3 {
+			g.write(b, "x")
+			c := g.await(1)[0]
+			equal(t, "events", PollMask(c.Res), pollIn)
+			equal(t, "more", c.More(), true)
+		}
+		g.queue(2, func(s SQE) { s.PrepPollRemove(1) })
+		m := g.byUserData(2)
+		equal(t, "removal", m[2], CQE{UserData: 2})
+		equal(t, "end", m[1], CQE{UserData: 1, Res: errno(syscall.ECANCELED)})
+		g.fails(syscall.ENOENT, func(s SQE) { s.PrepPollRemove(1) })
+	})
+}
+
+// both waits for two completions and returns their results by user data.
+func (p *trip) both() map[uint64]int32 {
+	p.Helper()
+	results := map[uint64]int32{}
+	for range 2 {
+		c := p.wait()
+		results[c.UserData] = c.Res
+	}
+	return results
+}
+
+// start submits a request with this user data.
+func (p *trip) start(userData uint64, prep func(SQE) error) {
+	p.Helper()
+	s := p.next()
+	p.must(prep(s))
+	s.UserData = userData
+	_, err := p.Submit()
+	p.must(err)
+}
+
+const (
+	errCanceled = -int32(syscall.ECANCELED)
+	errTime     = -int32(syscall.ETIME)
+)
+
+func TestTimeoutsAtAPointInTime(t *testing.T) {
+	p := newTrip(t, Config{})
+	const ahead = 30 * time.Millisecond
+	for _, zero := range []struct {
+		name  string
+		clock int
+		flags TimeoutFlags
+	}{{"monotonic", 1, 0}, {"boottime", 7, TimeoutBoottime}, {"realtime", 0, TimeoutRealtime}} {
+		began := time.Now()
+		now := readClock(t, zero.clock)
+		p.fails(syscall.ETIME, noErr(func(s SQE) { s.PrepTimeout(now+ahead, 0, zero.flags|TimeoutAbs) }))
+		if took := time.Since(began); took < ahead*9/10 || took > ahead+time.Second {
+			t.Errorf("%s: it took %v", zero.name, took)
+		}
+		p.fails(syscall.ETIME, noErr(func(s SQE) { s.PrepTimeout(now-time.Second, 0, zero.flags|TimeoutAbs) }))
+	}
+	at := time.Now().Add(ahead)
+	p.fails(syscall.ETIME, noErr(func(s SQE) {
+		s.PrepTimeout(time.Duration(at.UnixNano()), 0, TimeoutRealtime|TimeoutAbs)
+	}))
+	if late := time.Since(at); late < 0 || late > time.Second {
+		t.Errorf("%v after the point in time", late)
+	}
+}
+
+func TestTimeoutRemove(t *testing.T) {
+	p := newTrip(t, Config{})
+	p.start(1, noErr(func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) }))
+	p.start(2, noErr(func(s SQE) { s.PrepTimeoutRemove(1) }))
+	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 2: 0}, p.both()); diff != "" {
+		t.Error(diff)
+	}
+	p.fails(syscall.ENOENT, noErr(func(s SQE) { s.PrepTimeoutRemove(1) }))
+}
+
+func TestTimeoutUpdate(t *testing.T) {
+	p := newTrip(t, Config{})
+	for name, update := range map[string]func(SQE){
+		"relative": func(s SQE) { s.PrepTimeoutUpdate(1, time.Millisecond, 0) },
+		"absolute": func(s SQE) { s.PrepTimeoutUpdate(1, readClock(t, 1)+time.Millisecond, TimeoutAbs) },
+	} {
+		p.start(1, noErr(func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) }))
+		p.start(2, noErr(update))
+		if diff := cmp.Diff(map[uint64]int32{1: errTime, 2: 0}, p.both()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	p.fails(syscall.ENOENT, noErr(func(s SQE) { s.PrepTimeoutUpdate(1, 0, 0) }))
+}
+
+func TestLinkTimeoutUpdate(t *testing.T) {
+	p := newTrip(t, Config{})
+	in, _ := p.pipe()
+	s := p.next()
+	s.PrepRead(in, held(make([]byte, 1)), CurrentOffset)
+	s.UserData = 1
+	p.must(s.SetFlags(Link))
+	p.start(2, noErr(func(s SQE) { s.PrepLinkTimeout(time.Hour, 0) }))
+	p.start(3, noErr(func(s SQE) { s.PrepLinkTimeoutUpdate(2, time.Millisecond, 0) }))
+	results := p.both()
+	for id, res := range p.one() {
+		results[id] = res
+	}
+	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 2: errTime, 3: 0}, results); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// one waits for one completion, as both does for two.
+func (p *trip) one() map[uint64]int32 {
+	p.Helper()
+	c := p.wait()
+	return map[uint64]int32{c.UserData: c.Res}
+}
+
+func TestPollUpdate(t *testing.T) {
+	p := newTrip(t, Config{})
+	in, out := p.pipe()
+	const readable, urgent = 1, 2 // POLLIN, POLLPRI
+	p.start(1, noErr(func(s SQE) { s.PrepPollAdd(in, urgent) }))
+	p.start(2, noErr(func(s SQE) { s.PrepPollUpdate(1, 9, 0, PollUpdateUserData) }))
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, p.one()); diff != "" {
+		t.Error(diff)
+	}
+	p.start(3, noErr(func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) }))
+	if diff := cmp.Diff(map[uint64]int32{3: -int32(syscall.ENOENT)}, p.one()); diff != "" {
+		t.Errorf("the old user data: %s", diff)
+	}
+	p.start(4, noErr(func(s SQE) { s.PrepPollUpdate(9, 0, readable, PollUpdateEvents) }))
+	if diff := cmp.Diff(map[uint64]int32{4: 0}, p.one()); diff != "" {
+		t.Error(diff)
+	}
+	_, err := syscall.Write(int(out), []byte("x"))
+	p.must(err)
+	if diff := cmp.Diff(map[uint64]int32{9: readable}, p.one()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What is there when the events change counts.
+func TestPollUpdateToWhatIsThere(t *testing.T) {
+	if !hasLinux(t, kernel.V(6, 18)) {
+		return // some kernels lose the request, and never let go of its ring
+	}
+	p := newTrip(t, Config{})
+	in, out := p.pipe()
+	const readable, urgent = 1, 2 // POLLIN, POLLPRI
+	p.start(1, noErr(func(s SQE) { s.PrepPollAdd(in, urgent) }))
+	_, err := syscall.Write(int(out), []byte("x"))
+	p.must(err)
+	p.start(2, noErr(func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) }))
+	if diff := cmp.Diff(map[uint64]int32{1: readable, 2: 0}, p.both()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPollUpdateKeepsMultishot(t *testing.T) {
+	p := newTrip(t, Config{})
+	in, out := p.pipe()
+	const readable, urgent = 1, 2
+	p.start(1, noErr(func(s SQE) { s.PrepPollAddMultishot(in, urgent) }))
+	p.start(2, noErr(func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents|PollAddMulti) }))
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, p.one()); diff != "" {
+		t.Error(diff)
+	}
+	for range 2 {
+		_, err := syscall.Write(int(out), []byte("x"))
+		p.must(err)
+		c := p.wait()
+		if got := (CQE{UserData: c.UserData, Res: c.Res}); got != (CQE{UserData: 1, Res: readable}) || !c.More() {
+			t.Errorf("got %+v", c)
+		}
+	}
+}
+
+func TestFutexWaitAndWake(t *testing.T) {
+	p := newTrip(t, Config{})
+	p.needOp(cgo.OpFutexWait, 6, 7)
+	word := new(uint32)
+	*word = 5
+	for _, flags := range []FutexFlags{0, FutexPrivate} {
+		p.fails(syscall.EAGAIN, noErr(func(s SQE) { s.PrepFutexWait(word, 6, FutexMatchAny, flags) }))
+		p.start(1, noErr(func(s SQE) { s.PrepFutexWait(word, 5, 0b01, flags) }))
+		p.start(2, noErr(func(s SQE) { s.PrepFutexWait(word, 5, 0b10, flags) }))
+		p.start(3, noErr(func(s SQE) { s.PrepFutexWake(word, 100, 0b10, flags) }))
+		if diff := cmp.Diff(map[uint64]int32{2: 0, 3: 1}, p.both()); diff != "" {
+			t.Errorf("flags %d: %s", flags, diff)
+		}
+		p.start(4, noErr(func(s SQE) { s.PrepFutexWake(word, 1, FutexMatchAny, flags) }))
+		if diff := cmp.Diff(map[uint64]int32{1: 0, 4: 1}, p.both()); diff != "" {
+			t.Errorf("flags %d: %s", flags, diff)
+		}
+		p.want(0, noErr(func(s SQE) { s.PrepFutexWake(word, 1, FutexMatchAny, flags) }))
+	}
+}
+
+func TestFutexWaitv(t *testing.T) {
+	p := newTrip(t, Config{})
+	p.needOp(cgo.OpFutexWaitv, 6, 7)
+	words := make([]uint32, 3)
+	var waiters []FutexWaiter
+	for i := range words {
+		words[i] = uint32(i)
+		waiters = append(waiters, FutexWaiter{&words[i], uint32(i), FutexPrivate})
+	}
+	p.start(1, func(s SQE) error { return s.PrepFutexWaitv(waiters) })
+	p.start(2, noErr(func(s SQE) { s.PrepFutexWake(&words[1], 1, FutexMatchAny, FutexPrivate) }))
+	if diff := cmp.Diff(map[uint64]int32{1: 1, 2: 1}, p.both()); diff != "" {
+		t.Error(diff)
+	}
+	words[2] = 9
+	p.fails(syscall.EAGAIN, func(s SQE) error { return s.PrepFutexWaitv(waiters) })
+	if err := p.next().PrepFutexWaitv(make([]FutexWaiter, 129)); err == nil {
+		t.Error("129 futexes are not refused")
+	}
+	if err := p.next().PrepFutexWaitv(nil); err == nil {
+		t.Error("no futex is not refused")
+	}
+}
+
+func TestWaitid(t *testing.T) {
+	p := newTrip(t, Config{})
+	p.needOp(cgo.OpWaitid, 6, 7)
+	const exited, noWait, childExited, childKilled = 4, 0x1000000, 1, 2
+	for _, c := range []struct {
+		script string
+		want   Siginfo
+	}{
+		{"exit 7", Siginfo{Signo: int32(syscall.SIGCHLD), Code: childExited, Status: 7}},
+		{"kill -9 $$", Siginfo{Signo: int32(syscall.SIGCHLD), Code: childKilled, Status: 9}},
+	} {
+		cmd := exec.Command("sh", "-c", "read x; "+c.script)
+		stdin, err := cmd.StdinPipe()
+		p.must(err)
+		p.must(cmd.Start())
+		var info Siginfo
+		p.start(1, noErr(func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, &info, exited|noWait) }))
+		p.must(stdin.Close())
+		if diff := cmp.Diff(map[uint64]int32{1: 0}, p.one()); diff != "" {
+			t.Error(diff)
+		}
+		c.want.PID, c.want.UID = int32(cmd.Process.Pid), uint32(syscall.Getuid())
+		if info != c.want {
+			t.Errorf("%s: got %+v, want %+v", c.script, info, c.want)
+		}
+		p.want(0, noErr(func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, nil, exited|noWait) }))
+		if _, ok := cmd.Wait().(*exec.ExitError); !ok {
+			t.Error("the child is gone")
+		}
+		p.fails(syscall.ECHILD, noErr(func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, &info, exited) }))
+	}
+}
+
+func TestEpoll(t *testing.T) {
+	p := newTrip(t, Config{})
+	epfd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	p.must(err)
+	defer syscall.Close(epfd)
+	in, out := p.pipe()
+	ev := EpollEvent{Events: syscall.EPOLLIN, Fd: 1234, Pad: 5678}
+	p.want(0, noErr(func(s SQE) { s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_ADD, int(in), ev) }))
+	p.fails(syscall.EEXIST, noErr(func(s SQE) { s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_ADD, int(in), ev) }))
+	_, err = syscall.Write(int(out), []byte("x"))
+	p.must(err)
+	var seen [4]syscall.EpollEvent
+	n, err := syscall.EpollWait(epfd, seen[:], 1000)
+	p.must(err)
+	if diff := cmp.Diff([]syscall.EpollEvent{{Events: syscall.EPOLLIN, Fd: 1234, Pad: 5678}}, seen[:n]); diff != "" {
+		t.Error(diff)
+	}
+
+	p.needOp(cgo.OpEpollWait, 6, 15)
+	var events [4]EpollEvent
+	p.want(1, noErr(func(s SQE) { s.PrepEpollWait(FD(epfd), events[:]) }))
+	if diff := cmp.Diff(ev, events[0]); diff != "" {
+		t.Error(diff)
+	}
+	p.want(1, noErr(func(s SQE) { s.PrepRead(in, held(make([]byte, 9)), CurrentOffset) }))
+	p.start(1, noErr(func(s SQE) { s.PrepEpollWait(FD(epfd), events[:]) }))
+	p.start(2, noErr(func(s SQE) {
+		s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_MOD, int(in), EpollEvent{Events: syscall.EPOLLIN, Fd: 77})
+	}))
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, p.one()); diff != "" {
+		t.Error(diff)
+	}
+	_, err = syscall.Write(int(out), []byte("x"))
+	p.must(err)
+	if diff := cmp.Diff(map[uint64]int32{1: 1}, p.one()); diff != "" || events[0].Fd != 77 {
+		t.Errorf("%+v %s", events[0], diff)
+	}
+}
