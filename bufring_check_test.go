@@ -14,7 +14,7 @@ func TestReceivesAreRefusedWithAReason(t *testing.T) {
 	needBundles(t, false)
 	s := newStage(t, BufRingConfig{Group: 3, Entries: 2, BufSize: 64})
 	other := newStage(t, BufRingConfig{Entries: 2, BufSize: 64})
-	closed, err := s.ring.NewBufRing(BufRingConfig{Group: 4, Entries: 1, BufSize: 64})
+	closed, err := s.NewBufRing(BufRingConfig{Group: 4, Entries: 1, BufSize: 64})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,18 +87,18 @@ func TestBundleWithMinLeftIsRefused(t *testing.T) {
 	s.send(168)
 	s.take(s.recv(0, 0, 0), place{0, 0, 168})
 	slow, toSlow := streamPair(t)
-	s.sqe(uint64(slow), func(q SQE) error {
+	s.queue(uint64(slow), func(q SQE) {
 		s.singleReceives()
 		err := q.PrepRecvProvided(FD(slow), s.br, 0, 0, 0)
 		q.IOPrio |= uint16(Bundle)
-		return err
+		s.must(err)
 	})
 	s.submit() // 344 bytes are left in the first buffer
 	s.send(344)
 	s.take(s.recv(0, 0, 0), place{0, 168, 344})
 	s.send(113)
 	s.take(s.recv(0, 0, 0), place{1, 0, 113})
-	s.write(toSlow, make([]byte, 455))
+	writeAll(s, toSlow, make([]byte, 455))
 	c := s.next()
 	if !hasLinux(t, kernel.V(6, 15)) { // fills a bundle in one go: what is written off lies behind it
 		s.is(c, 344, 1, "B")
@@ -115,7 +115,7 @@ func TestBundleWithMinLeftIsRefused(t *testing.T) {
 // With classic buffers it works: the buffer is held until it is full.
 func TestWaitAllFillsAClassicBuffer(t *testing.T) {
 	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
-	s.sqe(0, func(q SQE) error { return q.PrepRecvProvided(FD(s.in), s.br, 0, syscall.MSG_WAITALL, 0) })
+	s.queue(0, func(q SQE) { s.must(q.PrepRecvProvided(FD(s.in), s.br, 0, syscall.MSG_WAITALL, 0)) })
 	s.send(4)
 	s.none()
 	s.send(12)

@@ -122,7 +122,7 @@ func (z *fuzzed) complete(c CQE, how int) {
 	before, bufs := account(z.br), append([]buffer(nil), z.br.bufs...)
 	total, most := 0, how/2%8
 	see := func(p []byte) place {
-		at := (&stage{TB: z.T, br: z.br}).place(p)
+		at := (&stage{rig: rigOn(z.T, nil), br: z.br}).place(p)
 		buf := &bufs[at.BID]
 		if len(p) == 0 || at.Off+at.Len > z.br.BufSize() {
 			z.Fatalf("%+v brought %+v", observe(c), at)
@@ -178,7 +178,7 @@ func (z *fuzzed) complete(c CQE, how int) {
 // apart checks that no lent slice overlaps another, or what the kernel has.
 func (z *fuzzed) apart() {
 	for i, l := range z.loans {
-		at := (&stage{TB: z.T, br: z.br}).place(l.Bytes)
+		at := (&stage{rig: rigOn(z.T, nil), br: z.br}).place(l.Bytes)
 		buf := z.br.bufs[at.BID]
 		if buf.state == returned || buf.state == inRing && int(buf.off) < at.Off+at.Len {
 			z.Fatalf("%+v is lent, and the kernel's: %+v", at, buf)
@@ -190,7 +190,7 @@ func (z *fuzzed) apart() {
 }
 
 func (z *fuzzed) overlap(a place, l Segment) {
-	b := (&stage{TB: z.T, br: z.br}).place(l.Bytes)
+	b := (&stage{rig: rigOn(z.T, nil), br: z.br}).place(l.Bytes)
 	if a.BID == b.BID && a.Off < b.Off+b.Len && b.Off < a.Off+a.Len {
 		z.Fatalf("%+v overlaps %+v", a, b)
 	}

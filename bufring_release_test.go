@@ -71,9 +71,9 @@ func TestSlicesOfManyConnectionsReleasedInAnyOrder(t *testing.T) {
 				to := &conns[rnd.Intn(len(conns))]
 				p := randomBytes(rnd.Int63(), rnd.Intn(40)+1)
 				to.waiting = append(to.waiting, p...)
-				s.write(to.out, p)
+				writeAll(s, to.out, p)
 				s.submit()
-				for cqe := range s.ring.Completions() {
+				for cqe := range s.Completions() {
 					handle(cqe)
 				}
 				release(rnd.Intn(20))
@@ -87,12 +87,12 @@ func TestSlicesOfManyConnectionsReleasedInAnyOrder(t *testing.T) {
 			}
 			release(0)
 			s.submit()
-			for cqe := range s.ring.Completions() {
+			for cqe := range s.Completions() {
 				handle(cqe) // of receives that found no buffers
 			}
 			for _, c := range conns {
 				for _, cqe := range s.cancel(uint64(c.in)) {
-					s.fails(cqe, syscall.ECANCELED)
+					s.failed(cqe, syscall.ECANCELED)
 				}
 			}
 			s.settled()
@@ -376,7 +376,7 @@ func TestUsedUpGroupGetsBackOnlyWhatWasReleased(t *testing.T) {
 	s.arm(Bundle)
 	_, held := s.bundle(4*16, place{0, 0, 16}, place{1, 0, 16}, place{2, 0, 16}, place{3, 0, 16})
 	s.arm(Bundle)
-	s.fails(s.next(), syscall.ENOBUFS)
+	s.failed(s.next(), syscall.ENOBUFS)
 	s.available(0)
 
 	s.release(held[1], held[3])
@@ -433,7 +433,7 @@ func TestRingMayCloseInConsume(t *testing.T) {
 	c := s.recv(0, syscall.MSG_DONTWAIT, Bundle)
 	err := s.br.Consume(c, func(p []byte) error {
 		s.inStream(p)
-		return s.ring.Close()
+		return s.Close()
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -448,7 +448,7 @@ func TestUseAfterClose(t *testing.T) {
 		close func(*stage) error
 	}{
 		{"of the buffer ring", func(s *stage) error { return s.br.Close() }},
-		{"of the ring", func(s *stage) error { return s.ring.Close() }},
+		{"of the ring", func(s *stage) error { return s.Close() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
@@ -464,11 +464,11 @@ func TestUseAfterClose(t *testing.T) {
 				// A kernel that cannot be asked may still use the buffers, and
 				// completions bring their bytes until the ring is closed.
 				equal(t, "error", errors.Is(HaveBufRingStatus(), ErrNotSupported), true)
-				if err := s.ring.Close(); err != nil {
+				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
 			}
-			s.fails(cqe, ErrClosed)
+			s.failed(cqe, ErrClosed)
 			for seg, err := range s.br.Segments(cqe) {
 				if !errors.Is(err, ErrClosed) || seg.Bytes != nil {
 					t.Errorf("segment of %d bytes, error %v", len(seg.Bytes), err)
@@ -489,10 +489,10 @@ func TestUseAfterClose(t *testing.T) {
 	}
 	t.Run("NewBufRing", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
-		if err := s.ring.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.ring.NewBufRing(BufRingConfig{Group: 1, Entries: 2, BufSize: 16}); !errors.Is(err, ErrClosed) {
+		if _, err := s.NewBufRing(BufRingConfig{Group: 1, Entries: 2, BufSize: 16}); !errors.Is(err, ErrClosed) {
 			t.Error(err)
 		}
 	})
@@ -529,8 +529,8 @@ func TestKeptEntriesOfTheKernelDoNotKeepTheRingOpen(t *testing.T) {
 		ring.Close()
 		needsCall(t, err)
 	}
-	s := &stage{TB: t, ring: ring, br: br, in: in}
-	s.sqe(1, func(q SQE) error { return errors.Join(q.PrepRecvProvided(FD(in), br, 0, 0, 0), q.SetFlags(Async)) })
+	s := &stage{rig: &rig{Ring: ring, TB: t}, br: br, in: in}
+	s.queue(1, func(q SQE) { s.must(errors.Join(q.PrepRecvProvided(FD(in), br, 0, 0, 0), q.SetFlags(Async))) })
 	q, err := ring.NextSQE() // it posts no completion: how many are in flight is not known
 	s.must(err)
 	if q.PrepRecvMultishot(FD(in), br, PollFirst) == nil {

@@ -211,7 +211,7 @@ func TestNewBufRingLeavesNothingBehindWhenTheKernelRefuses(t *testing.T) {
 
 func TestOneGroupForEachBufferRing(t *testing.T) {
 	s := newStage(t, BufRingConfig{Group: 65535, Entries: 2, BufSize: 16})
-	other, err := s.ring.NewBufRing(BufRingConfig{Group: 0, Entries: 2, BufSize: 16})
+	other, err := s.NewBufRing(BufRingConfig{Group: 0, Entries: 2, BufSize: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestOneGroupForEachBufferRing(t *testing.T) {
 // A ring of buffers whose entries the kernel allocated works like any other:
 // around the ring, classic and incremental.
 func TestBufRingInTheKernelsMemory(t *testing.T) {
-	_, err := ringOf(t, Config{Entries: 4}).NewBufRing(BufRingConfig{Entries: 4, BufSize: 64, KernelMemory: true})
+	_, err := newRig(t, Config{Entries: 4}).NewBufRing(BufRingConfig{Entries: 4, BufSize: 64, KernelMemory: true})
 	needsCall(t, err)
 	for _, incremental := range []bool{false, true} {
 		name := map[bool]string{false: "classic", true: "incremental"}[incremental]
@@ -242,7 +242,7 @@ func TestBufRingInTheKernelsMemory(t *testing.T) {
 			for i := range 20 {
 				n := 40 + i%24
 				s.send(n)
-				c := one(t, s.ring, func(q SQE) {
+				c := s.answer(func(q SQE) {
 					if err := q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0); err != nil {
 						t.Fatal(err)
 					}
@@ -258,7 +258,7 @@ func TestBufRingInTheKernelsMemory(t *testing.T) {
 				t.Errorf("available: %d, %v", n, err)
 			}
 			equal(t, "error of Close", s.br.Close(), nil)
-			again, err := s.ring.NewBufRing(BufRingConfig{Group: 0x7ff, Entries: 8, BufSize: 64, KernelMemory: true})
+			again, err := s.NewBufRing(BufRingConfig{Group: 0x7ff, Entries: 8, BufSize: 64, KernelMemory: true})
 			equal(t, "error of the same group again", err, nil)
 			equal(t, "error of Close", again.Close(), nil)
 		})
@@ -267,7 +267,7 @@ func TestBufRingInTheKernelsMemory(t *testing.T) {
 
 func TestKernelMemoryNeedsADescriptor(t *testing.T) {
 	needsCloseRingFD(t)
-	onOwner(t, Config{Entries: 4}, func(r *Ring) {
+	onOwner(t, Config{Entries: 4}, func(r *rig) {
 		equal(t, "error of RegisterRingFD", r.RegisterRingFD(), nil)
 		equal(t, "error of CloseRingFD", r.CloseRingFD(), nil)
 		_, err := r.NewBufRing(BufRingConfig{Entries: 4, BufSize: 64, KernelMemory: true})

@@ -127,7 +127,7 @@ func TestBufferHeldByAWorkerIsFoundWhenItsTurnHasLongPassed(t *testing.T) {
 		s.waitHead(2 + i)
 		s.balanced()
 	}
-	s.write(toSlow, []byte("late"))
+	writeAll(s, toSlow, []byte("late"))
 	c := s.next()
 	s.is(c, 4, 0, "B")
 	for seg, err := range s.br.Segments(c) {
@@ -159,7 +159,7 @@ func TestRingMayCloseWhileACompletionIsLookedAt(t *testing.T) {
 		}
 		s.inStream(seg.Bytes)
 		s.release(seg)
-		if err := s.ring.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -81,20 +81,20 @@ func TestPeekedCompletionsKeepTheirOrder(t *testing.T) {
 		for range 5 {
 			s.send(7)
 		}
-		for deadline := time.Now().Add(patience); s.ring.Ready() < 5; {
-			if _, err := s.ring.SubmitAndWaitTimeout(5, time.Until(deadline)); err != nil {
+		for deadline := time.Now().Add(patience); s.Ready() < 5; {
+			if _, err := s.SubmitAndWaitTimeout(5, time.Until(deadline)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var few, all [8]CQE
-		equal(t, "peeked", s.ring.Peek(few[:2]), 2)
-		equal(t, "peeked", s.ring.Peek(all[:]), 5)
+		equal(t, "peeked", s.Peek(few[:2]), 2)
+		equal(t, "peeked", s.Peek(all[:]), 5)
 		equal(t, "orders", []uint32{few[0].order, few[1].order, all[0].order, all[1].order, all[4].order}, []uint32{1, 2, 1, 2, 5})
 		s.consume(all[0])
 		s.consume(few[1])
-		s.ring.Advance(2)
+		s.Advance(2)
 		equal(t, "third", s.next().order, uint32(3))
-		s.ring.Advance(1) // the fourth, which is not handed over
+		s.Advance(1) // the fourth, which is not handed over
 		fifth := s.next()
 		equal(t, "fifth", fifth.order, uint32(5))
 		equal(t, "error", strings.Contains(s.refusedCompletion(fifth), "2 completions before it were not handed over"), true)
@@ -109,15 +109,15 @@ func TestPeekedCompletionsKeepTheirOrder(t *testing.T) {
 // and knows those of others.
 func TestEachBufferRingHasItsOwnOrder(t *testing.T) {
 	bothKinds(t, func(t *testing.T, s *stage) {
-		other, err := s.ring.NewBufRing(BufRingConfig{Group: 1, Entries: 4, BufSize: 64})
+		other, err := s.NewBufRing(BufRingConfig{Group: 1, Entries: 4, BufSize: 64})
 		s.must(err)
 		in, out := streamPair(t)
 		var mine, others []CQE
 		for range 3 {
 			s.send(5)
 			mine = append(mine, s.recv(0, 0, 0))
-			s.write(out, []byte("other"))
-			s.sqe(9, func(q SQE) error { return q.PrepRecvProvided(FD(in), other, 0, 0, 0) })
+			writeAll(s, out, []byte("other"))
+			s.queue(9, func(q SQE) { s.must(q.PrepRecvProvided(FD(in), other, 0, 0, 0)) })
 			others = append(others, s.next())
 		}
 		for i := range 3 {
@@ -139,7 +139,7 @@ func TestBufferNumbersAreUsedAgain(t *testing.T) {
 	s := newStage(t, BufRingConfig{Entries: 8, BufSize: 64})
 	var firsts []int
 	for i := range 3 * watchedBids / 4096 {
-		br, err := s.ring.NewBufRing(BufRingConfig{Group: 7, Entries: 4096, BufSize: 1})
+		br, err := s.NewBufRing(BufRingConfig{Group: 7, Entries: 4096, BufSize: 1})
 		s.must(err)
 		if i < 2 {
 			firsts = append(firsts, int(br.first))
@@ -150,7 +150,7 @@ func TestBufferNumbersAreUsedAgain(t *testing.T) {
 	equal(t, "first numbers", firsts, []int{4096, 4096})
 
 	// When there are none left, a buffer ring works unwatched.
-	big, err := s.ring.NewBufRing(BufRingConfig{Group: 8, Entries: watchedBids, BufSize: 64})
+	big, err := s.NewBufRing(BufRingConfig{Group: 8, Entries: watchedBids, BufSize: 64})
 	s.must(err)
 	equal(t, "watched", big.watched, false)
 	s.br = big
@@ -164,11 +164,11 @@ func TestBufferNumbersAreUsedAgain(t *testing.T) {
 // A larger ring does not take numbers of others that are still there.
 func TestNumbersOfASmallRingAreNoRoomForALargeOne(t *testing.T) {
 	s := newStage(t, BufRingConfig{Entries: 1, BufSize: 64})
-	first, err := s.ring.NewBufRing(BufRingConfig{Group: 7, Entries: 1, BufSize: 64})
+	first, err := s.NewBufRing(BufRingConfig{Group: 7, Entries: 1, BufSize: 64})
 	s.must(err)
 	s.br, first = first, s.br // the one whose number is the later one
 	s.must(first.Close())
-	_, err = s.ring.NewBufRing(BufRingConfig{Group: 8, Entries: 16, BufSize: 64})
+	_, err = s.NewBufRing(BufRingConfig{Group: 8, Entries: 16, BufSize: 64})
 	s.must(err)
 	s.send(20)
 	s.consume(s.recv(0, 0, 0))
@@ -257,7 +257,7 @@ func TestUrgentBytesHarmNobody(t *testing.T) {
 	bothKinds(t, func(t *testing.T, s *stage) {
 		before := len(workers(t))
 		evil, evilPeer := testutil.TCPPair(t)
-		s.sqe(1, func(q SQE) error { return q.PrepRecvProvided(FD(evil), s.br, 0, 0, 0) })
+		s.queue(1, func(q SQE) { s.must(q.PrepRecvProvided(FD(evil), s.br, 0, 0, 0)) })
 		s.submit()
 		s.urgent(evilPeer)
 		equal(t, "workers", len(workers(t)), before)
@@ -268,7 +268,7 @@ func TestUrgentBytesHarmNobody(t *testing.T) {
 			s.send(64)
 			s.consume(s.recv(0, 0, 0))
 		}
-		s.write(evilPeer, []byte(strings.Repeat("EVIL", 16)))
+		writeAll(s, evilPeer, []byte(strings.Repeat("EVIL", 16)))
 		c := s.next()
 		got := ""
 		s.must(s.br.Consume(c, func(p []byte) error { got += string(p); return nil }))
@@ -295,7 +295,7 @@ func TestSeveralReceivesOfOneSocket(t *testing.T) {
 				in, out := testutil.UnixPair(t, syscall.SOCK_DGRAM)
 				s := stageOn(t, Config{}, c, in, out)
 				for i := range 2 {
-					s.sqe(uint64(i), func(q SQE) error { return prep(s, q) })
+					s.queue(uint64(i), func(q SQE) { s.must(prep(s, q)) })
 				}
 				s.submit()
 				for i := range 300 {
@@ -303,7 +303,7 @@ func TestSeveralReceivesOfOneSocket(t *testing.T) {
 					got := s.next()
 					s.consume(got)
 					equal(t, "bytes", s.got, s.sent)
-					s.sqe(got.UserData, func(q SQE) error { return prep(s, q) })
+					s.queue(got.UserData, func(q SQE) { s.must(prep(s, q)) })
 					s.submit()
 				}
 			})
@@ -319,7 +319,7 @@ func TestNoWrongBytesWhereReceivesMoveToWorkers(t *testing.T) {
 	s := stageOn(t, Config{}, BufRingConfig{Entries: 8, BufSize: 4096, Incremental: true, MinLeft: 400}, in, out)
 	s.singleReceives()
 	arm := func(i uint64) {
-		s.sqe(i, func(q SQE) error { return q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0) })
+		s.queue(i, func(q SQE) { s.must(q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0)) })
 		s.submit()
 	}
 	arm(1)
@@ -349,9 +349,9 @@ func TestReceiveBehindARequestOfAWorker(t *testing.T) {
 		s.must(err)
 		defer f.Close()
 		for range 20 {
-			s.must(s.ring.MakeRoom(2))
-			s.sqe(1, func(q SQE) error { q.PrepFsync(FD(f.Fd()), 0); return q.SetFlags(Link | Async) })
-			s.sqe(2, func(q SQE) error { return q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0) })
+			s.must(s.MakeRoom(2))
+			s.queue(1, func(q SQE) { q.PrepFsync(FD(f.Fd()), 0); s.must(q.SetFlags(Link | Async)) })
+			s.queue(2, func(q SQE) { s.must(q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0)) })
 			s.submit()
 			equal(t, "fsync", s.next().Res, int32(0))
 			time.Sleep(time.Millisecond) // the receive waits by now, mostly
@@ -369,7 +369,7 @@ func TestLateRequestsAreRefused(t *testing.T) {
 	testutil.Need(t, HaveBundles)
 	testutil.Need(t, HaveIncremental)
 	s := newStage(t, BufRingConfig{Entries: 4, BufSize: 64})
-	incremental, err := s.ring.NewBufRing(BufRingConfig{Group: 1, Entries: 4, BufSize: 64, Incremental: true})
+	incremental, err := s.NewBufRing(BufRingConfig{Group: 1, Entries: 4, BufSize: 64, Incremental: true})
 	s.must(err)
 	p, rc := cgo.Pipe()
 	s.must(check("make a pipe", rc))
@@ -377,8 +377,8 @@ func TestLateRequestsAreRefused(t *testing.T) {
 	defer cgo.CloseFD(p[0])
 	defer cgo.CloseFD(p[1])
 	after := func(link SQEFlags, prep func(SQE) error) string {
-		s.sqe(1, func(q SQE) error { q.PrepNop(); return q.SetFlags(link) })
-		q, err := s.ring.NextSQE()
+		s.queue(1, func(q SQE) { q.PrepNop(); s.must(q.SetFlags(link)) })
+		q, err := s.NextSQE()
 		s.must(err)
 		got := text(prep(q))
 		s.submit()
@@ -475,7 +475,7 @@ func TestMultishotReadsNeedWhatDoesNotBlock(t *testing.T) {
 		dir := t.TempDir()
 		_, err = syscall.InotifyAddWatch(fd, dir, syscall.IN_CREATE)
 		s.must(err)
-		s.sqe(1, prep)
+		s.queue(1, func(q SQE) { s.must(prep(q)) })
 		s.submit()
 		for i := range 20 {
 			s.must(os.WriteFile(fmt.Sprintf("%s/%d", dir, i), nil, 0o600))
@@ -491,12 +491,12 @@ func TestMultishotReadsNeedWhatDoesNotBlock(t *testing.T) {
 func TestGroupsOfTheOlderKindEndTheWatch(t *testing.T) {
 	s := newStage(t, BufRingConfig{Group: 1, Entries: 4, BufSize: 64})
 	mem := make([]byte, 4*64)
-	s.sqe(1, func(q SQE) error { return q.PrepProvideBuffers(mem, 64, 2, 0) })
+	s.queue(1, func(q SQE) { s.must(q.PrepProvideBuffers(mem, 64, 2, 0)) })
 	equal(t, "provide", s.next().Res, int32(0))
 	in, out := streamPair(t)
 	for range 3 {
-		s.write(out, []byte("old kind"))
-		s.sqe(2, func(q SQE) error { q.PrepRecv(FD(in), nil, 0); return q.SetBufGroup(2) })
+		writeAll(s, out, []byte("old kind"))
+		s.queue(2, func(q SQE) { q.PrepRecv(FD(in), nil, 0); s.must(q.SetBufGroup(2)) })
 		equal(t, "result", s.next().Res, int32(8)) // never handed to a BufRing
 		s.send(10)
 		s.consume(s.recv(0, 0, 0))
@@ -512,7 +512,7 @@ func (s *stage) watchReads() {
 	var empty [2]int
 	s.must(syscall.Pipe2(empty[:], syscall.O_CLOEXEC))
 	s.Cleanup(func() { syscall.Close(empty[0]); syscall.Close(empty[1]) })
-	s.sqe(99, func(q SQE) error { return q.PrepReadProvided(FD(empty[0]), s.br, 0) })
+	s.queue(99, func(q SQE) { s.must(q.PrepReadProvided(FD(empty[0]), s.br, 0)) })
 	s.submit()
 	equal(s, "watched", s.br.singles, true)
 }
@@ -543,7 +543,7 @@ func TestReceivePointIsAheadWhenTheQueueOverflows(t *testing.T) {
 	ins := []int{s.in}
 	for range 3 {
 		in, out := streamPair(t)
-		s.write(out, stream(0, 10))
+		s.write(out, string(stream(0, 10)))
 		ins = append(ins, in)
 	}
 	s.send(10)
@@ -551,10 +551,10 @@ func TestReceivePointIsAheadWhenTheQueueOverflows(t *testing.T) {
 		s.armOn(fd, 0)
 		s.submit()
 	}
-	equal(t, "overflow", s.ring.Overflowed(), true)
+	equal(t, "overflow", s.Overflowed(), true)
 	n := 0
 	for n < 10*len(ins) {
-		for c := range s.ring.Completions() {
+		for c := range s.Completions() {
 			s.must(s.br.Consume(c, func(p []byte) error { equal(t, "bytes", string(p), string(stream(0, 10))); n += len(p); return nil }))
 		}
 	}

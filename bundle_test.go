@@ -45,7 +45,7 @@ func TestModesThatTheKernelLacks(t *testing.T) {
 	fd, _ := streamPair(t)
 	s := bareStage(t, Config{})
 	open := func(m SendMode) (SendMode, error) {
-		q, err := s.ring.NewSendQueue(FD(fd), SendQueueConfig{Mode: m})
+		q, err := s.NewSendQueue(FD(fd), SendQueueConfig{Mode: m})
 		if err != nil {
 			return 0, err
 		}
@@ -83,24 +83,24 @@ func TestBufferGroupsOfSendQueues(t *testing.T) {
 	testutil.Need(t, SendProvided.have)
 	s := bareStage(t, Config{})
 	fd, _ := streamPair(t)
-	br, err := s.ring.NewBufRing(BufRingConfig{Group: 65534, Entries: 1, BufSize: 1})
+	br, err := s.NewBufRing(BufRingConfig{Group: 65534, Entries: 1, BufSize: 1})
 	s.must(err)
 	open := func(slot uint32) (*SendQueue, error) {
-		return s.ring.NewSendQueue(FD(fd), SendQueueConfig{Mode: SendProvided, Entries: 1, Token: MakeToken(0, 0, slot)})
+		return s.NewSendQueue(FD(fd), SendQueueConfig{Mode: SendProvided, Entries: 1, Token: MakeToken(0, 0, slot)})
 	}
 	a, err := open(1)
 	s.must(err)
 	b, err := open(2)
 	s.must(err)
 	equal(t, "groups", []uint16{a.group, b.group}, []uint16{65535, 65533})
-	_, err = s.ring.NewBufRing(BufRingConfig{Group: 65535, Entries: 1, BufSize: 1})
+	_, err = s.NewBufRing(BufRingConfig{Group: 65535, Entries: 1, BufSize: 1})
 	equal(t, "error", text(err), "uring: buffer group 65535 is in use on this ring")
 
 	// With all others taken there is none for a third, until one is closed.
 	for g := range 1 << 16 {
-		if _, taken := s.ring.groups[uint16(g)]; !taken {
-			s.ring.groups[uint16(g)] = struct{}{}
-			defer delete(s.ring.groups, uint16(g))
+		if _, taken := s.Ring.groups[uint16(g)]; !taken {
+			s.Ring.groups[uint16(g)] = struct{}{}
+			defer delete(s.Ring.groups, uint16(g))
 		}
 	}
 	_, err = open(3)

@@ -23,7 +23,7 @@ import (
 func cancelled(t *testing.T, r *Ring, n int) map[uint64]bool {
 	t.Helper()
 	got := map[uint64]bool{}
-	for _, c := range (&rig{TB: t, Ring: r}).await(n) {
+	for _, c := range rigOn(t, r).await(n) {
 		equal(t, "result", c.Res, -int32(syscall.ECANCELED))
 		got[c.UserData] = true
 	}
@@ -57,12 +57,12 @@ func TestSyncCancelMatches(t *testing.T) {
 			if c.m.UserData != nil && c.m.FD != nil {
 				needCancel(t, HaveCancelBoth, c.m)
 			}
-			r := ringOf(t, Config{Entries: 8})
+			r := newRig(t, Config{Entries: 8})
 			if err := r.RegisterFDs([]int{b}); err != nil {
 				t.Fatal(err)
 			}
-			waiting(t, r, FD(a), 1, 2)
-			waiting(t, r, DirectSlot(0).FD(), 3, 4)
+			waiting(t, r.Ring, FD(a), 1, 2)
+			waiting(t, r.Ring, DirectSlot(0).FD(), 3, 4)
 			n, err := r.SyncCancel(c.m, c.all, time.Second)
 			equal(t, "error", err, nil)
 			equal(t, "number", n, c.n)
@@ -70,7 +70,7 @@ func TestSyncCancelMatches(t *testing.T) {
 			for _, u := range c.want {
 				want[u] = true
 			}
-			equal(t, "cancelled", cancelled(t, r, len(want)), want)
+			equal(t, "cancelled", cancelled(t, r.Ring, len(want)), want)
 		})
 	}
 }
@@ -80,26 +80,26 @@ func TestSyncCancelMatches(t *testing.T) {
 func needCancel(t *testing.T, have func() error, m Match) {
 	t.Helper()
 	if err := have(); errors.Is(err, ErrNotSupported) {
-		r := ringOf(t, Config{Entries: 8})
+		r := newRig(t, Config{Entries: 8})
 		a, b := streamPair(t)
 		if m.FD != nil {
 			m.FD = ptr(FD(a))
 		}
-		waiting(t, r, FD(a), 1)
+		waiting(t, r.Ring, FD(a), 1)
 		_, got := r.SyncCancel(m, true, time.Second)
 		equal(t, "error", got, err)
 		if _, err := syscall.Write(b, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "the request goes on", next(t, r), CQE{UserData: 1, Res: 1})
+		equal(t, "the request goes on", r.next(), CQE{UserData: 1, Res: 1})
 	}
 	testutil.Need(t, have)
 }
 
 func TestSyncCancelOfNothing(t *testing.T) {
-	r := ringOf(t, Config{Entries: 8})
+	r := newRig(t, Config{Entries: 8})
 	a, _ := streamPair(t)
-	waiting(t, r, FD(a), 1)
+	waiting(t, r.Ring, FD(a), 1)
 	cases := map[string]Match{"user data": {UserData: ptr(uint64(9))}}
 	if HaveCancelOp() == nil {
 		cases["opcode"] = Match{Op: ptr(OpSend)}
@@ -122,7 +122,7 @@ func TestSyncCancelOfNothing(t *testing.T) {
 
 // What a worker thread has taken is cancelled too.
 func TestSyncCancelOfWorkers(t *testing.T) {
-	r := ringOf(t, Config{Entries: 8})
+	r := newRig(t, Config{Entries: 8})
 	a, _ := streamPair(t)
 	s, err := r.NextSQE()
 	if err != nil {
@@ -139,7 +139,7 @@ func TestSyncCancelOfWorkers(t *testing.T) {
 	if _, err := r.SyncCancel(Match{UserData: ptr(uint64(5))}, false, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	c := next(t, r)
+	c := r.next()
 	equal(t, "user data", c.UserData, 5)
 	if e := syscall.Errno(-c.Res); e != syscall.ECANCELED && e != syscall.EINTR {
 		t.Errorf("result is %v", e)
@@ -384,24 +384,24 @@ func TestCancelAny(t *testing.T) {
 }
 
 func TestCancelByOpcode(t *testing.T) {
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	testutil.Need(t, HaveCancelOp)
-	in, _ := p.pipe()
-	in2, _ := p.pipe()
-	p.start(1, noErr(func(s SQE) { s.PrepPollAdd(in, 1) }))
-	p.start(2, noErr(func(s SQE) { s.PrepRead(in, held(make([]byte, 1)), CurrentOffset) }))
-	p.start(3, noErr(func(s SQE) { s.PrepPollAdd(in2, 1) }))
-	p.start(4, noErr(func(s SQE) { s.PrepCancelFDOp(in, cgo.OpPollAdd, 0) }))
-	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 4: 0}, p.both()); diff != "" {
+	in, _ := g.pipe()
+	in2, _ := g.pipe()
+	g.start(1, func(s SQE) { s.PrepPollAdd(in, 1) })
+	g.start(2, func(s SQE) { s.PrepRead(in, held(make([]byte, 1)), CurrentOffset) })
+	g.start(3, func(s SQE) { s.PrepPollAdd(in2, 1) })
+	g.start(4, func(s SQE) { s.PrepCancelFDOp(in, cgo.OpPollAdd, 0) })
+	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 4: 0}, g.both()); diff != "" {
 		t.Errorf("by descriptor and opcode: %s", diff)
 	}
-	p.start(5, noErr(func(s SQE) { s.PrepCancelOp(cgo.OpPollAdd, CancelAll) }))
-	if diff := cmp.Diff(map[uint64]int32{3: errCanceled, 5: 1}, p.both()); diff != "" {
+	g.start(5, func(s SQE) { s.PrepCancelOp(cgo.OpPollAdd, CancelAll) })
+	if diff := cmp.Diff(map[uint64]int32{3: errCanceled, 5: 1}, g.both()); diff != "" {
 		t.Errorf("by opcode: %s", diff)
 	}
-	p.start(6, noErr(func(s SQE) { s.PrepCancelOp(cgo.OpRead, 0) }))
-	if got := p.both(); got[6] != 0 || got[2] != errCanceled && got[2] != -int32(syscall.EINTR) {
+	g.start(6, func(s SQE) { s.PrepCancelOp(cgo.OpRead, 0) })
+	if got := g.both(); got[6] != 0 || got[2] != errCanceled && got[2] != -int32(syscall.EINTR) {
 		t.Errorf("the read: %v", got)
 	}
-	p.fails(syscall.ENOENT, noErr(func(s SQE) { s.PrepCancelOp(cgo.OpPollAdd, 0) }))
+	g.fails(syscall.ENOENT, func(s SQE) { s.PrepCancelOp(cgo.OpPollAdd, 0) })
 }

@@ -24,7 +24,7 @@ func unclosedRig(t *testing.T, c Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{TB: t, Ring: r}
+	return rigOn(t, r)
 }
 
 // A worker thread that copies from the page cache cannot be stopped.
@@ -59,7 +59,7 @@ func TestCloseWaitsForADevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := unclosedRig(t, Config{Entries: 4})
-	dev := (&trip{TB: t}).loopDevice(f)
+	dev := g.loopDevice(f)
 	slowDown(t, dev, rate)
 	direct, err := os.OpenFile(dev.Name(), os.O_RDONLY|syscall.O_DIRECT, 0)
 	if err != nil {
@@ -397,7 +397,7 @@ func TestCloseWithEntriesThatTheKernelsThreadHasNotTaken(t *testing.T) {
 // closes.
 func TestMessagesWhileTheRingCloses(t *testing.T) {
 	library(t, 12)
-	needsCall(t, ringOf(t, Config{Entries: 4}).SyncMsg(CQE{}))
+	needsCall(t, newRig(t, Config{Entries: 4}).SyncMsg(CQE{}))
 	for range 10 {
 		g := unclosedRig(t, Config{Entries: 4})
 		errs := make(chan error)

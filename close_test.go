@@ -256,3 +256,6 @@ func TestCloseClosesItsOwnDescriptorsOnly(t *testing.T) {
 		t.Errorf("a second Close closed another's descriptor: %v", err)
 	}
 }
+
+// last is after for calls that return two things before the error.
+func last[T, U any](_ T, _ U, err error) error { return err }

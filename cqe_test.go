@@ -361,12 +361,12 @@ func TestLargeCompletions(t *testing.T) {
 				testutil.Need(t, HaveCQEMixed)
 			}
 			needsNopBig(t)
-			r := ringOf(t, Config{Entries: 8, CQEntries: 8, Flags: flags})
+			r := newRig(t, Config{Entries: 8, CQEntries: 8, Flags: flags})
 			for i := range uint64(20) { // around the queue, at each of its places
-				nopBig(t, r, 10*i, 100+i, 200+i)
-				nops(t, r, 1)
+				nopBig(t, r.Ring, 10*i, 100+i, 200+i)
+				nops(t, r.Ring, 1)
 				if i%3 == 0 {
-					nops(t, r, 1)
+					nops(t, r.Ring, 1)
 				}
 				if _, err := r.SubmitAndWait(2); err != nil {
 					t.Fatal(err)
@@ -379,7 +379,7 @@ func TestLargeCompletions(t *testing.T) {
 				if i%3 == 0 {
 					want = append(want, bigCQE{})
 				}
-				got := bigOnes(r)
+				got := bigOnes(r.Ring)
 				equal(t, "completions", got, want)
 				equal(t, "is big", got[0].Big(), flags == SetupCQEMixed)
 			}
@@ -393,9 +393,9 @@ func bigOf(t *testing.T, i uint64) [2]uint64 { return [2]uint64{100 + i, 200 + i
 // A break leaves the rest, with all its bytes.
 func TestLargeCompletionsAfterABreak(t *testing.T) {
 	needsNopBig(t)
-	r := ringOf(t, Config{Entries: 8, Flags: SetupCQE32})
+	r := newRig(t, Config{Entries: 8, Flags: SetupCQE32})
 	for i := range uint64(3) {
-		nopBig(t, r, i, 100+i, 200+i)
+		nopBig(t, r.Ring, i, 100+i, 200+i)
 	}
 	if _, err := r.SubmitAndWait(3); err != nil {
 		t.Fatal(err)
@@ -404,7 +404,7 @@ func TestLargeCompletionsAfterABreak(t *testing.T) {
 		equal(t, "first", bigCQE{c, extra}, bigCQE{CQE{}, bigOf(t, 0)})
 		break
 	}
-	equal(t, "rest", bigOnes(r), []bigCQE{
+	equal(t, "rest", bigOnes(r.Ring), []bigCQE{
 		{CQE{UserData: 1, Res: 1}, bigOf(t, 1)},
 		{CQE{UserData: 2, Res: 2}, bigOf(t, 2)},
 	})

@@ -55,7 +55,7 @@ func TestBadCompletionsAreRefused(t *testing.T) {
 		t.Run(fmt.Sprintf("incremental=%v", incremental), func(t *testing.T) {
 			// Buffer 0 is with the program, 1 went back and is last in the ring.
 			s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: incremental})
-			s.ring.unwatch()
+			s.Ring.unwatch()
 			s.send(16)
 			first := s.recv(0, 0, 0)
 			held := s.hold(first, place{0, 0, 16})
@@ -147,7 +147,7 @@ func TestCompletionsWithoutBytesCostNothingWhileTheKernelHasTheBuffer(t *testing
 	for _, incremental := range []bool{false, true} {
 		t.Run(fmt.Sprintf("incremental=%v", incremental), func(t *testing.T) {
 			s := newStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: incremental})
-			s.ring.unwatch()
+			s.Ring.unwatch()
 			testutil.Need(t, HaveBufRingStatus) // others always let go of it
 			before := account(s.br)
 			for _, c := range []CQE{
@@ -157,7 +157,7 @@ func TestCompletionsWithoutBytesCostNothingWhileTheKernelHasTheBuffer(t *testing
 				buffered(-int(syscall.EAGAIN), 2, cgo.CQEFMore),
 				buffered(math.MinInt32, 1, 0),
 			} {
-				s.fails(c, c.Err())
+				s.failed(c, c.Err())
 			}
 			s.submit()
 			equal(t, "account", account(s.br), before)

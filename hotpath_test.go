@@ -62,12 +62,12 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 				count := func(p []byte) error { got += len(p); return nil }
 				one := func() {
 					got = 0
-					s.write(s.out, message)
+					writeAll(s, s.out, message)
 					for got < len(message) {
-						if _, err := s.ring.SubmitAndWait(1); err != nil {
+						if _, err := s.SubmitAndWait(1); err != nil {
 							t.Fatal(err)
 						}
-						for cqe := range s.ring.Completions() {
+						for cqe := range s.Completions() {
 							if !cqe.More() {
 								t.Fatalf("the receive is over: %+v", observe(cqe))
 							}
@@ -123,10 +123,10 @@ func (s *sender) turn() {
 	if err := s.q.Flush(); err != nil {
 		s.Fatal(err)
 	}
-	if _, err := s.ring.SubmitAndWait(1); err != nil {
+	if _, err := s.SubmitAndWait(1); err != nil {
 		s.Fatal(err)
 	}
-	for c := range s.ring.Completions() {
+	for c := range s.Completions() {
 		if _, err := s.q.Complete(c); err != nil {
 			s.Fatal(err)
 		}
@@ -151,17 +151,17 @@ func TestSendingAllocatesNothing(t *testing.T) {
 		forward := func(queue func(CQE)) {
 			arrive()
 			for left := n; left > 0; {
-				q, err := s.ring.NextSQE()
+				q, err := s.NextSQE()
 				if err == nil {
 					err = q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0)
 				}
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := s.ring.SubmitAndWait(1); err != nil {
+				if _, err := s.SubmitAndWait(1); err != nil {
 					t.Fatal(err)
 				}
-				for c := range s.ring.Completions() {
+				for c := range s.Completions() {
 					queue(c)
 					left -= int(c.Res)
 				}
@@ -253,8 +253,8 @@ func (c turn) check(t *testing.T) {
 
 func TestCallsForNops(t *testing.T) {
 	s := bareStage(t, Config{})
-	turn{ring: s.ring, requests: 200, enters: 1, run: func() {
-		nops(t, s.ring, 200)
+	turn{ring: s.Ring, requests: 200, enters: 1, run: func() {
+		nops(t, s.Ring, 200)
 		s.wait(200, func(CQE) {})
 	}}.check(t)
 }
@@ -267,7 +267,7 @@ func TestCallsForReceives(t *testing.T) {
 		for _, how := range []string{"Consume", "Segments"} {
 			t.Run(name(c)+", "+how, func(t *testing.T) {
 				f := newForwarder(t, c)
-				turn{ring: f.ring, requests: f.pairs, enters: 1, run: func() {
+				turn{ring: f.Ring, requests: f.pairs, enters: 1, run: func() {
 					f.write()
 					f.wait(f.pairs, func(c CQE) {
 						if how == "Consume" {
@@ -289,7 +289,7 @@ func TestCallsForSends(t *testing.T) {
 	eachSendMode(t, func(t *testing.T, mode SendMode) {
 		f := newForwarder(t, BufRingConfig{Group: 1, Entries: 128, BufSize: 64, Registered: mode.zeroCopy()})
 		f.open(mode)
-		c := turn{ring: f.ring, requests: 2 * f.pairs, enters: 2, run: f.forward}
+		c := turn{ring: f.Ring, requests: 2 * f.pairs, enters: 2, run: f.forward}
 		if mode.zeroCopy() {
 			c.enters++ // for notifications
 		}
@@ -321,11 +321,11 @@ func newForwarder(tb testing.TB, c BufRingConfig) *forwarder {
 	}
 	f := &forwarder{stage: bareStage(tb, Config{}), pairs: forwarderPairs}
 	var err error
-	f.br, err = f.ring.NewBufRing(c)
+	f.br, err = f.NewBufRing(c)
 	f.must(err)
 	for range f.pairs {
 		in, out := streamPair(tb)
-		f.sqe(uint64(len(f.ins)), func(q SQE) error { return q.PrepRecvMultishot(FD(in), f.br, 0) })
+		f.queue(uint64(len(f.ins)), func(q SQE) { f.must(q.PrepRecvMultishot(FD(in), f.br, 0)) })
 		f.ins = append(f.ins, out)
 	}
 	f.submit()
@@ -337,7 +337,7 @@ func (f *forwarder) open(mode SendMode) {
 	f.Helper()
 	for i := range f.pairs {
 		from, to := testutil.TCPPair(f)
-		q, err := f.ring.NewSendQueue(FD(from), SendQueueConfig{Token: MakeToken(0, 0, uint32(forwarderSends+i)), Mode: mode, Entries: 16, ZCAlways: true})
+		q, err := f.NewSendQueue(FD(from), SendQueueConfig{Token: MakeToken(0, 0, uint32(forwarderSends+i)), Mode: mode, Entries: 16, ZCAlways: true})
 		f.must(err)
 		f.queues = append(f.queues, q)
 		f.arrivals = append(f.arrivals, to)
@@ -348,7 +348,7 @@ func (f *forwarder) open(mode SendMode) {
 func (f *forwarder) write() {
 	f.Helper()
 	for _, fd := range f.ins {
-		f.stage.write(fd, forwarderMessage)
+		writeAll(f.stage, fd, forwarderMessage)
 	}
 }
 
@@ -399,9 +399,9 @@ func (f *forwarder) handle(c CQE) {
 func (s *stage) wait(n int, handle func(CQE)) {
 	s.Helper()
 	for n > 0 {
-		_, err := s.ring.SubmitAndWait(n)
+		_, err := s.SubmitAndWait(n)
 		s.must(err)
-		for c := range s.ring.Completions() {
+		for c := range s.Completions() {
 			s.must(c.Err())
 			handle(c)
 			n--

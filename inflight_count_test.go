@@ -101,11 +101,11 @@ func TestInFlightOfOddRequests(t *testing.T) {
 	g.byUserData(2)
 	equal(t, "after a chain that broke", g.InFlight(), 0)
 
-	refuse := func() { _ = g.take().refuse(syscall.EINVAL) }
+	refuse := func() { _ = g.sqe().refuse(syscall.EINVAL) }
 	refuse()
 	equal(t, "with a refused entry", g.InFlight(), 0)
 	refuse()
-	s = g.take()
+	s = g.sqe()
 	_ = s.refuse(syscall.EINVAL)
 	_ = s.refuse(syscall.EINVAL)
 	s.PrepNop() // after all
@@ -113,7 +113,7 @@ func TestInFlightOfOddRequests(t *testing.T) {
 	g.await(1)
 	equal(t, "after refused entries", g.InFlight(), 0)
 
-	s = g.take()
+	s = g.sqe()
 	s.Opcode = 0xff
 	equal(t, "result", g.await(1)[0].Res, -int32(syscall.EINVAL))
 	equal(t, "after an unknown request", g.InFlight(), 0)

@@ -45,14 +45,14 @@ func TestProbeOfOpcodes(t *testing.T) {
 		equal(t, o.String(), p.Supports(o), true)
 	}
 
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	q, err := r.ProbeOps()
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "opcodes of a ring", q.Ops(), ops)
 	// The kernel does what it says: it carries OpNop out, and refuses one that it lacks.
-	equal(t, "result of OpNop", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
-	lacks := one(t, r, func(s SQE) { s.Opcode = 255 })
+	equal(t, "result of OpNop", r.answer(func(s SQE) { s.PrepNop() }).Res, 0)
+	lacks := r.answer(func(s SQE) { s.Opcode = 255 })
 	equal(t, "result of an opcode that nobody has", lacks.Res, -22)
 }

@@ -110,9 +110,10 @@ func TestInTheOtherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	g := rigOn(t, r)
 	p1 := []byte("written by a ring of another process")
 	for i := range p1 { // around the queue
-		equal(t, "result", one(t, r, func(s SQE) { s.PrepWrite(FD(f.Fd()), p1[i:i+1], uint64(i)) }).Res, 1)
+		equal(t, "result", g.answer(func(s SQE) { s.PrepWrite(FD(f.Fd()), p1[i:i+1], uint64(i)) }).Res, 1)
 	}
 	equal(t, "error of Close", r.Close(), nil)
 }
@@ -135,13 +136,14 @@ func TestOpenFDTakesTheDescriptor(t *testing.T) {
 		equal(t, "completion queue", cq, 16)
 		equal(t, "descriptor", r.FD(), fd)
 		equal(t, "features", r.Features()&FeatNodrop, FeatNodrop)
+		g := rigOn(t, r)
 		for range 20 {
-			equal(t, "result", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+			equal(t, "result", g.answer(func(s SQE) { s.PrepNop() }).Res, 0)
 		}
 
 		_, err = OpenFD(fd, p)
 		equal(t, "a used ring is ErrBusy", errors.Is(err, ErrBusy), true)
-		equal(t, "the ring goes on", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+		equal(t, "the ring goes on", g.answer(func(s SQE) { s.PrepNop() }).Res, 0)
 		equal(t, "error of Close", r.Close(), nil)
 		var st syscall.Stat_t
 		equal(t, "the descriptor is closed", syscall.Fstat(fd, &st), error(syscall.EBADF))
@@ -259,7 +261,7 @@ func TestServe(t *testing.T) {
 				runtime.Gosched()
 			}
 			equal(t, "thread", syscall.Gettid(), tid)
-			g := &rig{TB: t, Ring: r}
+			g := rigOn(t, r)
 			equal(t, "result", g.do(func(s SQE) { s.PrepNop() }), 0)
 			return nil
 		})
@@ -279,7 +281,7 @@ func TestServe(t *testing.T) {
 		err := Serve(Config{Entries: 4}, func(r *Ring) error {
 			served = r
 			a, _ := testutil.UnixPair(t, syscall.SOCK_STREAM)
-			g := &rig{TB: t, Ring: r}
+			g := rigOn(t, r)
 			g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) }) // never completes
 			g.submit()
 			return failure

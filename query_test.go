@@ -32,7 +32,7 @@ func TestQueryKernel(t *testing.T) {
 	if k.Registers <= cgo.RegisterQuery {
 		t.Errorf("%d registrations, and one of them is number %d", k.Registers, cgo.RegisterQuery)
 	}
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	equal(t, "features of a ring that are not known", r.Features()&^k.Features, 0)
 	const always = SetupIOPoll | SetupSQPoll | SetupCQE32 | SetupDeferTaskrun | SetupCQEMixed
 	equal(t, "setup flags", k.Setup&always, always)

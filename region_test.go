@@ -20,7 +20,7 @@ func TestRegisteredWaits(t *testing.T) {
 			if own {
 				c.Memory = newTestArena(t, 1)
 			}
-			r := ringOf(t, Config{Entries: 4, Flags: SetupRDisabled})
+			r := newRig(t, Config{Entries: 4, Flags: SetupRDisabled})
 			g, err := r.RegisterRegion(c)
 			if err != nil {
 				t.Fatal(err)
@@ -42,13 +42,13 @@ func TestRegisteredWaits(t *testing.T) {
 				t.Errorf("waited for %v", d)
 			}
 
-			nops(t, r, 3)
+			nops(t, r.Ring, 3)
 			n, err = r.SubmitAndWaitReg(3, g.Waits()-1)
 			equal(t, "error without a limit", err, nil)
 			equal(t, "entries taken", n, 3)
-			equal(t, "completions", len(userData(r)), 3)
+			equal(t, "completions", len(userData(r.Ring)), 3)
 
-			nops(t, r, 1)
+			nops(t, r.Ring, 1)
 			n, err = r.SubmitAndWaitReg(2, 0)
 			equal(t, "error with too few", err, os.ErrDeadlineExceeded)
 			equal(t, "entries taken", n, 1)
@@ -57,7 +57,7 @@ func TestRegisteredWaits(t *testing.T) {
 			n, err = r.SubmitAndWaitReg(2, 1)
 			equal(t, "error after the least time", err, nil)
 			equal(t, "entries taken", n, 0)
-			equal(t, "completions", len(userData(r)), 1)
+			equal(t, "completions", len(userData(r.Ring)), 1)
 
 			_, err = r.SubmitAndWaitReg(1, g.Waits())
 			wantError(t, err, "no slot")
@@ -74,7 +74,7 @@ func TestRegisteredWaitsGoOnAfterSignals(t *testing.T) {
 	needsRegions(t)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	r := ringOf(t, Config{Entries: 4, Flags: SetupRDisabled})
+	r := newRig(t, Config{Entries: 4, Flags: SetupRDisabled})
 	g, err := r.RegisterRegion(RegionConfig{Waits: true})
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestRegisteredWaitsGoOnAfterSignals(t *testing.T) {
 
 func TestRegionsWithoutWaits(t *testing.T) {
 	needsRegions(t)
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	_, err := r.RegisterRegion(RegionConfig{Waits: true})
 	wantError(t, err, "needs a ring that was opened with SetupRDisabled")
 	g, err := r.RegisterRegion(RegionConfig{Size: 3 * os.Getpagesize()})
@@ -113,7 +113,7 @@ func TestRegionsWithoutWaits(t *testing.T) {
 }
 
 func TestWrongRegionsAreRefused(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	a := newTestArena(t, 1)
 	_, err := r.RegisterRegion(RegionConfig{Size: -1})
 	wantError(t, err, "Size is -1")

@@ -15,7 +15,7 @@ import (
 )
 
 // reads says what a fixed read of a pipe into a registered buffer gives.
-func fixedRead(t *testing.T, r *Ring, b RegBuf, text string) syscall.Errno {
+func fixedRead(t *testing.T, r *rig, b RegBuf, text string) syscall.Errno {
 	t.Helper()
 	var fds [2]int
 	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
@@ -28,7 +28,7 @@ func fixedRead(t *testing.T, r *Ring, b RegBuf, text string) syscall.Errno {
 	}
 	p := b.Bytes()[:len(text)]
 	clear(p)
-	c := one(t, r, func(s SQE) {
+	c := r.answer(func(s SQE) {
 		if err := s.PrepReadFixed(FD(fds[0]), b, p, 0); err != nil {
 			t.Error(err)
 		}
@@ -53,7 +53,7 @@ func arenasOf(t *testing.T, n int) []*Arena {
 
 func TestTableOfGivenArenas(t *testing.T) {
 	a := arenasOf(t, 3)
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	regs, err := r.RegisterArenas(a)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestTableOfGivenArenas(t *testing.T) {
 // A tag comes as a completion when the kernel has let go of a buffer.
 func TestTaggedBuffers(t *testing.T) {
 	a := arenasOf(t, 3)
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	regs, err := r.RegisterArenasTagged(a[:2], []uint64{0, 71})
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestTaggedBuffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "tag of the replaced buffer", next(t, r), CQE{UserData: 71})
+	equal(t, "tag of the replaced buffer", r.next(), CQE{UserData: 71})
 	equal(t, "users of the replaced arena", a[1].users, 0)
 	equal(t, "errno", fixedRead(t, r, b, "replaced"), 0)
 	s, err := r.NextSQE()
@@ -110,19 +110,19 @@ func TestTaggedBuffers(t *testing.T) {
 	wantError(t, s.PrepReadFixed(0, regs[1], regs[1].Bytes()[:1], 0), "not registered")
 	_, err = r.Submit()
 	equal(t, "error", err, nil)
-	none(t, r)
+	r.none()
 
 	equal(t, "error of UnregisterBuffers", r.UnregisterBuffers(), nil)
 	if hasLinux(t, droppedTablesPostTags) {
-		equal(t, "tag after the table", next(t, r), CQE{UserData: 72})
+		equal(t, "tag after the table", r.next(), CQE{UserData: 72})
 	}
-	none(t, r)
+	r.none()
 }
 
 func TestClonedBuffers(t *testing.T) {
 	needsCloning(t)
 	a := arenasOf(t, 4)
-	from := ringOf(t, Config{Entries: 4})
+	from := newRig(t, Config{Entries: 4})
 	if err := from.RegisterBuffers(8); err != nil {
 		t.Fatal(err)
 	}
@@ -138,24 +138,24 @@ func TestClonedBuffers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	r := ringOf(t, Config{Entries: 4})
-	equal(t, "error of CloneBuffers", r.CloneBuffers(from), nil)
+	r := newRig(t, Config{Entries: 4})
+	equal(t, "error of CloneBuffers", r.CloneBuffers(from.Ring), nil)
 	equal(t, "first", fixedRead(t, r, regs[0], "first"), 0)
 	equal(t, "third", fixedRead(t, r, regs[2], "third"), 0)
 	equal(t, "users", []int{a[0].users, a[1].users, a[2].users}, []int{2, 0, 2})
-	wantError(t, r.CloneBuffers(from), "table of 8 buffers")
+	wantError(t, r.CloneBuffers(from.Ring), "table of 8 buffers")
 	b, err := r.RegisterArena(a[3])
 	equal(t, "error of RegisterArena", err, nil)
 	equal(t, "index of the next one", b.Index(), 1)
 
 	// A part, at another place, growing the table.
-	got, err := r.CloneBuffersAt(from, 7, 1, 2)
+	got, err := r.CloneBuffersAt(from.Ring, 7, 1, 2)
 	equal(t, "error of CloneBuffersAt", err, nil)
 	equal(t, "number", len(got), 1)
 	equal(t, "index", got[0].Index(), 8)
 	equal(t, "cloned to another place", fixedRead(t, r, got[0], "eight"), 0)
 	equal(t, "what was there", fixedRead(t, r, regs[0], "first"), 0)
-	got, err = r.CloneBuffersAt(from, 8, 0, 1)
+	got, err = r.CloneBuffersAt(from.Ring, 8, 0, 1)
 	equal(t, "error of CloneBuffersAt", err, nil)
 	equal(t, "index", got[0].Index(), 8)
 	equal(t, "users of the replaced arena", a[2].users, 2)
@@ -172,12 +172,12 @@ func TestReplacingByCloningOnLinux612IsNotSupported(t *testing.T) {
 		return // the tests below
 	}
 	a := arenasOf(t, 2)
-	from, r := ringOf(t, Config{Entries: 4}), ringOf(t, Config{Entries: 4})
-	for i, ring := range []*Ring{from, r} {
+	from, r := newRig(t, Config{Entries: 4}), newRig(t, Config{Entries: 4})
+	for i, ring := range []*Ring{from.Ring, r.Ring} {
 		_, err := ring.RegisterArenas(a[i : i+1])
 		equal(t, "error of RegisterArenas", err, nil)
 	}
-	_, err := r.CloneBuffersAt(from, 0, 0, 1)
+	_, err := r.CloneBuffersAt(from.Ring, 0, 0, 1)
 	equal(t, "is ErrNotSupported", errors.Is(err, ErrNotSupported), true)
 	equal(t, "users", []int{a[0].users, a[1].users}, []int{1, 1})
 }
@@ -192,13 +192,13 @@ func TestCloningInFrontOfBuffersLeavesThem(t *testing.T) {
 			defer func(was *feature.Probe) { probeCloneInFront = was }(probeCloneInFront)
 			probeCloneInFront = probe
 			a := arenasOf(t, 4)
-			from, r := ringOf(t, Config{Entries: 4}), ringOf(t, Config{Entries: 4})
+			from, r := newRig(t, Config{Entries: 4}), newRig(t, Config{Entries: 4})
 			_, err := from.RegisterArenas(a[3:])
 			equal(t, "error of RegisterArenas", err, nil)
 			regs, err := r.RegisterArenas(a[:3])
 			equal(t, "error of RegisterArenas", err, nil)
 
-			got, err := r.CloneBuffersAt(from, 1, 0, 1)
+			got, err := r.CloneBuffersAt(from.Ring, 1, 0, 1)
 			equal(t, "error", err, probe.Check())
 			if err == nil {
 				equal(t, "users", []int{a[0].users, a[1].users, a[2].users, a[3].users}, []int{1, 0, 1, 2})
@@ -211,7 +211,7 @@ func TestCloningInFrontOfBuffersLeavesThem(t *testing.T) {
 			equal(t, "in front", fixedRead(t, r, regs[0], "first"), 0)
 			equal(t, "behind", fixedRead(t, r, regs[2], "third"), 0)
 
-			_, err = r.CloneBuffersAt(from, 2, 0, 1)
+			_, err = r.CloneBuffersAt(from.Ring, 2, 0, 1)
 			equal(t, "error of cloning to the last place", err, nil)
 		})
 	}
@@ -219,7 +219,7 @@ func TestCloningInFrontOfBuffersLeavesThem(t *testing.T) {
 
 func TestWrongBuffersAreRefused(t *testing.T) {
 	a := arenasOf(t, 1)
-	r, other := ringOf(t, Config{Entries: 4}), ringOf(t, Config{Entries: 4})
+	r, other := newRig(t, Config{Entries: 4}), newRig(t, Config{Entries: 4})
 	wantError(t, r.RegisterBuffers(0), "0 buffers, want 1 to 16384")
 	wantError(t, r.RegisterBuffers(1<<15), "want 1 to 16384")
 	_, err := r.RegisterArenas(nil)
@@ -232,25 +232,25 @@ func TestWrongBuffersAreRefused(t *testing.T) {
 	equal(t, "is ErrClosed", errors.Is(err, ErrClosed), true)
 	equal(t, "users after it", a[0].users, 0)
 
-	wantError(t, r.CloneBuffers(other), "no registered buffers")
+	wantError(t, r.CloneBuffers(other.Ring), "no registered buffers")
 	reg, err := other.RegisterArena(a[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.ReplaceArena(reg, a[0], 0)
 	wantError(t, err, "not registered with this ring")
-	_, err = r.CloneBuffersAt(r, 0, 0, 1)
+	_, err = r.CloneBuffersAt(r.Ring, 0, 0, 1)
 	wantError(t, err, "from the ring itself")
-	_, err = r.CloneBuffersAt(other, 0, 127, 2)
+	_, err = r.CloneBuffersAt(other.Ring, 0, 127, 2)
 	wantError(t, err, "slots 127 to 128, the other ring has 128")
-	_, err = r.CloneBuffersAt(other, maxBufferTable, 0, 1)
+	_, err = r.CloneBuffersAt(other.Ring, maxBufferTable, 0, 1)
 	wantError(t, err, "a table has at most 16384")
 }
 
 // Memory that the package itself registered stays registered.
 func TestBuffersInUseStay(t *testing.T) {
 	a := arenasOf(t, 1)
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	br, err := r.NewBufRing(BufRingConfig{Group: 3, Entries: 2, BufSize: 1 << 12, Registered: true})
 	if err != nil {
 		t.Fatal(err)
@@ -269,13 +269,13 @@ func TestBuffersInUseStay(t *testing.T) {
 // registered.
 func TestClonesOutliveWhatTheMemoryWasMadeFor(t *testing.T) {
 	needsCloning(t)
-	from, r := ringOf(t, Config{Entries: 4}), ringOf(t, Config{Entries: 4})
+	from, r := newRig(t, Config{Entries: 4}), newRig(t, Config{Entries: 4})
 	br, err := from.NewBufRing(BufRingConfig{Group: 3, Entries: 2, BufSize: 1 << 12, Registered: true})
 	equal(t, "error of NewBufRing", err, nil)
 	fd, _ := streamPair(t)
 	q, err := from.NewSendQueue(FD(fd), SendQueueConfig{Mode: SendZC, Memory: 1 << 12})
 	equal(t, "error of NewSendQueue", err, nil)
-	equal(t, "error of CloneBuffers", r.CloneBuffers(from), nil)
+	equal(t, "error of CloneBuffers", r.CloneBuffers(from.Ring), nil)
 	received, own := br.arena, q.own.arena
 	regs := []RegBuf{br.reg, q.own.reg}
 
@@ -295,7 +295,7 @@ func TestClonedFromARingWithoutDescriptor(t *testing.T) {
 	needsCloseRingFD(t)
 	needsCloning(t)
 	a := arenasOf(t, 1)
-	onOwner(t, Config{Entries: 4}, func(from *Ring) {
+	onOwner(t, Config{Entries: 4}, func(from *rig) {
 		reg, err := from.RegisterArena(a[0])
 		if err != nil {
 			t.Error(err)
@@ -303,8 +303,8 @@ func TestClonedFromARingWithoutDescriptor(t *testing.T) {
 		}
 		equal(t, "error of RegisterRingFD", from.RegisterRingFD(), nil)
 		equal(t, "error of CloseRingFD", from.CloseRingFD(), nil)
-		r := ringOf(t, Config{Entries: 4})
-		equal(t, "error of CloneBuffers", r.CloneBuffers(from), nil)
+		r := newRig(t, Config{Entries: 4})
+		equal(t, "error of CloneBuffers", r.CloneBuffers(from.Ring), nil)
 		equal(t, "errno", fixedRead(t, r, reg, "cloned"), 0)
 	})
 }
@@ -463,7 +463,7 @@ func TestRegisteredMemoryOnly(t *testing.T) {
 			})
 		}
 	}
-	s := g.take()
+	s := g.sqe()
 	if err := s.PrepSendMsgZCFixed(0, reg, NewMsg(a.Bytes()[:4], a.Bytes()[:0]), 0, 0); err == nil || !strings.Contains(err.Error(), "empty part") {
 		t.Errorf("an empty part: %v", err)
 	}

@@ -14,9 +14,9 @@ import (
 
 // sendsTo submits a send of one byte on a direct descriptor and says whether
 // it came out at peer, or the errno.
-func sendsTo(t *testing.T, r *Ring, slot, peer int, b byte) syscall.Errno {
+func sendsTo(t *testing.T, r *rig, slot, peer int, b byte) syscall.Errno {
 	t.Helper()
-	c := one(t, r, func(s SQE) { s.PrepSend(DirectSlot(slot).FD(), []byte{b}, 0) })
+	c := r.answer(func(s SQE) { s.PrepSend(DirectSlot(slot).FD(), []byte{b}, 0) })
 	if c.Res < 0 {
 		return syscall.Errno(-c.Res)
 	}
@@ -29,7 +29,7 @@ func sendsTo(t *testing.T, r *Ring, slot, peer int, b byte) syscall.Errno {
 }
 
 func TestTableOfGivenFiles(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	a, peerA := streamPair(t)
 	b, peerB := streamPair(t)
 	if err := r.RegisterFDs([]int{a, -1, b}); err != nil {
@@ -58,7 +58,7 @@ func TestTableOfGivenFiles(t *testing.T) {
 
 // A tag comes as a completion when the ring has let go of its file.
 func TestTaggedFiles(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	a, peerA := streamPair(t)
 	b, peerB := streamPair(t)
 	if err := r.RegisterFDsTagged([]int{a, b}, []uint64{101, 0}); err != nil {
@@ -67,23 +67,23 @@ func TestTaggedFiles(t *testing.T) {
 	n, err := r.UpdateFilesTagged(DirectSlot(0), []int{b, a}, []uint64{201, 202})
 	equal(t, "slots dealt with", n, 2)
 	equal(t, "error", err, nil)
-	c := next(t, r)
+	c := r.next()
 	equal(t, "tag of the replaced file", c, CQE{UserData: 101})
-	none(t, r)
+	r.none()
 	equal(t, "slot 0", sendsTo(t, r, 0, peerB, 1), 0)
 	equal(t, "slot 1", sendsTo(t, r, 1, peerA, 2), 0)
 
 	equal(t, "error of UnregisterFiles", r.UnregisterFiles(), nil)
 	if hasLinux(t, droppedTablesPostTags) {
-		tags := map[uint64]bool{next(t, r).UserData: true, next(t, r).UserData: true}
+		tags := map[uint64]bool{r.next().UserData: true, r.next().UserData: true}
 		equal(t, "tags after the table", tags, map[uint64]bool{201: true, 202: true})
 	}
-	none(t, r)
+	r.none()
 }
 
 // The file stays with the request that uses it, and so does its tag.
 func TestTagWaitsForTheRequest(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	in, out := streamPair(t)
 	if err := r.RegisterFDsTagged([]int{in}, []uint64{7}); err != nil {
 		t.Fatal(err)
@@ -101,17 +101,17 @@ func TestTagWaitsForTheRequest(t *testing.T) {
 	if _, err := r.UpdateFiles(DirectSlot(0), []int{-1}); err != nil {
 		t.Fatal(err)
 	}
-	none(t, r)
+	r.none()
 	if _, err := syscall.Write(out, []byte("abcd")); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "the request's completion", next(t, r), CQE{UserData: 1, Res: 4})
-	equal(t, "and then the tag", next(t, r), CQE{UserData: 7})
+	equal(t, "the request's completion", r.next(), CQE{UserData: 1, Res: 4})
+	equal(t, "and then the tag", r.next(), CQE{UserData: 7})
 	equal(t, "bytes", string(buf), "abcd")
 }
 
 func TestWrongFilesAreRefused(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	wantError(t, r.RegisterFDs(nil), "no descriptors")
 	wantError(t, r.RegisterFDs([]int{-2}), "-2 is no descriptor")
 	wantError(t, r.RegisterFDs([]int{1 << 40}), "is no descriptor")

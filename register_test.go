@@ -77,7 +77,7 @@ func TestRegisterEventFD(t *testing.T) {
 // A ring whose descriptor is closed goes on working, for its thread only.
 func TestRingWithoutItsDescriptor(t *testing.T) {
 	needsCloseRingFD(t)
-	onOwner(t, Config{Entries: 4}, func(r *Ring) {
+	onOwner(t, Config{Entries: 4}, func(r *rig) {
 		wantError(t, r.CloseRingFD(), "RegisterRingFD first")
 		equal(t, "error of RegisterRingFD", r.RegisterRingFD(), nil)
 		fd := r.FD()
@@ -86,7 +86,7 @@ func TestRingWithoutItsDescriptor(t *testing.T) {
 		if link, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd)); err == nil && strings.Contains(link, "io_uring") {
 			t.Errorf("descriptor %d is still open: %s", fd, link)
 		}
-		equal(t, "result of a request", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+		equal(t, "result of a request", r.answer(func(s SQE) { s.PrepNop() }).Res, 0)
 		equal(t, "error of a registration", r.RegisterFiles(2), nil)
 		wantError(t, r.CloseRingFD(), "no descriptor to close")
 		wantError(t, r.UnregisterRingFD(), "would be lost")
@@ -94,7 +94,7 @@ func TestRingWithoutItsDescriptor(t *testing.T) {
 }
 
 func TestEventFDCanBeSwitchedOff(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	efd := cgo.EventFD()
 	defer cgo.CloseFD(efd)
 	if err := r.RegisterEventFD(efd, false); err != nil {
@@ -112,7 +112,7 @@ func TestEventFDCanBeSwitchedOff(t *testing.T) {
 	for _, on := range []bool{true, false, true} {
 		equal(t, "error of SetEventFDEnabled", r.SetEventFDEnabled(on), nil)
 		equal(t, "EventFDEnabled", r.EventFDEnabled(), on)
-		one(t, r, func(s SQE) { s.PrepNop() })
+		r.answer(func(s SQE) { s.PrepNop() })
 		if got := signals() > 0; got != on {
 			t.Errorf("signalled: %v, want %v", got, on)
 		}
@@ -121,7 +121,7 @@ func TestEventFDCanBeSwitchedOff(t *testing.T) {
 }
 
 func TestClocksOfWaits(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	needsCall(t, r.RegisterClock(ClockMonotonic))
 	for _, c := range []Clock{ClockBoottime, ClockMonotonic} {
 		equal(t, "error of RegisterClock", r.RegisterClock(c), nil)
@@ -141,20 +141,20 @@ func TestClocksOfWaits(t *testing.T) {
 func TestWaitsNeedNotCountAsIO(t *testing.T) {
 	library(t, 10)
 	testutil.Need(t, probeNoIowait.Check)
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	for _, on := range []bool{false, true} {
 		equal(t, "error of SetIOWait", r.SetIOWait(on), nil)
 		_, err := r.SubmitAndWaitTimeout(1, time.Millisecond)
 		equal(t, "error of a wait", err, os.ErrDeadlineExceeded)
-		equal(t, "result of a request", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+		equal(t, "result of a request", r.answer(func(s SQE) { s.PrepNop() }).Res, 0)
 	}
 }
 
 func TestBusyPollSettingsComeBack(t *testing.T) {
 	testutil.Need(t, HaveNAPI)
-	_, err := ringOf(t, Config{Entries: 4}).RegisterNAPI(NAPI{Tracking: NAPIStatic})
+	_, err := newRig(t, Config{Entries: 4}).RegisterNAPI(NAPI{Tracking: NAPIStatic})
 	needsCall(t, err) // older ones do not tell how queues are tracked
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	first := NAPI{BusyPoll: 50 * time.Microsecond, Prefer: true}
 	was, err := r.RegisterNAPI(first)
 	equal(t, "error", err, nil)
@@ -216,7 +216,7 @@ func occupy(t *testing.T, r *Ring, n int) {
 
 // amongOwnWorkers is onOwner in a process of its own, where no other test's
 // workers are.
-func amongOwnWorkers(t *testing.T, f func(*Ring)) {
+func amongOwnWorkers(t *testing.T, f func(*rig)) {
 	t.Helper()
 	if testutil.Confined(t, func() error { return nil }) {
 		onOwner(t, Config{Entries: 64}, f)
@@ -224,13 +224,13 @@ func amongOwnWorkers(t *testing.T, f func(*Ring)) {
 }
 
 func TestWorkersRunOnChosenCPUs(t *testing.T) {
-	amongOwnWorkers(t, func(r *Ring) {
+	amongOwnWorkers(t, func(r *rig) {
 		if err := r.RegisterIOWQAff(0); err != nil {
 			t.Error(err)
 			return
 		}
 		before := workers(t)
-		occupy(t, r, len(before)+1)
+		occupy(t, r.Ring, len(before)+1)
 		started := map[string]string{}
 		for deadline := time.Now().Add(5 * time.Second); len(started) == 0 && time.Now().Before(deadline); {
 			for file, list := range workers(t) {
@@ -254,7 +254,7 @@ func TestWorkersRunOnChosenCPUs(t *testing.T) {
 }
 
 func TestWorkersAreLimited(t *testing.T) {
-	amongOwnWorkers(t, func(r *Ring) {
+	amongOwnWorkers(t, func(r *rig) {
 		b0, u0, err := r.RegisterIOWQMaxWorkers(2, 3)
 		equal(t, "error", err, nil)
 		if b0 < 1 || u0 < 1 {
@@ -266,7 +266,7 @@ func TestWorkersAreLimited(t *testing.T) {
 		equal(t, "unbounded", u, 3)
 
 		before := len(workers(t))
-		occupy(t, r, 16)
+		occupy(t, r.Ring, 16)
 		for deadline := time.Now().Add(patience); len(workers(t)) == 0 && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
 		}
@@ -284,10 +284,10 @@ func TestWorkersAreLimited(t *testing.T) {
 }
 
 // opens submits an open of a file and returns the errno, 0 if it worked.
-func opens(t *testing.T, r *Ring, path string, personality uint16) syscall.Errno {
+func opens(t *testing.T, r *rig, path string, personality uint16) syscall.Errno {
 	t.Helper()
 	name := append([]byte(path), 0)
-	c := one(t, r, func(s SQE) {
+	c := r.answer(func(s SQE) {
 		const atFDCWD = -100
 		s.prep(cgo.OpOpenat, atFDCWD, address(name), 0, 0)
 		s.OpFlags = syscall.O_RDONLY | syscall.O_CLOEXEC
@@ -319,6 +319,7 @@ func TestPersonalities(t *testing.T) {
 			return
 		}
 		defer r.Close()
+		g := rigOn(t, r)
 		const nobody = 65534
 		setUID := func(uid uintptr) {
 			const same = ^uintptr(0)
@@ -331,14 +332,14 @@ func TestPersonalities(t *testing.T) {
 		setUID(nobody)
 		other, err := r.RegisterPersonality()
 		equal(t, "error of registering nobody", err, nil)
-		equal(t, "as nobody", opens(t, r, path, 0), syscall.EACCES)
-		equal(t, "as nobody, with root's credentials", opens(t, r, path, root), 0)
+		equal(t, "as nobody", opens(t, g, path, 0), syscall.EACCES)
+		equal(t, "as nobody, with root's credentials", opens(t, g, path, root), 0)
 		setUID(0)
-		equal(t, "as root", opens(t, r, path, 0), 0)
-		equal(t, "as root, with nobody's credentials", opens(t, r, path, other), syscall.EACCES)
+		equal(t, "as root", opens(t, g, path, 0), 0)
+		equal(t, "as root, with nobody's credentials", opens(t, g, path, other), syscall.EACCES)
 
 		equal(t, "error of UnregisterPersonality", r.UnregisterPersonality(other), nil)
-		equal(t, "with credentials that are gone", opens(t, r, path, other), syscall.EINVAL)
+		equal(t, "with credentials that are gone", opens(t, g, path, other), syscall.EINVAL)
 		equal(t, "unregistering again is EINVAL", errors.Is(r.UnregisterPersonality(other), syscall.EINVAL), true)
 		equal(t, "error of UnregisterPersonality", r.UnregisterPersonality(root), nil)
 	}()

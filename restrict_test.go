@@ -16,7 +16,7 @@ import (
 )
 
 func TestRestrictedRing(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4, Flags: SetupRDisabled})
+	r := newRig(t, Config{Entries: 4, Flags: SetupRDisabled})
 	err := r.RegisterRestrictions(
 		AllowOp(OpNop), AllowOp(OpRecv),
 		AllowRegister(RegisterEnableRings), AllowRegister(RegisterSyncCancel), AllowRegister(RegisterProbe),
@@ -26,11 +26,11 @@ func TestRestrictedRing(t *testing.T) {
 	}
 	equal(t, "error of Enable", r.Enable(), nil)
 
-	equal(t, "an allowed opcode", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+	equal(t, "an allowed opcode", r.answer(func(s SQE) { s.PrepNop() }).Res, 0)
 	denied := -int32(syscall.EACCES)
-	equal(t, "another opcode", one(t, r, func(s SQE) { s.PrepPollAdd(0, 1) }).Res, denied)
+	equal(t, "another opcode", r.answer(func(s SQE) { s.PrepPollAdd(0, 1) }).Res, denied)
 	flag := func(f SQEFlags) int32 {
-		return one(t, r, func(s SQE) {
+		return r.answer(func(s SQE) {
 			s.PrepNop()
 			if err := s.SetFlags(f); err != nil {
 				t.Fatal(err)
@@ -47,17 +47,17 @@ func TestRestrictedRing(t *testing.T) {
 }
 
 func TestRequiredFlags(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4, Flags: SetupRDisabled})
+	r := newRig(t, Config{Entries: 4, Flags: SetupRDisabled})
 	if err := r.RegisterRestrictions(AllowOp(OpNop), RequireFlags(Drain), AllowRegister(RegisterEnableRings)); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "error of Enable", r.Enable(), nil)
-	equal(t, "without the flag", one(t, r, func(s SQE) { s.PrepNop() }).Res, -int32(syscall.EACCES))
-	equal(t, "with it", one(t, r, func(s SQE) { s.PrepNop(); _ = s.SetFlags(Drain) }).Res, 0)
+	equal(t, "without the flag", r.answer(func(s SQE) { s.PrepNop() }).Res, -int32(syscall.EACCES))
+	equal(t, "with it", r.answer(func(s SQE) { s.PrepNop(); _ = s.SetFlags(Drain) }).Res, 0)
 }
 
 func TestWrongRestrictionsAreRefused(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4, Flags: SetupRDisabled})
+	r := newRig(t, Config{Entries: 4, Flags: SetupRDisabled})
 	wantError(t, r.RegisterRestrictions(), "nothing would be allowed")
 	equal(t, "an unknown registration is EINVAL", errors.Is(r.RegisterRestrictions(AllowRegister(250)), syscall.EINVAL), true)
 	equal(t, "error of a good one after it", r.RegisterRestrictions(AllowOp(OpNop)), nil)
@@ -65,7 +65,7 @@ func TestWrongRestrictionsAreRefused(t *testing.T) {
 }
 
 func TestBPFFilterOfARing(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	err := r.RegisterBPFFilter(inetOnly)
 	if !needsLinux(t, err, kernel.V(7, 0), 15) {
 		return
@@ -78,7 +78,7 @@ func TestBPFFilterOfARing(t *testing.T) {
 		t.Fatal(err)
 	}
 	socket := func(domain int) int32 {
-		return one(t, r, func(s SQE) { s.PrepSocket(domain, syscall.SOCK_STREAM, 0) }).Res
+		return r.answer(func(s SQE) { s.PrepSocket(domain, syscall.SOCK_STREAM, 0) }).Res
 	}
 	fd := socket(syscall.AF_INET)
 	if fd < 0 {
@@ -95,8 +95,8 @@ func TestBPFFilterOfARing(t *testing.T) {
 	if err := r.RegisterBPFFilter(BPFFilter{Op: OpNop, Program: allow, DenyRest: true, Exact: true}); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "an allowed opcode", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
-	equal(t, "one of the rest", one(t, r, func(s SQE) { s.PrepPollRemove(1) }).Res, -int32(syscall.EACCES))
+	equal(t, "an allowed opcode", r.answer(func(s SQE) { s.PrepNop() }).Res, 0)
+	equal(t, "one of the rest", r.answer(func(s SQE) { s.PrepPollRemove(1) }).Res, -int32(syscall.EACCES))
 }
 
 // The filter stays with its thread, which ends with the goroutine, as that does
@@ -120,12 +120,12 @@ func TestBPFFilterOfAThread(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		equal(t, "a request", one(t, r, func(s SQE) { s.PrepNop() }).Res, -int32(syscall.EACCES))
+		equal(t, "a request", rigOn(t, r).answer(func(s SQE) { s.PrepNop() }).Res, -int32(syscall.EACCES))
 		equal(t, "error of Close", r.Close(), nil)
 	}()
 	<-done
-	r := ringOf(t, Config{Entries: 4})
-	equal(t, "a request of another thread", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+	r := newRig(t, Config{Entries: 4})
+	equal(t, "a request of another thread", r.answer(func(s SQE) { s.PrepNop() }).Res, 0)
 }
 
 func TestBPFFilterAsTheKernelGetsIt(t *testing.T) {

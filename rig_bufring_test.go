@@ -6,30 +6,24 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
-	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"github.com/uring-go/uring/internal/arena"
 	"github.com/uring-go/uring/internal/live"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
-// A stage is what the tests of buffer rings play on: a ring, a buffer ring and
-// a connected pair of sockets.
+// A stage is a rig with a buffer ring and a connected pair of sockets, through
+// which a stream goes that both ends know.
 type stage struct {
-	testing.TB
-	ring *Ring
-	br   *BufRing
-	in   int // bytes written to out arrive here
-	out  int
+	*rig
+	br  *BufRing
+	in  int // bytes written to out arrive here
+	out int
 
 	sent int // length of the stream written to out
 	got  int // and of what was received of it
@@ -58,20 +52,10 @@ func stageOn(tb testing.TB, rc Config, c BufRingConfig, in, out int) *stage {
 	if c.MinLeft > 1 {
 		testutil.Need(tb, HaveMinLeft)
 	}
-	ring, err := New(rc)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := ring.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	br, err := ring.NewBufRing(c)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return &stage{TB: tb, ring: ring, br: br, in: in, out: out}
+	g := newRig(tb, rc)
+	br, err := g.NewBufRing(c)
+	g.must(err)
+	return &stage{rig: g, br: br, in: in, out: out}
 }
 
 // streamByte is what stands at position i of the stream that tests send.
@@ -88,13 +72,8 @@ func stream(from, n int) []byte {
 // send writes the next n bytes of the stream, in one piece.
 func (s *stage) send(n int) {
 	s.Helper()
-	s.write(s.out, stream(s.sent, n))
+	writeAll(s, s.out, stream(s.sent, n))
 	s.sent += n
-}
-
-func (s *stage) write(fd int, p []byte) {
-	s.Helper()
-	writeAll(s, fd, p)
 }
 
 // fewer is how often to repeat what is worth repeating n times.
@@ -105,27 +84,13 @@ func fewer(n int) int {
 	return n
 }
 
-// sqe queues a request that prep fills in.
-func (s *stage) sqe(userData uint64, prep func(SQE) error) SQE {
-	s.Helper()
-	sqe, err := s.ring.NextSQE()
-	if err != nil {
-		s.Fatal(err)
-	}
-	if err := prep(sqe); err != nil {
-		s.Fatal(err)
-	}
-	sqe.UserData = userData
-	return sqe
-}
-
 // armOn starts a multishot receive; its completions carry the descriptor.
 func (s *stage) armOn(fd int, flags IOFlags) {
 	s.Helper()
-	s.sqe(uint64(fd), func(q SQE) error {
+	s.queue(uint64(fd), func(q SQE) {
 		err := q.PrepRecvMultishot(FD(fd), s.br, flags&^PollFirst)
 		q.IOPrio |= uint16(flags & PollFirst) // which is refused, as it can miss the end
-		return err
+		s.must(err)
 	})
 	s.submit()
 }
@@ -135,102 +100,8 @@ func (s *stage) arm(flags IOFlags) { s.Helper(); s.armOn(s.in, flags) }
 // recv receives once and returns the completion.
 func (s *stage) recv(n, msgFlags int, flags IOFlags) CQE {
 	s.Helper()
-	s.sqe(uint64(s.in), func(q SQE) error { return q.PrepRecvProvided(FD(s.in), s.br, n, msgFlags, flags) })
+	s.queue(uint64(s.in), func(q SQE) { s.must(q.PrepRecvProvided(FD(s.in), s.br, n, msgFlags, flags)) })
 	return s.next()
-}
-
-func (s *stage) submit() {
-	s.Helper()
-	if _, err := s.ring.Submit(); err != nil {
-		s.Fatal(err)
-	}
-}
-
-// next returns the next completion, and fails the test if none comes.
-func (s *stage) next() CQE {
-	s.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		for c := range s.ring.Completions() {
-			return c
-		}
-		if _, err := s.ring.SubmitAndWaitTimeout(1, time.Until(deadline)); err != nil {
-			s.Fatalf("no completion: %v", err)
-		}
-	}
-}
-
-// none fails the test if a completion comes.
-func (s *stage) none() {
-	s.Helper()
-	if _, err := s.ring.SubmitAndWaitTimeout(1, 20*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
-		s.Fatal(err)
-	}
-	for c := range s.ring.Completions() {
-		s.Fatalf("unexpected completion %+v", observe(c))
-	}
-}
-
-// cancel ends the request with this user data and returns its completions.
-func (s *stage) cancel(userData uint64) []CQE {
-	s.Helper()
-	const canceller = 1 << 40
-	again := func() { s.sqe(canceller, func(q SQE) error { q.PrepCancel(userData, 0); return nil }) }
-	again()
-	var left []CQE
-	cancelled, over := false, false
-	for !cancelled || !over {
-		c := s.next()
-		switch c.UserData {
-		case canceller:
-			cancelled = true
-			over = over || c.Res == -int32(syscall.ENOENT)
-			if !over && c.Res == -int32(syscall.EALREADY) {
-				// A worker has the request, which may or may not end now.
-				time.Sleep(time.Millisecond)
-				cancelled = false
-				again()
-			}
-		case userData:
-			left = append(left, c)
-			over = !c.More()
-		default:
-			s.Fatalf("completion of another request: %+v", c)
-		}
-	}
-	return left
-}
-
-// A completion is what a test expects of a CQE: the result, the buffer, -1 for
-// none, and the flags by letter:
-//
-//	M  IORING_CQE_F_MORE      the request goes on
-//	B  IORING_CQE_F_BUFFER    it names a buffer
-//	b  IORING_CQE_F_BUF_MORE  the kernel keeps the last buffer
-//	E  IORING_CQE_F_SOCK_NONEMPTY
-//	N  IORING_CQE_F_NOTIF
-type completion struct {
-	Res, BID int
-	Flags    string
-}
-
-func observe(c CQE) completion {
-	var flags strings.Builder
-	letter := func(set bool, l byte) {
-		if set {
-			flags.WriteByte(l)
-		}
-	}
-	bid, ok := c.BufferID()
-	letter(c.More(), 'M')
-	letter(ok, 'B')
-	letter(c.BufferMore(), 'b')
-	letter(c.SockNonEmpty(), 'E')
-	letter(c.Notif(), 'N')
-	if !ok {
-		return completion{int(c.Res), -1, flags.String()}
-	}
-	return completion{int(c.Res), int(bid &^ sendBids), flags.String()}
 }
 
 // is fails the test if c is not as expected. Whether more data had come by then
@@ -242,16 +113,6 @@ func (s *stage) is(c CQE, res, bid int, flags string) {
 		got.Flags = strings.ReplaceAll(got.Flags, "E", "")
 	}
 	equal(s, "completion", got, want)
-}
-
-func equal[T any](tb testing.TB, what string, got, want T) {
-	tb.Helper()
-	if reflect.DeepEqual(got, want) {
-		return // much faster
-	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-		tb.Fatalf("%s (-want +got):\n%s", what, diff)
-	}
 }
 
 // A place is a part of a buffer.
@@ -313,7 +174,7 @@ func (s *stage) consume(c CQE) {
 }
 
 // fails hands over a completion that must bring an error and no bytes.
-func (s *stage) fails(c CQE, want error) {
+func (s *stage) failed(c CQE, want error) {
 	s.Helper()
 	err := s.br.Consume(c, func(p []byte) error {
 		s.Fatalf("%d bytes from a failed completion", len(p))
@@ -328,7 +189,7 @@ func (s *stage) fails(c CQE, want error) {
 func (s *stage) ends(c CQE) {
 	s.Helper()
 	s.is(c, 0, -1, "")
-	s.fails(c, nil)
+	s.failed(c, nil)
 }
 
 // head checks how far the kernel has come, where it can be asked.
@@ -427,7 +288,7 @@ var localhost = netip.MustParseAddrPort("127.0.0.1:0")
 
 // memoryKept says whether the closed buffer ring's memory waits for the Ring's
 // Close.
-func (s *stage) memoryKept() bool { return slices.Contains(s.ring.unfreed, s.br) }
+func (s *stage) memoryKept() bool { return slices.Contains(s.Ring.unfreed, s.br) }
 
 // closeBuffers closes the buffer ring and checks that it is.
 func (s *stage) closeBuffers() {
@@ -444,7 +305,7 @@ func (s *stage) closeBuffers() {
 		s.Errorf("Available: %v", err)
 	}
 	// The group is free again.
-	br, err := s.ring.NewBufRing(BufRingConfig{Group: s.br.Group(), Entries: 1, BufSize: 1})
+	br, err := s.NewBufRing(BufRingConfig{Group: s.br.Group(), Entries: 1, BufSize: 1})
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -461,7 +322,7 @@ func (s *stage) outliveRing(held []Segment) {
 	for _, seg := range held {
 		before = append(before, string(seg.Bytes))
 	}
-	if err := s.ring.Close(); err != nil {
+	if err := s.Close(); err != nil {
 		s.Fatal(err)
 	}
 	for i, seg := range held {
@@ -480,11 +341,12 @@ func (s *stage) outliveRing(held []Segment) {
 func (s *stage) async(fd int) {
 	s.Helper()
 	s.singleReceives()
-	s.sqe(uint64(fd), func(q SQE) error {
+	s.queue(uint64(fd), func(q SQE) {
 		if err := q.PrepRecvProvided(FD(fd), s.br, 0, 0, 0); err != nil {
-			return err
+			s.must(err)
+			return
 		}
-		return q.SetFlags(Async)
+		s.must(q.SetFlags(Async))
 	})
 	s.submit()
 }
@@ -533,7 +395,7 @@ func (s *stage) available(want int) {
 func (s *stage) refuses(prep func(SQE) error, want string) {
 	s.Helper()
 	before := s.br.Stats()
-	q, err := s.ring.NextSQE()
+	q, err := s.NextSQE()
 	if err != nil {
 		s.Fatal(err)
 	}

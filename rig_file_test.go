@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -38,25 +39,58 @@ func content(t *testing.T, fd int) string {
 }
 
 // loopDevice returns a block device over the file, until the test ends.
-func (p *trip) loopDevice(f *os.File) *os.File {
-	p.Helper()
+func (g *rig) loopDevice(f *os.File) *os.File {
+	g.Helper()
 	const getFree, setFD, clearFD = 0x4c82, 0x4c00, 0x4c01
 	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-		testutil.Lacks(p, testutil.LoopDevices, err)
+		testutil.Lacks(g, testutil.LoopDevices, err)
 	}
-	p.must(err)
+	g.must(err)
 	defer control.Close()
 	n, _, errno := syscall.Syscall(syscall.SYS_IOCTL, control.Fd(), getFree, 0)
 	if errno != 0 {
-		p.Fatal(errno)
+		g.Fatal(errno)
 	}
 	dev, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", n), os.O_RDWR, 0)
-	p.must(err)
-	p.Cleanup(func() { dev.Close() })
+	g.must(err)
+	g.Cleanup(func() { dev.Close() })
 	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, dev.Fd(), setFD, f.Fd()); errno != 0 {
-		testutil.Lacks(p, testutil.LoopDevices, errno)
+		testutil.Lacks(g, testutil.LoopDevices, errno)
 	}
-	p.Cleanup(func() { syscall.Syscall(syscall.SYS_IOCTL, dev.Fd(), clearFD, 0) })
+	g.Cleanup(func() { syscall.Syscall(syscall.SYS_IOCTL, dev.Fd(), clearFD, 0) })
 	return dev
+}
+
+// file returns an empty file and its path, until the test ends.
+func (g *rig) file() (*os.File, string) {
+	g.Helper()
+	f, err := os.CreateTemp(g.TempDir(), "")
+	g.must(err)
+	g.Cleanup(func() { f.Close() })
+	return f, f.Name()
+}
+
+// pipe returns the two ends of a pipe, until the test ends.
+func (g *rig) pipe() (in, out FD) {
+	g.Helper()
+	fds, rc := cgo.Pipe()
+	g.must(check("pipe", rc))
+	g.Cleanup(func() { syscall.Close(fds[0]); syscall.Close(fds[1]) })
+	return FD(fds[0]), FD(fds[1])
+}
+
+// firstDirect puts a descriptor into the first slot of a table of 4.
+func (g *rig) firstDirect(fd FD) FD {
+	g.Helper()
+	g.must(g.RegisterFiles(4))
+	g.must(g.UpdateFile(DirectSlot(0), int(fd)))
+	return DirectSlot(0).FD()
+}
+
+func (g *rig) content(path string) string {
+	g.Helper()
+	b, err := os.ReadFile(path)
+	g.must(err)
+	return string(b)
 }

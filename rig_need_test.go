@@ -108,12 +108,12 @@ func needSmallNoMMap(tb testing.TB) {
 // completion.
 func needsNopBig(t *testing.T) {
 	t.Helper()
-	r := ringOf(t, Config{Entries: 4, Flags: SetupCQE32})
-	nopBig(t, r, 1, 2, 3)
+	r := newRig(t, Config{Entries: 4, Flags: SetupCQE32})
+	nopBig(t, r.Ring, 1, 2, 3)
 	if _, err := r.SubmitAndWait(1); err != nil {
 		t.Fatal(err)
 	}
-	got := bigOnes(r)[0]
+	got := bigOnes(r.Ring)[0]
 	lack := refusal(got.CQE)
 	if lack == nil && got.Extra != [2]uint64{2, 3} {
 		lack = fmt.Errorf("the completion is %+v", got)
@@ -124,7 +124,7 @@ func needsNopBig(t *testing.T) {
 // needsRegions skips the test where no memory can be shared with the kernel.
 func needsRegions(t *testing.T) {
 	t.Helper()
-	_, err := ringOf(t, Config{Entries: 4}).RegisterRegion(RegionConfig{Size: os.Getpagesize()})
+	_, err := newRig(t, Config{Entries: 4}).RegisterRegion(RegionConfig{Size: os.Getpagesize()})
 	needsCall(t, err)
 }
 
@@ -201,21 +201,21 @@ var droppedTablesPostTags = kernel.V(6, 13)
 
 // needOp skips the test if the kernel lacks the opcode, and fails it if the
 // kernel is new enough to have it.
-func (p *trip) needOp(op uint8, major, minor int) {
-	p.Helper()
+func (g *rig) needOp(op uint8, major, minor int) {
+	g.Helper()
 	ops := make([]uint8, 256)
-	if rc := p.drv.Probe(ops); rc < 0 {
-		p.Fatal(check("probe", rc))
+	if rc := g.drv.Probe(ops); rc < 0 {
+		g.Fatal(check("probe", rc))
 	}
 	if ops[op] == 0 {
-		needs(p, fmt.Sprintf("opcode %d", op), kernel.V(major, minor), errors.New("the kernel does not list it"))
+		needs(g, fmt.Sprintf("opcode %d", op), kernel.V(major, minor), errors.New("the kernel does not list it"))
 	}
 }
 
 // older says that the running kernel is older than this.
-func (p *trip) older(major, minor int) bool {
-	p.Helper()
-	return !hasLinux(p, kernel.V(major, minor))
+func (g *rig) older(major, minor int) bool {
+	g.Helper()
+	return !hasLinux(g, kernel.V(major, minor))
 }
 
 // library skips a test of what liburing has since a version.

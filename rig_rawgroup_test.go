@@ -31,9 +31,9 @@ func newRawGroup(tb testing.TB, count, size int) *rawGroup {
 	g.bufs, err = NewArena(ArenaConfig{Size: count * size})
 	g.must(err)
 	copy(g.bufs.Bytes(), stream(0, count*size))
-	g.must(check(opRegisterBufRing, g.ring.drv.RegisterBufRing(g.entries.Pointer(), uint32(roundUpPow2(count)), rawGroupID, 0, 0)))
+	g.must(check(opRegisterBufRing, g.Ring.drv.RegisterBufRing(g.entries.Pointer(), uint32(roundUpPow2(count)), rawGroupID, 0, 0)))
 	tb.Cleanup(func() { // runs before the ring is closed
-		if err := check("unregister the buffer ring", g.ring.drv.UnregisterBufRing(rawGroupID)); err != nil {
+		if err := check("unregister the buffer ring", g.Ring.drv.UnregisterBufRing(rawGroupID)); err != nil {
 			tb.Error(err)
 		}
 		_ = g.entries.Unmap()
@@ -50,19 +50,18 @@ func newRawGroup(tb testing.TB, count, size int) *rawGroup {
 // head checks how many of the buffers the kernel has retired.
 func (g *rawGroup) head(want int) {
 	g.Helper()
-	equal(g, "head", g.ring.drv.BufRingHead(rawGroupID), want)
+	equal(g, "head", g.Ring.drv.BufRingHead(rawGroupID), want)
 }
 
 // send sends n bytes of the next buffer, or all if n is 0.
 func (g *rawGroup) send(n int, msgFlags int, flags IOFlags) {
 	g.Helper()
-	g.sqe(0, func(s SQE) error {
+	g.queue(0, func(s SQE) {
 		s.prep(cgo.OpSend, FD(g.out), 0, uint32(n), 0)
 		s.Flags |= cgo.SQEBufferSelect
 		s.BufIndex = rawGroupID
 		s.OpFlags = uint32(msgFlags) | cgo.MsgNoSignal
 		s.IOPrio = uint16(flags)
-		return nil
 	})
 }
 

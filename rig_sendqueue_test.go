@@ -53,7 +53,7 @@ func senderOn(tb testing.TB, rc Config, c SendQueueConfig, fd, peer int) *sender
 	s := &sender{stage: bareStage(tb, rc), fd: fd, peer: peer}
 	c.Token = senderToken
 	var err error
-	s.q, err = s.ring.NewSendQueue(FD(fd), c)
+	s.q, err = s.NewSendQueue(FD(fd), c)
 	s.must(err)
 	return s
 }
@@ -61,23 +61,7 @@ func senderOn(tb testing.TB, rc Config, c SendQueueConfig, fd, peer int) *sender
 // bareStage opens a stage without buffers.
 func bareStage(tb testing.TB, c Config) *stage {
 	tb.Helper()
-	ring, err := New(c)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := ring.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return &stage{TB: tb, ring: ring}
-}
-
-func (s *stage) must(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
-	}
+	return &stage{rig: newRig(tb, c)}
 }
 
 // small makes the queue's socket hold little. The peer's stays as it is: with a
@@ -88,7 +72,7 @@ func (s *sender) small() {
 }
 
 // queue writes the next n bytes of the stream to the queue.
-func (s *sender) queue(n int) {
+func (s *sender) put(n int) {
 	s.Helper()
 	if k, err := s.q.Write(stream(s.sent, n)); k != n || err != nil {
 		s.Fatalf("Write of %d bytes: %d, %v", n, k, err)
@@ -101,7 +85,7 @@ func (s *sender) feeds(c BufRingConfig) {
 	s.Helper()
 	s.in, s.out = streamPair(s)
 	var err error
-	s.br, err = s.ring.NewBufRing(c)
+	s.br, err = s.NewBufRing(c)
 	s.must(err)
 }
 
@@ -173,7 +157,7 @@ func (s *sender) unix() bool {
 func (s *sender) cancelSend() CQE {
 	s.Helper()
 	const canceller = 1 << 40
-	s.sqe(canceller, func(q SQE) error { q.PrepCancelFD(FD(s.fd), CancelAll); return nil })
+	s.queue(canceller, func(q SQE) { q.PrepCancelFD(FD(s.fd), CancelAll) })
 	var result CQE
 	for range 2 {
 		c := s.next()
@@ -273,7 +257,7 @@ func (s *sender) holds(n int) {
 // buffers, ever.
 func (s *sender) picked(n int) {
 	s.Helper()
-	equal(s, "pieces picked", s.ring.drv.BufRingHead(uint32(s.q.group)), n)
+	equal(s, "pieces picked", s.Ring.drv.BufRingHead(uint32(s.q.group)), n)
 }
 
 // reset makes the peer close with a reset.

@@ -8,11 +8,16 @@ import (
 	"fmt"
 	"math/rand"
 	"os"
+	"reflect"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/uring-go/uring/internal/testutil"
 )
@@ -49,6 +54,9 @@ func newRig(tb testing.TB, c Config) *rig {
 	})
 	return g
 }
+
+// rigOn is a rig on a ring that the test opens and closes itself.
+func rigOn(tb testing.TB, r *Ring) *rig { return &rig{TB: tb, Ring: r} }
 
 // arena maps memory, to be registered with the ring.
 func (g *rig) arena(size int) *Arena {
@@ -91,8 +99,8 @@ func inEachMode(t *testing.T, test func(*testing.T, *rig)) {
 	}
 }
 
-// take takes an entry.
-func (g *rig) take() SQE {
+// sqe takes an entry.
+func (g *rig) sqe() SQE {
 	g.Helper()
 	s, err := g.NextSQE()
 	if err != nil {
@@ -104,7 +112,7 @@ func (g *rig) take() SQE {
 // queue takes an entry, fills it and gives it user data.
 func (g *rig) queue(userData uint64, prep func(SQE)) SQE {
 	g.Helper()
-	s := g.take()
+	s := g.sqe()
 	prep(s)
 	s.UserData = userData
 	return s
@@ -156,20 +164,48 @@ func (g *rig) byUserData(n int) map[uint64]CQE {
 	return m
 }
 
+// next returns the next completion; if none is ready, it submits what is queued
+// and waits.
+func (g *rig) next() CQE {
+	g.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		for c := range g.Completions() {
+			return c
+		}
+		if _, err := g.SubmitAndWaitTimeout(1, time.Until(deadline)); err != nil {
+			g.Fatalf("no completion: %v", err)
+		}
+	}
+}
+
 // none expects that no completion comes.
 func (g *rig) none() {
 	g.Helper()
-	if n, err := g.SubmitAndWaitTimeout(1, 20*time.Millisecond); err == nil {
-		g.Fatalf("%d submitted, and there are %d completions", n, g.Ready())
+	if _, err := g.SubmitAndWaitTimeout(1, 20*time.Millisecond); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		g.Fatal(err)
 	}
+	for c := range g.Completions() {
+		g.Fatalf("unexpected completion %+v", observe(c))
+	}
+}
+
+// answer carries out one request and returns its completion, which must be the
+// next.
+func (g *rig) answer(prep func(SQE)) CQE {
+	g.Helper()
+	s := g.sqe()
+	prep(s)
+	want := s.UserData
+	c := g.next()
+	equal(g, "user data", c.UserData, want)
+	return c
 }
 
 // do carries out one request, which must succeed, and returns its result.
 func (g *rig) do(prep func(SQE)) int {
 	g.Helper()
-	g.queue(0x5eed, prep)
-	c := g.await(1)[0]
-	equal(g, "user data", c.UserData, 0x5eed)
+	c := g.answer(prep)
 	if err := c.Err(); err != nil {
 		g.Fatal(err)
 	}
@@ -179,22 +215,12 @@ func (g *rig) do(prep func(SQE)) int {
 // fails carries out one request, which must fail.
 func (g *rig) fails(want syscall.Errno, prep func(SQE)) {
 	g.Helper()
-	g.queue(0xbad, prep)
-	c := g.await(1)[0]
-	equal(g, "user data", c.UserData, 0xbad)
-	if err := c.Err(); !errors.Is(err, want) {
+	if err := g.answer(prep).Err(); !errors.Is(err, want) {
 		g.Fatalf("request completed with %v, want %v", err, want)
 	}
 }
 
-// answer carries out one request and returns its completion.
-func (g *rig) answer(prep func(SQE)) CQE {
-	g.Helper()
-	g.queue(0xa, prep)
-	return g.await(1)[0]
-}
-
-// must is for Prep methods that can refuse.
+// must is for what must not fail, Prep methods among it.
 func (g *rig) must(err error) {
 	g.Helper()
 	if err != nil {
@@ -348,4 +374,119 @@ func waiting(t *testing.T, r *Ring, fd FD, userData ...uint64) {
 	if _, err := r.Submit(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// want makes a request that must have this result.
+func (g *rig) want(result int, prep func(SQE)) {
+	g.Helper()
+	if got := g.do(prep); got != result {
+		g.Fatalf("the result is %d, want %d", got, result)
+	}
+}
+
+// cancel ends the request with this user data and returns its completions.
+func (g *rig) cancel(userData uint64) []CQE {
+	g.Helper()
+	const canceller = 1 << 40
+	again := func() { g.queue(canceller, func(q SQE) { q.PrepCancel(userData, 0) }) }
+	again()
+	var left []CQE
+	cancelled, over := false, false
+	for !cancelled || !over {
+		c := g.next()
+		switch c.UserData {
+		case canceller:
+			cancelled = true
+			over = over || c.Res == -int32(syscall.ENOENT)
+			if !over && c.Res == -int32(syscall.EALREADY) {
+				// A worker has the request, which may or may not end now.
+				time.Sleep(time.Millisecond)
+				cancelled = false
+				again()
+			}
+		case userData:
+			left = append(left, c)
+			over = !c.More()
+		default:
+			g.Fatalf("completion of another request: %+v", c)
+		}
+	}
+	return left
+}
+
+// A completion is what a test expects of a CQE: the result, the buffer, -1 for
+// none, and the flags by letter:
+//
+//	M  IORING_CQE_F_MORE      the request goes on
+//	B  IORING_CQE_F_BUFFER    it names a buffer
+//	b  IORING_CQE_F_BUF_MORE  the kernel keeps the last buffer
+//	E  IORING_CQE_F_SOCK_NONEMPTY
+//	N  IORING_CQE_F_NOTIF
+type completion struct {
+	Res, BID int
+	Flags    string
+}
+
+func observe(c CQE) completion {
+	var flags strings.Builder
+	letter := func(set bool, l byte) {
+		if set {
+			flags.WriteByte(l)
+		}
+	}
+	bid, ok := c.BufferID()
+	letter(c.More(), 'M')
+	letter(ok, 'B')
+	letter(c.BufferMore(), 'b')
+	letter(c.SockNonEmpty(), 'E')
+	letter(c.Notif(), 'N')
+	if !ok {
+		return completion{int(c.Res), -1, flags.String()}
+	}
+	return completion{int(c.Res), int(bid &^ sendBids), flags.String()}
+}
+
+func equal[T any](tb testing.TB, what string, got, want T) {
+	tb.Helper()
+	if reflect.DeepEqual(got, want) {
+		return // much faster
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		tb.Fatalf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// onOwner runs f with a ring on a thread that stays with it.
+func onOwner(t *testing.T, c Config, f func(r *rig)) {
+	t.Helper()
+	if err := Serve(c, func(r *Ring) error { f(rigOn(t, r)); return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
+func wantError(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("error is %v, want one with %q", err, text)
+	}
+}
+
+// closesWith sets how long Close waits.
+func closesWith(t *testing.T, d time.Duration) {
+	old := drainTime
+	drainTime = d
+	t.Cleanup(func() { drainTime = old })
+}
+
+// closesLater closes a ring whose kernel has let go, or soon will.
+func closesLater(t *testing.T, r *Ring) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		if err = r.Close(); err == nil {
+			return
+		}
+		equal(t, "is busy", errors.Is(err, ErrBusy), true)
+	}
+	t.Fatal(err)
 }

@@ -26,21 +26,21 @@ func newZCStage(t *testing.T, c Config) *zcStage {
 	s := &zcStage{sender: &sender{stage: bareStage(t, c)}}
 	s.fd, s.peer = testutil.TCPPair(t)
 	s.roomy()
-	s.mem, s.reg = s.register(zcMemory)
+	s.mem, s.reg = s.mapRegistered(zcMemory)
 	copy(s.mem.Bytes(), stream(0, zcMemory))
 	return s
 }
 
 // register maps and registers memory until the test ends.
-func (s *stage) register(size int) (*Arena, RegBuf) {
+func (s *stage) mapRegistered(size int) (*Arena, RegBuf) {
 	s.Helper()
 	mem, err := NewArena(ArenaConfig{Size: size})
 	s.must(err)
-	reg, err := s.ring.RegisterArena(mem)
+	reg, err := s.RegisterArena(mem)
 	s.must(err)
 	s.Cleanup(func() { // runs before the ring is closed
-		if s.ring.buffers.holds(reg) {
-			s.must(s.ring.UnregisterArena(reg))
+		if s.Ring.buffers.holds(reg) {
+			s.must(s.UnregisterArena(reg))
 		}
 		_ = mem.Close()
 	})
@@ -57,7 +57,7 @@ func (s *zcStage) part(off, n int) []byte { return s.mem.Bytes()[off : off+n : o
 func (s *zcStage) sendZC(userData uint64, n, msgFlags int) {
 	s.Helper()
 	p := s.part(s.sent, n)
-	s.sqe(userData, func(q SQE) error { return q.PrepSendZC(FD(s.fd), p, msgFlags, ReportUsage) })
+	s.queue(userData, func(q SQE) { s.must(q.PrepSendZC(FD(s.fd), p, msgFlags, ReportUsage)) })
 	s.sent += n
 }
 
@@ -109,10 +109,10 @@ func oneOf(err error, want []syscall.Errno) bool {
 // notifUserData checks what addr3 means where the kernel takes it.
 func (s *zcStage) notifUserData() {
 	s.Helper()
-	s.sqe(7, func(q SQE) error {
+	s.queue(7, func(q SQE) {
 		err := q.PrepSendZC(FD(s.fd), s.part(0, 100), 0, 0)
 		q.Addr3 = 8
-		return err
+		s.must(err)
 	})
 	equal(s, "user data of the result", s.result(100).UserData, 7)
 	equal(s, "user data of the notification", s.notified().UserData, 8)

@@ -33,8 +33,8 @@ func TestRingsInMemoryOfTheProgram(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 3 * 32 { // around the queues
-				equal(t, "first", one(t, first, func(s SQE) { s.PrepNop() }).Res, 0)
-				equal(t, "second", one(t, second, func(s SQE) { s.PrepNop() }).Res, 0)
+				equal(t, "first", rigOn(t, first).answer(func(s SQE) { s.PrepNop() }).Res, 0)
+				equal(t, "second", rigOn(t, second).answer(func(s SQE) { s.PrepNop() }).Res, 0)
 			}
 			lies := func(r *Ring, off, n int) bool {
 				s, err := r.NextSQE()
@@ -50,7 +50,7 @@ func TestRingsInMemoryOfTheProgram(t *testing.T) {
 			equal(t, "entries of the second lie in its memory", lies(second, used, second.MemoryUsed()), true)
 			equal(t, "closing the arena is ErrBusy", errors.Is(a.Close(), ErrBusy), true)
 			equal(t, "error of Close", first.Close(), nil)
-			equal(t, "the second goes on", next(t, second).UserData, 0x1234567887654321)
+			equal(t, "the second goes on", rigOn(t, second).next().UserData, 0x1234567887654321)
 			equal(t, "error of Close", second.Close(), nil)
 			equal(t, "users", a.users, 0)
 		})
@@ -120,7 +120,7 @@ func TestMemorySizes(t *testing.T) {
 
 // The ring's mappings are marked as not to be copied.
 func TestDontFork(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	marked := func() int {
 		b, err := os.ReadFile("/proc/self/smaps")
 		if err != nil {
@@ -144,9 +144,9 @@ func TestDontFork(t *testing.T) {
 
 func TestResizedQueues(t *testing.T) {
 	needsResizing(t)
-	onOwner(t, Config{Entries: 4, CQEntries: 8}, func(r *Ring) {
+	onOwner(t, Config{Entries: 4, CQEntries: 8}, func(r *rig) {
 		in, out := streamPair(t)
-		waiting(t, r, FD(in), 99) // runs on
+		waiting(t, r.Ring, FD(in), 99) // runs on
 		entries := func() [2]int { sq, cq := r.Entries(); return [2]int{sq, cq} }
 		for _, size := range [][2]int{{16, 64}, {4, 8}, {128, 0}, {1, 4}} {
 			for i := range uint64(3) {
@@ -172,15 +172,15 @@ func TestResizedQueues(t *testing.T) {
 				size[1] = 2 * size[0]
 			}
 			equal(t, "lengths", entries(), size)
-			equal(t, "completions that were ready", userData(r), []uint64{1, 2, 3})
+			equal(t, "completions that were ready", userData(r.Ring), []uint64{1, 2, 3})
 			for range 2 * size[0] {
-				equal(t, "result", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+				equal(t, "result", r.answer(func(s SQE) { s.PrepNop() }).Res, 0)
 			}
 		}
 		if _, err := syscall.Write(out, []byte("12345")); err != nil {
 			t.Error(err)
 		}
-		equal(t, "the request that ran on", next(t, r), CQE{UserData: 99, Res: 5})
+		equal(t, "the request that ran on", r.next(), CQE{UserData: 99, Res: 5})
 
 		wantError(t, r.ResizeRings(0, 4), "no entries")
 		wantError(t, r.ResizeRings(-1, 4), "Config.Entries is -1")
@@ -192,8 +192,8 @@ func TestResizedQueues(t *testing.T) {
 // What does not fit stays, and so do the queues.
 func TestQueuesDoNotShrinkBelowTheirContent(t *testing.T) {
 	needsResizing(t)
-	onOwner(t, Config{Entries: 8}, func(r *Ring) {
-		nops(t, r, 8)
+	onOwner(t, Config{Entries: 8}, func(r *rig) {
+		nops(t, r.Ring, 8)
 		if _, err := r.SubmitAndWait(8); err != nil {
 			t.Error(err)
 		}
@@ -201,17 +201,17 @@ func TestQueuesDoNotShrinkBelowTheirContent(t *testing.T) {
 		equal(t, "is EOVERFLOW", errors.Is(err, syscall.EOVERFLOW), true)
 		_, cq := r.Entries()
 		equal(t, "length", cq, 16)
-		equal(t, "completions", len(userData(r)), 8)
+		equal(t, "completions", len(userData(r.Ring)), 8)
 		equal(t, "error with room", r.ResizeRings(2, 4), nil)
-		equal(t, "result", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
+		equal(t, "result", r.answer(func(s SQE) { s.PrepNop() }).Res, 0)
 	})
 }
 
 func TestRingsThatCannotBeResized(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 	wantError(t, r.ResizeRings(8, 16), "needs a ring with SetupDeferTaskrun")
 	needsResizing(t)
-	onOwner(t, Config{Entries: 4}, func(r *Ring) {
+	onOwner(t, Config{Entries: 4}, func(r *rig) {
 		equal(t, "error of RegisterRingFD", r.RegisterRingFD(), nil)
 		equal(t, "resized by the registered descriptor", r.ResizeRings(8, 16), nil)
 		equal(t, "error of CloseRingFD", r.CloseRingFD(), nil)
@@ -221,8 +221,8 @@ func TestRingsThatCannotBeResized(t *testing.T) {
 
 func TestSlotMemoryFollowsTheQueueLength(t *testing.T) {
 	needsResizing(t)
-	onOwner(t, Config{Entries: 2}, func(r *Ring) {
-		one(t, r, func(s SQE) { s.PrepTimeout(-1, 0, 0) })
+	onOwner(t, Config{Entries: 2}, func(r *rig) {
+		r.answer(func(s SQE) { s.PrepTimeout(-1, 0, 0) })
 		equal(t, "error", r.ResizeRings(64, 0), nil)
 		var last uint64
 		for range 64 {

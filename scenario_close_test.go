@@ -22,7 +22,7 @@ func TestScenario52_CloseWithASendOnItsWay(t *testing.T) {
 	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: beyond, ZCAlways: true})
 	s.roomy()
 	s.feeds(BufRingConfig{Entries: 2, BufSize: 4096})
-	s.queue(beyond)
+	s.put(beyond)
 	s.flush()
 	s.complete(s.result(beyond), beyond)
 	s.forward(2, 4096)
@@ -33,13 +33,13 @@ func TestScenario52_CloseWithASendOnItsWay(t *testing.T) {
 	busy := "uring: close: the kernel has not let go of requests (in flight: 2, of them zero-copy sends of queues: 2) after 50ms; wait by another Close: still in use"
 	for range 2 {
 		start := time.Now()
-		err := s.ring.Close()
+		err := s.Close()
 		equal(t, "error", text(err), busy)
 		equal(t, "is busy", errors.Is(err, ErrBusy), true)
 		if d := time.Since(start); d < drainTime || d > 10*drainTime {
 			t.Errorf("Close took %v", d)
 		}
-		equal(t, "descriptor", s.ring.FD(), -1)
+		equal(t, "descriptor", s.FD(), -1)
 	}
 	equal(t, "the queue", s.q.Close(), nil)
 	equal(t, "the buffer ring", s.br.Close(), nil)
@@ -59,7 +59,7 @@ func TestScenario52_CloseWithASendOnItsWay(t *testing.T) {
 	// The second of the received slices was never sent.
 	s.sent -= 4096
 	s.reading()()
-	closesLater(t, s.ring)
+	closesLater(t, s.Ring)
 	equal(t, "memory of the queue", s.q.own.arena.Bytes(), nil)
 	equal(t, "memory of the buffer ring", s.br.arena.Bytes(), nil)
 }
@@ -81,7 +81,7 @@ func TestScenario52_CloseWithASendThatIsInNoQueue(t *testing.T) {
 		g.must(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, beyond))
 		p := a.Bytes()
 		copy(p, stream(0, len(p)))
-		c := one(t, g.Ring, func(s SQE) {
+		c := g.answer(func(s SQE) {
 			if fixed {
 				g.must(s.PrepSendZCFixed(FD(fd), reg, p, 0, 0))
 			} else {
@@ -106,13 +106,13 @@ func TestScenario52_CloseWaitsForNotifications(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
 	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: beyond, ZCAlways: true})
 	s.roomy()
-	s.queue(beyond)
+	s.put(beyond)
 	s.flush()
 	s.complete(s.result(beyond), beyond)
 	s.none()
 
 	join := s.reading()
-	s.must(s.ring.Close())
+	s.must(s.Close())
 	equal(t, "without notification", s.q.Unnotified(), 0)
 	join()
 }
@@ -123,23 +123,23 @@ func TestScenario52_CloseSubmitsNothing(t *testing.T) {
 	closesWith(t, 50*time.Millisecond)
 	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: beyond, ZCAlways: true})
 	s.roomy()
-	s.queue(beyond)
+	s.put(beyond)
 	s.flush()
 	s.complete(s.result(beyond), beyond)
 
 	fd, peer := testutil.TCPPair(t)
-	q, err := s.ring.NewSendQueue(FD(fd), SendQueueConfig{Mode: SendZC, Memory: 100, Token: 1})
+	q, err := s.NewSendQueue(FD(fd), SendQueueConfig{Mode: SendZC, Memory: 100, Token: 1})
 	s.must(err)
 	s.must(second(q.Write(make([]byte, 100))))
 	s.must(q.Flush())
 	in, out := streamPair(t)
-	s.sqe(otherData, func(q SQE) error { q.PrepSend(FD(out), held(make([]byte, 100)), 0); return nil })
+	s.queue(otherData, func(q SQE) { q.PrepSend(FD(out), held(make([]byte, 100)), 0) })
 
-	equal(t, "error", text(s.ring.Close()), "uring: close: the kernel has not let go of requests (in flight: 1, of them zero-copy sends of queues: 1) after 50ms; wait by another Close: still in use")
+	equal(t, "error", text(s.Close()), "uring: close: the kernel has not let go of requests (in flight: 1, of them zero-copy sends of queues: 1) after 50ms; wait by another Close: still in use")
 	equal(t, "bytes at the queue's peer", unread(t, peer), 0)
 	equal(t, "bytes at the other peer", unread(t, in), 0)
 	s.reading()()
-	closesLater(t, s.ring)
+	closesLater(t, s.Ring)
 }
 
 // Close cancels a send that is blocked, and waits for its notification too.
@@ -148,14 +148,14 @@ func TestScenario52_CloseWithABlockedSend(t *testing.T) {
 		const size = 4 << 20
 		s := newSmallSender(t, SendQueueConfig{Mode: mode, Memory: size, ZCAlways: true})
 		s.feeds(BufRingConfig{Entries: 2, BufSize: 4096})
-		s.queue(size)
+		s.put(size)
 		s.forward(2, 1000)
 		s.flush()
 		s.blocked()
 		peer, fd := make(chan []byte, 1), dupFD(t, s.peer)
 		// By then Close has cancelled the send, and waits for its notification.
 		time.AfterFunc(100*time.Millisecond, func() { peer <- <-collect(fd) })
-		s.must(s.ring.Close())
+		s.must(s.Close())
 		s.holds(0)
 		shutdown(t, s.fd)
 		got := <-peer

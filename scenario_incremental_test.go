@@ -192,10 +192,9 @@ func TestScenario07_MinLeftIsRefusedWithAReason(t *testing.T) {
 // recvMsg sets up a multishot receive of messages whatever the package says.
 func (s *stage) recvMsg(m *Msg) {
 	s.Helper()
-	s.sqe(uint64(s.in), func(q SQE) error {
+	s.queue(uint64(s.in), func(q SQE) {
 		q.prepMsg(cgo.OpRecvMsg, FD(s.in), m, 0)
 		q.selectBuffer(s.br, 0, cgo.RecvMultishot)
-		return nil
 	})
 	s.submit()
 }
@@ -215,7 +214,7 @@ func TestScenario08_MessagesNeedRoomForTheirHeader(t *testing.T) {
 
 	t.Run("refused without MinLeft", func(t *testing.T) {
 		s := stageOn(t, Config{}, BufRingConfig{Entries: 4, BufSize: 128, Incremental: true}, in, out)
-		q, err := s.ring.NextSQE()
+		q, err := s.NextSQE()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,12 +227,12 @@ func TestScenario08_MessagesNeedRoomForTheirHeader(t *testing.T) {
 		m := newMsg()
 		s.recvMsg(m)
 		for off := range 2 {
-			s.write(out, stream(0, payload))
+			writeAll(s, out, stream(0, payload))
 			c := s.next()
 			s.is(c, header+payload, 0, "MBb")
 			s.message(m, c, place{0, off * (header + payload), header + payload}, payload)
 		}
-		s.write(out, stream(0, payload))
+		writeAll(s, out, stream(0, payload))
 		s.is(s.next(), -int(syscall.EFAULT), -1, "")
 		s.recvMsg(m)
 		s.is(s.next(), -int(syscall.EFAULT), -1, "")
@@ -243,9 +242,9 @@ func TestScenario08_MessagesNeedRoomForTheirHeader(t *testing.T) {
 	t.Run("never with it", func(t *testing.T) {
 		s := stageOn(t, Config{}, BufRingConfig{Entries: 4, BufSize: 128, Incremental: true, MinLeft: header + payload}, in, out)
 		m := newMsg()
-		s.sqe(uint64(in), func(q SQE) error { return q.PrepRecvMsgMultishot(FD(in), s.br, m, 0) })
+		s.queue(uint64(in), func(q SQE) { s.must(q.PrepRecvMsgMultishot(FD(in), s.br, m, 0)) })
 		for i := range 20 {
-			s.write(out, stream(0, payload))
+			writeAll(s, out, stream(0, payload))
 			c := s.next()
 			flags, bid, off := "MBb", i/2%4, i%2*(header+payload)
 			if i%2 == 1 {
@@ -301,7 +300,7 @@ func TestScenario09_TwoConnectionsShareABuffer(t *testing.T) {
 
 	receive := func(fd, to int, bytes string, flags string, off int) Segment {
 		t.Helper()
-		s.write(to, []byte(bytes))
+		writeAll(s, to, []byte(bytes))
 		c := s.next()
 		s.is(c, len(bytes), 0, flags)
 		equal(t, "connection", c.UserData, uint64(fd))

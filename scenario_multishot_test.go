@@ -27,7 +27,7 @@ func TestScenario33_ArmedOnAnEmptyGroup(t *testing.T) {
 	s.arm(0)
 	c := s.next()
 	s.is(c, -int(syscall.ENOBUFS), -1, "") // although there is nothing to receive
-	s.fails(c, syscall.ENOBUFS)
+	s.failed(c, syscall.ENOBUFS)
 
 	s.arm(PollFirst)
 	s.none()
@@ -100,7 +100,7 @@ func TestScenario36_ConnectionEnds(t *testing.T) {
 		s.closeSocket(s.out)
 		c := s.next()
 		s.is(c, -int(syscall.ECONNRESET), -1, "")
-		s.fails(c, syscall.ECONNRESET)
+		s.failed(c, syscall.ECONNRESET)
 		s.settled()
 	})
 	t.Run("closed by the peer", func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestScenario36_ConnectionEnds(t *testing.T) {
 	t.Run("cancelled, waited for and closed", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
 		s.arm(0)
-		s.sqe(1, func(q SQE) error { q.PrepCancelFD(FD(s.in), CancelAll); return nil })
+		s.queue(1, func(q SQE) { q.PrepCancelFD(FD(s.in), CancelAll) })
 		for over, cancelled := false, false; !over || !cancelled; {
 			switch c := s.next(); c.UserData {
 			case 1:
@@ -136,7 +136,7 @@ func TestScenario36_ConnectionEnds(t *testing.T) {
 				cancelled = true
 			default:
 				s.is(c, -int(syscall.ECANCELED), -1, "")
-				s.fails(c, syscall.ECANCELED)
+				s.failed(c, syscall.ECANCELED)
 				over = true
 			}
 		}
@@ -149,7 +149,7 @@ func TestScenario36_ConnectionEnds(t *testing.T) {
 	t.Run("closed with the ring", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
 		s.arm(0)
-		if err := s.ring.Close(); err != nil {
+		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		s.send(5) // stays in the socket
@@ -191,7 +191,7 @@ func TestScenario37_CancelledAgainAndAgainNoByteIsLost(t *testing.T) {
 					over = s.received(s.next()) // the writer is never far behind
 				}
 				for range rnd.Intn(3) {
-					for c := range s.ring.Completions() {
+					for c := range s.Completions() {
 						over = s.received(c) || over
 					}
 					s.submit()
@@ -224,7 +224,7 @@ func TestScenario38_ClosedUnderRequests(t *testing.T) {
 		s.send(10)
 		c := s.next()
 		s.is(c, -int(syscall.ENOBUFS), -1, "")
-		s.fails(c, ErrClosed)
+		s.failed(c, ErrClosed)
 	})
 	t.Run("that hold a buffer in a worker", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
@@ -240,7 +240,7 @@ func TestScenario38_ClosedUnderRequests(t *testing.T) {
 	})
 	t.Run("that have filled half a buffer", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
-		s.sqe(0, func(q SQE) error { return q.PrepRecvProvided(FD(s.in), s.br, 0, syscall.MSG_WAITALL, 0) })
+		s.queue(0, func(q SQE) { s.must(q.PrepRecvProvided(FD(s.in), s.br, 0, syscall.MSG_WAITALL, 0)) })
 		s.send(6)
 		s.none()
 		s.closeBuffers()
@@ -274,7 +274,7 @@ func (s *stage) received(c CQE) (last bool) {
 		s.consume(c)
 	case errno == syscall.ECANCELED || errno == syscall.ENOBUFS:
 		s.is(c, int(c.Res), -1, "")
-		s.fails(c, errno)
+		s.failed(c, errno)
 	default:
 		s.Fatalf("completion %+v", observe(c))
 	}

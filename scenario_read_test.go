@@ -40,9 +40,9 @@ func (s *stage) closeOut() {
 }
 
 // read reads once and returns the completion.
-func (s *stage) read(n int) CQE {
+func (s *stage) readProvided(n int) CQE {
 	s.Helper()
-	s.sqe(0, func(q SQE) error { return q.PrepReadProvided(FD(s.in), s.br, n) })
+	s.queue(0, func(q SQE) { s.must(q.PrepReadProvided(FD(s.in), s.br, n)) })
 	return s.next()
 }
 
@@ -52,19 +52,19 @@ func (s *stage) eof(c CQE, bid int) {
 	got := observe(c)
 	got.Flags = strings.ReplaceAll(got.Flags, "b", "") // older kernels leave it out
 	equal(s, "completion", got, completion{0, bid, "B"})
-	s.fails(c, nil)
+	s.failed(c, nil)
 }
 
 func TestScenario10_EndOfAPipe(t *testing.T) {
 	t.Run("incremental: takes nothing", func(t *testing.T) {
 		s := newPipeStage(t, BufRingConfig{Entries: 4, BufSize: 16, Incremental: true})
 		s.send(5)
-		c := s.read(0)
+		c := s.readProvided(0)
 		s.is(c, 5, 0, "Bb")
 		s.take(c, place{0, 0, 5})
 		s.closeOut()
 		for range 2 {
-			s.eof(s.read(0), 0)
+			s.eof(s.readProvided(0), 0)
 			s.head(0)
 		}
 		s.settled()
@@ -80,14 +80,14 @@ func TestScenario10_EndOfAPipe(t *testing.T) {
 	t.Run("classic: takes a buffer", func(t *testing.T) {
 		s := newPipeStage(t, BufRingConfig{Entries: 4, BufSize: 16})
 		s.send(5)
-		c := s.read(0)
+		c := s.readProvided(0)
 		s.is(c, 5, 0, "B")
 		s.take(c, place{0, 0, 5})
 		s.closeOut()
 		for bid := 1; bid <= 9; bid++ { // more often than there are buffers
-			c := s.read(0)
+			c := s.readProvided(0)
 			s.is(c, 0, bid%4, "B")
-			s.fails(c, nil)
+			s.failed(c, nil)
 			s.head(1 + bid)
 		}
 		s.settled()
@@ -103,7 +103,7 @@ func TestScenario11_EndOfAStreamInAWorker(t *testing.T) {
 			s.async(s.in)
 			c := s.next()
 			s.is(c, 0, i%2, "B")
-			s.fails(c, nil)
+			s.failed(c, nil)
 			s.head(i + 1)
 			s.settled()
 		}
@@ -120,7 +120,7 @@ func TestScenario11_EndOfAStreamInAWorker(t *testing.T) {
 		s.rawAsync(0)
 		c := s.next()
 		s.is(c, 0, 0, "B")
-		s.fails(c, nil)
+		s.failed(c, nil)
 		s.head(1)
 
 		// Ten bytes of it are lent: it must not go back before they are.
@@ -153,7 +153,7 @@ func (s *stage) isKeptAtOnce(c CQE, res int) {
 func (s *stage) rawAsync(n int) {
 	s.Helper()
 	s.singleReceives()
-	q := s.sqe(uint64(s.in), func(q SQE) error { return q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0) })
+	q := s.queue(uint64(s.in), func(q SQE) { s.must(q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0)) })
 	q.Len = uint32(n)
 	q.SQE.Flags |= cgo.SQEAsync
 	s.submit()
@@ -185,10 +185,9 @@ func TestScenario12_RegularFile(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 64, Incremental: true})
 		open(t, s)
 		for i := range 3 {
-			s.sqe(0, func(q SQE) error {
+			s.queue(0, func(q SQE) {
 				q.prep(cgo.OpRead, FD(s.in), 0, 16, 0)
 				q.selectBuffer(s.br, 0, 0)
-				return nil
 			})
 			s.isKeptAtOnce(s.next(), len(content))
 			equal(t, "data", string(s.br.buffer(0)[16*i:][:len(content)]), content)
@@ -202,7 +201,7 @@ func TestScenario12_RegularFile(t *testing.T) {
 		}
 		var got []string
 		for i, n := range []int{8, 4, 0, 0, 0} {
-			c := s.read(0)
+			c := s.readProvided(0)
 			s.is(c, n, i%2, "B")
 			if err := s.br.Consume(c, func(p []byte) error { got = append(got, string(p)); return nil }); err != nil {
 				t.Fatal(err)
@@ -222,9 +221,9 @@ func TestScenario12_RegularFile(t *testing.T) {
 		defer w.Close()
 		s.in = int(w.Fd())
 		for range 5 {
-			c := s.read(0)
+			c := s.readProvided(0)
 			equal(t, "result", c.Res, -int32(syscall.EBADF))
-			s.fails(c, syscall.EBADF)
+			s.failed(c, syscall.EBADF)
 		}
 		s.settled()
 		s.available(2)
@@ -266,7 +265,7 @@ func TestScenario13_CancelledInAWorker(t *testing.T) {
 			left := s.cancel(uint64(s.in))
 			equal(t, "completions", len(left), 1)
 			s.is(left[0], -int(syscall.ECANCELED), i%2, "B")
-			s.fails(left[0], syscall.ECANCELED)
+			s.failed(left[0], syscall.ECANCELED)
 			s.settled()
 		}
 		s.available(2)

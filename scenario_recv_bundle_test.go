@@ -140,7 +140,7 @@ func TestScenario20_UsedUpGroupEndsAMultishot(t *testing.T) {
 		s.arm(Bundle) // without refill
 		c := s.next()
 		s.is(c, -int(syscall.ENOBUFS), -1, "")
-		s.fails(c, syscall.ENOBUFS)
+		s.failed(c, syscall.ENOBUFS)
 
 		s.release(held...)
 		s.arm(Bundle)
@@ -161,7 +161,7 @@ func TestScenario20_UsedUpGroupEndsAMultishot(t *testing.T) {
 		}
 		c := s.next()
 		s.is(c, -int(syscall.ENOBUFS), -1, "")
-		s.fails(c, syscall.ENOBUFS)
+		s.failed(c, syscall.ENOBUFS)
 		s.arm(0)
 		c = s.next()
 		s.is(c, 0x400, 0, "MB")
@@ -214,7 +214,7 @@ func TestScenario23_BundleOfDatagramsIsOneBufferEach(t *testing.T) {
 		s.is(c, n, bid, "MB")
 		s.take(c, place{bid, 0, n})
 	}
-	s.write(out, stream(s.sent, 250))
+	writeAll(s, out, stream(s.sent, 250))
 	c := s.next()
 	equal(t, "result", int(c.Res), 100)
 	s.sent += 100 // the rest is cut off
@@ -270,7 +270,7 @@ func streamInMode(t *testing.T, mode SetupFlags, incremental bool, flags IOFlags
 		c := s.next()
 		switch c.Res {
 		case -int32(syscall.ENOBUFS):
-			s.fails(c, syscall.ENOBUFS)
+			s.failed(c, syscall.ENOBUFS)
 		case 0:
 			s.ends(c)
 			over = true

@@ -88,13 +88,13 @@ func TestScenario16_TruncatedDatagramsThatClaimTheirLength(t *testing.T) {
 	t.Run("completion", func(t *testing.T) {
 		in, out := testutil.UDPPair(t)
 		s := stageOn(t, Config{}, BufRingConfig{Entries: 1, BufSize: 100}, in, out)
-		q := s.sqe(0, func(q SQE) error { return q.PrepRecvProvided(FD(in), s.br, 0, 0, 0) })
+		q := s.queue(0, func(q SQE) { s.must(q.PrepRecvProvided(FD(in), s.br, 0, 0, 0)) })
 		q.OpFlags |= cgo.MsgTrunc
 		s.datagram(150)
 		c := s.next()
 		s.is(c, 150, 0, "B")
 		before := s.br.Stats()
-		s.fails(c, ErrBadCompletion)
+		s.failed(c, ErrBadCompletion)
 		equal(t, "stats", s.br.Stats(), before)
 	})
 }

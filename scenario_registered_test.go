@@ -22,20 +22,20 @@ import (
 func TestScenario48_BoundsOfRegisteredBuffers(t *testing.T) {
 	s := newZCStage(t, Config{})
 	end := s.part(zcMemory-100, 100)
-	other, otherReg := s.register(4096)
+	other, otherReg := s.mapRegistered(4096)
 
 	send := func(n int) { s.result(n); s.notified(); s.sent += max(n, 0) }
 	fixed := func(p []byte, set func(SQE)) {
-		s.sqe(1, func(q SQE) error {
+		s.queue(1, func(q SQE) {
 			err := q.PrepSendZC(FD(s.fd), p, 0, 0)
 			q.IOPrio |= cgo.RecvSendFixedBuf
 			q.BufIndex = s.reg.index
 			set(q)
-			return err
+			s.must(err)
 		})
 	}
 	const fault = -int(syscall.EFAULT)
-	s.sqe(1, func(q SQE) error { return q.PrepSendZCFixed(FD(s.fd), s.reg, end, 0, 0) })
+	s.queue(1, func(q SQE) { s.must(q.PrepSendZCFixed(FD(s.fd), s.reg, end, 0, 0)) })
 	s.result(100)
 	s.notified()
 	s.got, s.sent = zcMemory-100, zcMemory
@@ -51,7 +51,7 @@ func TestScenario48_BoundsOfRegisteredBuffers(t *testing.T) {
 
 	refused := func(prep func(SQE) error, want string) {
 		t.Helper()
-		q, err := s.ring.NextSQE()
+		q, err := s.NextSQE()
 		s.must(err)
 		equal(t, "error", text(prep(q)), want)
 	}
@@ -71,7 +71,7 @@ func TestScenario48_BoundsOfRegisteredBuffers(t *testing.T) {
 func TestScenario48_PartsOfRegisteredBuffers(t *testing.T) {
 	testutil.Need(t, HaveSendMsgZCFixed)
 	s := newZCStage(t, Config{})
-	other, _ := s.register(4096)
+	other, _ := s.mapRegistered(4096)
 	parts := func(n, size int) [][]byte {
 		list := make([][]byte, n)
 		for i := range list {
@@ -92,11 +92,11 @@ func TestScenario48_PartsOfRegisteredBuffers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := NewMsg(c.parts...)
-			s.sqe(1, func(q SQE) error {
+			s.queue(1, func(q SQE) {
 				err := q.PrepSendMsgZC(FD(s.fd), m, 0, 0)
 				q.IOPrio |= cgo.RecvSendFixedBuf
 				q.BufIndex = s.reg.index
-				return err
+				s.must(err)
 			})
 			s.result(c.want)
 			s.notified()
@@ -111,11 +111,11 @@ func TestScenario49_UnregisterWithASendOnItsWay(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
 	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: beyond, ZCAlways: true})
 	s.roomy()
-	s.queue(beyond)
+	s.put(beyond)
 	s.flush()
 	s.complete(s.result(beyond), beyond)
-	s.must(s.ring.UnregisterArena(s.q.own.reg))
-	again, err := s.ring.RegisterArena(s.q.own.arena) // the place is free at once
+	s.must(s.UnregisterArena(s.q.own.reg))
+	again, err := s.RegisterArena(s.q.own.arena) // the place is free at once
 	s.must(err)
 	equal(t, "place", again.Index(), s.q.own.reg.Index())
 
@@ -134,7 +134,7 @@ func TestScenario50_RegisteredBufferIsItsPages(t *testing.T) {
 	s := newZCStage(t, Config{})
 	s.must(syscall.Madvise(s.mem.Bytes(), syscall.MADV_DONTNEED))
 	copy(s.mem.Bytes(), make([]byte, 4096))
-	s.sqe(1, func(q SQE) error { return q.PrepSendZCFixed(FD(s.fd), s.reg, s.part(0, 4096), 0, 0) })
+	s.queue(1, func(q SQE) { s.must(q.PrepSendZCFixed(FD(s.fd), s.reg, s.part(0, 4096), 0, 0)) })
 	s.result(4096)
 	s.notified()
 	s.sent = 4096
@@ -147,7 +147,7 @@ func TestScenario50_CollectorLeavesTheMemoryAlone(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
 	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: 1 << 20, ZCAlways: true})
 	s.roomy()
-	s.queue(1 << 20)
+	s.put(1 << 20)
 	debug.FreeOSMemory()
 	join := s.reading()
 	s.finish()
@@ -176,7 +176,7 @@ func TestScenario51_LockedMemoryIsUsedUp(t *testing.T) {
 		s := &zcStage{sender: &sender{stage: patientStage(t)}}
 		s.fd, s.peer = testutil.TCPPair(t)
 		p := stream(0, 2*limit)
-		s.sqe(1, func(q SQE) error { return q.PrepSendZC(FD(s.fd), p, 0, 0) })
+		s.queue(1, func(q SQE) { s.must(q.PrepSendZC(FD(s.fd), p, 0, 0)) })
 		s.result(-int(syscall.ENOMEM))
 		s.notified()
 	})
@@ -185,9 +185,9 @@ func TestScenario51_LockedMemoryIsUsedUp(t *testing.T) {
 			s := &sender{stage: patientStage(t)}
 			s.fd, s.peer = testutil.TCPPair(t)
 			var err error
-			s.q, err = s.ring.NewSendQueue(FD(s.fd), SendQueueConfig{Mode: mode, Memory: 2 * limit, ZCAlways: true})
+			s.q, err = s.NewSendQueue(FD(s.fd), SendQueueConfig{Mode: mode, Memory: 2 * limit, ZCAlways: true})
 			s.must(err) // although its memory could not be registered
-			s.queue(2 * limit)
+			s.put(2 * limit)
 			s.flush()
 			s.complete(s.result(-int(syscall.ENOMEM)), 0)
 			equal(t, "mode", s.q.Mode(), SendVectored)
@@ -205,7 +205,7 @@ func TestScenario51_LockedMemoryIsUsedUp(t *testing.T) {
 		mem, err := NewArena(ArenaConfig{Size: 2 * limit})
 		s.must(err)
 		defer mem.Close()
-		_, err = s.ring.RegisterArena(mem)
+		_, err = s.RegisterArena(mem)
 		refused(t, "RegisterArena", err, syscall.ENOMEM, "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK; it is "+strconv.Itoa(limit)+" bytes")
 	})
 	// The kernel gives locked memory back late when a ring is closed. Close
@@ -248,12 +248,12 @@ func dropPrivileges(t *testing.T, limit uint64) {
 // patientStage opens a stage as soon as there is memory for a ring.
 func patientStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{TB: t}
+	s := &stage{rig: rigOn(t, nil)}
 	patiently(t, func() (err error) {
-		s.ring, err = New(Config{Entries: 8})
+		s.Ring, err = New(Config{Entries: 8})
 		return err
 	})
-	t.Cleanup(func() { s.must(s.ring.Close()) })
+	t.Cleanup(func() { s.must(s.Close()) })
 	return s
 }
 

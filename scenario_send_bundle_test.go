@@ -79,7 +79,7 @@ func TestScenario25_FlushNSendsPartOfAPiece(t *testing.T) {
 func TestScenario25_FlushNWhereTheKernelTakesNoLength(t *testing.T) {
 	testutil.Need(t, HaveSendProvided)
 	s := newSender(t, SendQueueConfig{Mode: SendProvided, Memory: 100})
-	s.queue(100)
+	s.put(100)
 	replaceProbe(t, &probeSendProvidedPart, lacking("sends of parts of provided buffers", 6, 12))
 	if err := s.q.FlushN(10); !errors.Is(err, ErrNotSupported) {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestScenario26_ShortSendIsResent(t *testing.T) {
 	eachSendMode(t, func(t *testing.T, mode SendMode) {
 		const size = 1 << 20
 		s := newSmallSender(t, SendQueueConfig{Mode: mode, Memory: size, ZCAlways: true})
-		s.queue(size)
+		s.put(size)
 		s.flush()
 		s.blocked()
 		c := s.cancelSend()
@@ -213,11 +213,11 @@ func TestScenario28_SendToAClosedPeer(t *testing.T) {
 	eachSendMode(t, func(t *testing.T, mode SendMode) {
 		s := newSender(t, SendQueueConfig{Mode: mode, Memory: 1 << 20, ZCAlways: true})
 		s.feeds(BufRingConfig{Entries: 4, BufSize: 1024})
-		s.queue(1000)
+		s.put(1000)
 		s.finish()
 		s.arrives(1000)
 		s.forward(2, 100)
-		s.queue(100_000)
+		s.put(100_000)
 		s.reset()
 
 		s.flush()
@@ -335,14 +335,14 @@ func TestScenario32_OneSendIsInFlight(t *testing.T) {
 		s := newSmallSender(t, SendQueueConfig{Mode: mode, Memory: 1 << 20, ZCAlways: true})
 		s.fill()
 		for range 8 {
-			s.queue(1000)
+			s.put(1000)
 			s.must(s.q.Flush())
-			equal(t, "entries queued", s.ring.Queued(), 1)
+			equal(t, "entries queued", s.Queued(), 1)
 		}
 		s.none()
-		equal(t, "entries queued", s.ring.Queued(), 0)
+		equal(t, "entries queued", s.Queued(), 0)
 		s.must(s.q.Flush())
-		equal(t, "entries queued", s.ring.Queued(), 0)
+		equal(t, "entries queued", s.Queued(), 0)
 		equal(t, "requests", s.q.Stats().Requests, 1)
 
 		join := s.reading()

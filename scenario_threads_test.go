@@ -35,8 +35,8 @@ func testSecondThread(t *testing.T, mode SendMode) {
 		SendQueueConfig{Mode: mode, Memory: size, ZCAlways: true}, fd, peer)
 	s.small()
 	s.feeds(BufRingConfig{Entries: 2, BufSize: 4096})
-	mem, reg := s.register(4096)
-	s.queue(size)
+	mem, reg := s.mapRegistered(4096)
+	s.put(size)
 	s.flush()
 	s.blocked()
 	c := s.cancelSend() // one that makes the queue ask the kernel
@@ -52,26 +52,26 @@ func testSecondThread(t *testing.T, mode SendMode) {
 	}
 	s.complete(c, sent)
 	equal(t, "bytes queued", s.q.Queued(), size-sent)
-	for s.ring.SQSpace() > 0 {
-		s.sqe(otherData, func(q SQE) error { q.PrepNop(); return nil })
+	for s.SQSpace() > 0 {
+		s.queue(otherData, func(q SQE) { q.PrepNop() })
 	}
 	elsewhere(func() {
 		refused("Flush", s.q.Flush()) // it submits, to make room
-		refused("NewSendQueue", second(s.ring.NewSendQueue(FD(fd), SendQueueConfig{Mode: mode, Memory: 4096, Token: 1})))
-		refused("NewBufRing", second(s.ring.NewBufRing(BufRingConfig{Group: 9, Entries: 1, BufSize: 1})))
-		refused("RegisterArena", second(s.ring.RegisterArena(mem)))
-		refused("UnregisterArena", s.ring.UnregisterArena(reg))
+		refused("NewSendQueue", second(s.NewSendQueue(FD(fd), SendQueueConfig{Mode: mode, Memory: 4096, Token: 1})))
+		refused("NewBufRing", second(s.NewBufRing(BufRingConfig{Group: 9, Entries: 1, BufSize: 1})))
+		refused("RegisterArena", second(s.RegisterArena(mem)))
+		refused("UnregisterArena", s.UnregisterArena(reg))
 		if HaveBufRingStatus() == nil {
 			refused("Head", second(s.br.Head()))
 			refused("Available", second(s.br.Available()))
 		}
 		refused("BufRing.Close", s.br.Close())
-		refused("Submit", second(s.ring.Submit()))
-		refused("SubmitAndWait", second(s.ring.SubmitAndWait(1)))
-		refused("Ring.Close", s.ring.Close())
+		refused("Submit", second(s.Submit()))
+		refused("SubmitAndWait", second(s.SubmitAndWait(1)))
+		refused("Ring.Close", s.Close())
 	})
 	equal(t, "in flight", s.q.InFlight(), false)
-	for range s.ring.Queued() {
+	for range s.Queued() {
 		s.nextOf(otherData)
 	}
 

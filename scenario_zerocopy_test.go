@@ -41,7 +41,7 @@ func TestScenario41_QueueKeepsMemoryUntilTheNotification(t *testing.T) {
 			s := newSender(t, SendQueueConfig{Mode: mode, Memory: beyond, ZCAlways: true})
 			s.roomy()
 			s.feeds(BufRingConfig{Entries: 2, BufSize: 4096, Registered: true})
-			s.queue(beyond)
+			s.put(beyond)
 			s.flush()
 			s.complete(s.result(beyond), beyond)
 			s.forward(2, 4096)
@@ -110,7 +110,7 @@ func TestScenario42_EveryErrorIsNotified(t *testing.T) {
 			return zc(s)
 		}, after: func(s *zcStage) {
 			s.none()
-			s.sqe(otherData, func(q SQE) error { q.PrepCancelFD(FD(s.fd), CancelAll); return nil })
+			s.queue(otherData, func(q SQE) { q.PrepCancelFD(FD(s.fd), CancelAll) })
 			s.submit()
 		}},
 		{name: "link timeout", want: []syscall.Errno{syscall.ECANCELED}, setUp: func(s *zcStage) func(SQE) error {
@@ -118,7 +118,7 @@ func TestScenario42_EveryErrorIsNotified(t *testing.T) {
 			s.fill()
 			return func(q SQE) error { err := zc(s)(q); q.Flags |= cgo.SQEIOLink; return err }
 		}, after: func(s *zcStage) {
-			s.sqe(otherData, func(q SQE) error { q.PrepLinkTimeout(time.Millisecond, 0); return nil })
+			s.queue(otherData, func(q SQE) { q.PrepLinkTimeout(time.Millisecond, 0) })
 			s.submit()
 		}},
 		{name: "unknown registered buffer", want: []syscall.Errno{syscall.EFAULT}, setUp: func(s *zcStage) func(SQE) error {
@@ -134,7 +134,8 @@ func TestScenario42_EveryErrorIsNotified(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newZCStage(t, Config{})
-			s.sqe(1, c.setUp(s))
+			prep := c.setUp(s)
+			s.queue(1, func(q SQE) { s.must(prep(q)) })
 			if c.after == nil {
 				s.submit()
 			} else {
@@ -188,14 +189,14 @@ func TestScenario42_QueueReleasesWithTheNotification(t *testing.T) {
 		}},
 		{"unregistered memory", []error{syscall.EFAULT}, func(t *testing.T) *sender {
 			s := newSender(t, config)
-			s.must(s.ring.UnregisterArena(s.q.own.reg))
+			s.must(s.UnregisterArena(s.q.own.reg))
 			return s
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			testutil.Need(t, HaveSendZC)
 			s := c.open(t)
-			s.queue(4096)
+			s.put(4096)
 			s.flush()
 			r := s.next()
 			s.is(r, int(r.Res), -1, "M")
@@ -218,7 +219,7 @@ func TestScenario42_QueueCopiesToUNIXSockets(t *testing.T) {
 			testutil.Need(t, mode.have)
 			fd, peer := streamPair(t)
 			s := senderOn(t, Config{}, SendQueueConfig{Mode: mode, Memory: 8192, ZCAlways: true}, fd, peer)
-			s.queue(4096)
+			s.put(4096)
 			s.flush()
 			s.complete(s.result(-int(syscall.EOPNOTSUPP)), 0)
 			equal(t, "mode", s.q.Mode(), SendVectored)
@@ -250,10 +251,10 @@ func TestScenario43_RefusedRequestsHaveNoNotification(t *testing.T) {
 				s.notifUserData()
 				return
 			}
-			s.sqe(7, func(q SQE) error {
+			s.queue(7, func(q SQE) {
 				err := q.PrepSendZC(FD(s.fd), s.part(0, 100), 0, 0)
 				c.set(q)
-				return err
+				s.must(err)
 			})
 			s.is(s.next(), -int(c.want), -1, "")
 			s.none()
@@ -268,18 +269,17 @@ func TestScenario44_NotificationsOfLinkedSendsAreStray(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
 	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: beyond + 4096, ZCAlways: true})
 	s.roomy()
-	s.queue(beyond)
+	s.put(beyond)
 	s.flush()
 	s.complete(s.result(beyond), beyond)
-	s.queue(4096)
+	s.put(4096)
 
 	// A chain with the user data of the queue's next request.
 	data := uint64(senderToken) | 2<<32
 	p := stream(0, 100)
-	s.sqe(otherData, func(q SQE) error { q.PrepRecv(-1, p, 0); q.Flags |= cgo.SQEIOLink; return nil })
-	s.sqe(data, func(q SQE) error { // PrepSendZC would refuse
+	s.queue(otherData, func(q SQE) { q.PrepRecv(-1, p, 0); q.Flags |= cgo.SQEIOLink })
+	s.queue(data, func(q SQE) { // PrepSendZC would refuse
 		q.prep(cgo.OpSendZC, FD(s.fd), address(p), length(p), 0)
-		return nil
 	})
 	s.is(s.next(), -int(syscall.EBADF), -1, "")
 	for range 2 {
@@ -313,7 +313,7 @@ func TestScenario44_ZeroCopySendsCannotBeLinked(t *testing.T) {
 	} {
 		for _, flag := range []SQEFlags{Link, HardLink, SkipSuccess, Link | Async} {
 			t.Run(fmt.Sprintf("%s/%#x", name, uint8(flag)), func(t *testing.T) {
-				q, err := s.ring.NextSQE()
+				q, err := s.NextSQE()
 				s.must(err)
 				s.must(prep(q))
 				equal(t, "error", text(q.SetFlags(flag)), want)
@@ -333,7 +333,7 @@ func TestScenario45_CancelledSendHoldsMemoryUntilThePeerReads(t *testing.T) {
 			testutil.Need(t, HaveSendZC)
 			const size = 4 << 20
 			s := newSmallSender(t, SendQueueConfig{Mode: SendZC, Memory: size, ZCAlways: true})
-			s.queue(size)
+			s.put(size)
 			s.flush()
 			s.blocked()
 			c := s.cancelSend()
@@ -369,7 +369,7 @@ func TestScenario46_ShortCompletionQueue(t *testing.T) {
 	s := newZCStage(t, Config{Entries: 4, CQEntries: 4})
 	const sends = 20
 	for i := range sends {
-		if s.ring.SQSpace() == 0 {
+		if s.SQSpace() == 0 {
 			s.submit()
 		}
 		s.sendZC(uint64(i), 100, 0)
@@ -401,11 +401,11 @@ func TestScenario46_QueuesOnAShortCompletionQueue(t *testing.T) {
 	queues := make([]*sender, 20)
 	for i := range queues {
 		fd, peer := testutil.TCPPair(t)
-		s := &sender{stage: &stage{TB: t, ring: base.ring}, fd: fd, peer: peer}
+		s := &sender{stage: &stage{rig: base.rig}, fd: fd, peer: peer}
 		var err error
-		s.q, err = s.ring.NewSendQueue(FD(fd), SendQueueConfig{Mode: SendZC, Memory: 4096, ZCAlways: true, Token: MakeToken(1, 0, uint32(i))})
+		s.q, err = s.NewSendQueue(FD(fd), SendQueueConfig{Mode: SendZC, Memory: 4096, ZCAlways: true, Token: MakeToken(1, 0, uint32(i))})
 		s.must(err)
-		s.queue(4096)
+		s.put(4096)
 		s.must(s.q.Flush()) // submits when the entries are used up
 		queues[i] = s
 	}
@@ -434,7 +434,7 @@ func TestScenario47_CorkedSends(t *testing.T) {
 		s.complete(c, 0)
 	}
 	for range 4 {
-		s.queue(1024)
+		s.put(1024)
 		s.flush()
 		c := s.next()
 		for c.Notif() {
@@ -479,7 +479,7 @@ func TestScenario47_NotificationsOutOfOrder(t *testing.T) {
 			s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: 4096, ZCAlways: true})
 			notifs := make([]CQE, 4)
 			for i := range notifs {
-				s.queue(1024)
+				s.put(1024)
 				s.flush()
 				s.complete(s.result(1024), 1024)
 				notifs[i] = s.notified() // kept back from the queue

@@ -47,16 +47,16 @@ func TestAdjacentPiecesAreMerged(t *testing.T) {
 	eachSendMode(t, func(t *testing.T, mode SendMode) {
 		s := newSender(t, SendQueueConfig{Mode: mode, Memory: 1000, ZCAlways: true})
 		pieces := func() int { return int(s.q.out.tail - s.q.out.free) }
-		s.queue(100)
-		s.queue(100)
+		s.put(100)
+		s.put(100)
 		s.reserve(100)
 		s.commit(50)
-		s.queue(10)
+		s.put(10)
 		equal(t, "pieces", pieces(), 1)
 		s.must(s.q.Flush()) // it is with the kernel now
-		s.queue(100)
+		s.put(100)
 		equal(t, "pieces", pieces(), 2)
-		s.queue(100)
+		s.put(100)
 		equal(t, "pieces", pieces(), 2)
 		s.complete(s.next(), 260)
 		s.finish()

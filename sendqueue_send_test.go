@@ -16,11 +16,11 @@ func TestFlushMakesRoomForItself(t *testing.T) {
 	fd, peer := streamPair(t)
 	s := senderOn(t, Config{Entries: 2}, SendQueueConfig{Mode: SendPlain, Memory: 10}, fd, peer)
 	for range 2 {
-		s.sqe(otherData, func(q SQE) error { q.PrepNop(); return nil })
+		s.queue(otherData, func(q SQE) { q.PrepNop() })
 	}
-	s.queue(10)
+	s.put(10)
 	s.must(s.q.Flush())
-	equal(t, "entries queued", s.ring.Queued(), 1)
+	equal(t, "entries queued", s.Queued(), 1)
 	for range 2 {
 		equal(t, "user data", s.next().UserData, otherData)
 	}
@@ -76,13 +76,13 @@ func TestRequestsForBlocksThatAreApart(t *testing.T) {
 func TestFlushInsideAChain(t *testing.T) {
 	for _, link := range []SQEFlags{Link, HardLink} {
 		s := newSender(t, SendQueueConfig{Mode: SendPlain, Memory: 10})
-		s.queue(10)
-		s.sqe(otherData, func(q SQE) error { q.PrepNop(); return q.SetFlags(link) })
+		s.put(10)
+		s.queue(otherData, func(q SQE) { q.PrepNop(); s.must(q.SetFlags(link)) })
 		wantError(t, s.q.Flush(), "Flush after a request with Link or HardLink")
-		equal(t, "entries queued", s.ring.Queued(), 1)
-		s.sqe(otherData, func(q SQE) error { q.PrepNop(); return nil })
+		equal(t, "entries queued", s.Queued(), 1)
+		s.queue(otherData, func(q SQE) { q.PrepNop() })
 		s.must(s.q.Flush())
-		equal(t, "entries queued", s.ring.Queued(), 3)
+		equal(t, "entries queued", s.Queued(), 3)
 		for range 3 { // in any order
 			if c := s.next(); s.q.Owns(c) {
 				s.complete(c, 10)
@@ -99,7 +99,7 @@ func TestFlushInsideAChain(t *testing.T) {
 func TestOwns(t *testing.T) {
 	s := bareStage(t, Config{})
 	fd, _ := streamPair(t)
-	q, err := s.ring.NewSendQueue(FD(fd), SendQueueConfig{Token: MakeToken(3, 0, 5), Memory: 10})
+	q, err := s.NewSendQueue(FD(fd), SendQueueConfig{Token: MakeToken(3, 0, 5), Memory: 10})
 	s.must(err)
 	for _, c := range []struct {
 		token Token

@@ -75,9 +75,9 @@ func TestSendQueueDeliversEveryByteInOrder(t *testing.T) {
 // are taken.
 func wrapped(t *testing.T) *sender {
 	s := newSender(t, SendQueueConfig{Mode: SendPlain, Memory: 100})
-	s.queue(40)
+	s.put(40)
 	s.flush()
-	s.queue(40)
+	s.put(40)
 	s.complete(s.next(), 40)
 	s.arrives(40)
 	equal(t, "space", s.q.Space(), 60)
@@ -86,7 +86,7 @@ func wrapped(t *testing.T) *sender {
 
 func TestWriteWrapsAround(t *testing.T) {
 	s := wrapped(t)
-	s.queue(50)
+	s.put(50)
 	equal(t, "space", s.q.Space(), 10)
 	equal(t, "queued", s.q.Queued(), 90)
 	s.finish()
@@ -106,7 +106,7 @@ func TestWriteTakesWhatFits(t *testing.T) {
 	if n, err := s.q.Write(p[60:]); n != 0 || err != ErrQueueFull {
 		t.Fatalf("Write to a full queue: %d, %v", n, err)
 	}
-	s.queue(0)
+	s.put(0)
 	s.finish()
 	s.arrives(100)
 	s.released()
@@ -148,7 +148,7 @@ func TestReserveAllOfAnEmptyQueue(t *testing.T) {
 	for _, used := range []int{0, 1, 50, 99, 100} {
 		t.Run(fmt.Sprint(used), func(t *testing.T) {
 			s := newSender(t, SendQueueConfig{Mode: SendPlain, Memory: 100})
-			s.queue(used)
+			s.put(used)
 			s.finish()
 			s.reserve(100)
 			s.commit(100)
@@ -179,7 +179,7 @@ func TestCommitTakesWhatWasReservedLast(t *testing.T) {
 	refused(1, 0)
 
 	s.reserve(10)
-	s.queue(7) // ends the reservation
+	s.put(7) // ends the reservation
 	refused(1, 0)
 
 	s.reserve(10)
@@ -196,7 +196,7 @@ func TestCommitTakesWhatWasReservedLast(t *testing.T) {
 func TestReservationStaysWhileOthersAreSent(t *testing.T) {
 	s := newSender(t, SendQueueConfig{Mode: SendPlain, Memory: 100})
 	s.feeds(BufRingConfig{Entries: 1, BufSize: 10})
-	s.queue(60)
+	s.put(60)
 	p, err := s.q.Reserve(40)
 	s.must(err)
 	s.forward(1, 10)
@@ -292,7 +292,7 @@ func TestAppendToAQueueThatTakesNothing(t *testing.T) {
 			var want error
 			if state == "broken" {
 				s.closePeer()
-				s.queue(10)
+				s.put(10)
 				s.flush()
 				s.breaks(s.next(), syscall.EPIPE)
 				want = syscall.EPIPE
@@ -349,31 +349,31 @@ func TestConfigOfASendQueue(t *testing.T) {
 		"uring: no send mode -1": {Mode: -1},
 		"uring: another send queue of the ring has kind 3 and slot 5 in SendQueueConfig.Token; completions could not be told apart": {Token: senderToken},
 	} {
-		q, err := s.ring.NewSendQueue(FD(s.fd), c)
+		q, err := s.NewSendQueue(FD(s.fd), c)
 		if q != nil || text(err) != want {
 			t.Errorf("%+v: %v, want %s", c, err, want)
 		}
 	}
 	for _, typ := range []int{syscall.SOCK_DGRAM, syscall.SOCK_SEQPACKET} {
 		fd, _ := testutil.UnixPair(t, typ)
-		_, err := s.ring.NewSendQueue(FD(fd), SendQueueConfig{})
+		_, err := s.NewSendQueue(FD(fd), SendQueueConfig{})
 		equal(t, "error", text(err), "uring: a send queue joins and splits what is written, and is for stream sockets only")
 	}
-	equal(t, "send queues", len(s.ring.queues), 1)
+	equal(t, "send queues", len(s.Ring.queues), 1)
 }
 
 func TestCloseOfASendQueue(t *testing.T) {
 	eachSendMode(t, func(t *testing.T, mode SendMode) {
 		s := newSender(t, SendQueueConfig{Mode: mode, Memory: 1000, ZCAlways: true})
 		s.feeds(BufRingConfig{Entries: 2, BufSize: 100})
-		s.queue(100)
+		s.put(100)
 		s.forward(2, 10)
 		s.must(s.q.Flush())
 		equal(t, "error", text(s.q.Close()), "uring: send queue: still in use: a send is in flight, or its notification is still to come")
 		s.finish()
 		s.arrives(120)
 
-		s.queue(100)
+		s.put(100)
 		s.forward(2, 10)
 		s.holds(2)
 		s.must(s.q.Close()) // what waits is dropped
@@ -390,8 +390,8 @@ func TestCloseOfASendQueue(t *testing.T) {
 			}
 		}
 		s.none()
-		equal(t, "send queues", len(s.ring.queues), 0)
-		equal(t, "groups", len(s.ring.groups), 1)
+		equal(t, "send queues", len(s.Ring.queues), 0)
+		equal(t, "groups", len(s.Ring.groups), 1)
 		equal(t, "bytes at the peer", unread(t, s.peer), 0)
 	})
 }
@@ -406,10 +406,10 @@ func TestRingCloseClosesSendQueues(t *testing.T) {
 		s.forward(1, 10)
 		s.flush()
 		c := s.next() // one that the queue does not get to see in time
-		s.queue(100)
+		s.put(100)
 		s.must(s.q.Append(late))
 		s.arrives(10)
-		s.must(s.ring.Close())
+		s.must(s.Close())
 		s.holds(0)
 		s.must(s.q.Close())
 		for what, err := range map[string]error{

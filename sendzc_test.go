@@ -15,7 +15,7 @@ func TestNotificationBeforeItsResult(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
 	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: 1000, ZCAlways: true})
 	for round := range 3 {
-		s.queue(1000)
+		s.put(1000)
 		s.flush()
 		s.arrives(1000)
 		result := s.result(1000)
@@ -47,7 +47,7 @@ func TestZCMin(t *testing.T) {
 			testutil.Need(t, mode.have)
 			s := newSender(t, SendQueueConfig{Mode: mode, Memory: 1000, ZCMin: 100, ZCAlways: true})
 			for i, n := range []int{99, 100, 1, 200} {
-				s.queue(n)
+				s.put(n)
 				s.finish()
 				equal(t, "zero-copy sends", s.q.Stats().ZeroCopy, []uint64{0, 1, 1, 2}[i])
 				s.arrives(n)
@@ -63,19 +63,19 @@ func TestNotificationsThatDoNotCome(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
 	s := newSender(t, SendQueueConfig{Mode: SendZC, Memory: 1 << 20, ZCAlways: true})
 	s.roomy()
-	s.queue(beyond)
+	s.put(beyond)
 	s.flush()
 	s.complete(s.result(beyond), beyond)
 	for range maxUnnotified - 1 {
-		s.queue(1)
+		s.put(1)
 		s.flush()
 		s.complete(s.result(1), 1)
 	}
 	equal(t, "without notification", s.q.Unnotified(), maxUnnotified)
-	s.queue(100)
+	s.put(100)
 	s.must(s.q.Flush())
 	equal(t, "in flight", s.q.InFlight(), false)
-	equal(t, "entries queued", s.ring.Queued(), 0)
+	equal(t, "entries queued", s.Queued(), 0)
 
 	join := s.reading()
 	for s.q.Unnotified() > 0 {
@@ -101,7 +101,7 @@ func TestCopiesChangeTheMode(t *testing.T) {
 						want = SendVectored
 					}
 					equal(t, "mode", s.q.Mode(), want)
-					s.queue(100)
+					s.put(100)
 					s.finish()
 				}
 				s.arrives(1000)

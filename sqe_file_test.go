@@ -149,60 +149,60 @@ func TestLargeReadsAndWrites(t *testing.T) {
 }
 
 func TestVectorsAreWrittenAndRead(t *testing.T) {
-	p := newTrip(t, Config{})
-	f, path := p.file()
+	g := newRig(t, Config{})
+	f, path := g.file()
 	fd := FD(f.Fd())
-	p.want(6, func(s SQE) error {
-		return s.PrepWritev(fd, [][]byte{held([]byte("ab")), nil, held([]byte("cdef"))}, 2, 0)
+	g.want(6, func(s SQE) {
+		g.must(s.PrepWritev(fd, [][]byte{held([]byte("ab")), nil, held([]byte("cdef"))}, 2, 0))
 	})
-	if got, want := p.content(path), "\x00\x00abcdef"; got != want {
+	if got, want := g.content(path), "\x00\x00abcdef"; got != want {
 		t.Errorf("the file has %q, want %q", got, want)
 	}
 	parts := [][]byte{make([]byte, 3), make([]byte, 10)}
-	p.want(5, func(s SQE) error { return s.PrepReadv(fd, parts, 3, 0) })
+	g.want(5, func(s SQE) { g.must(s.PrepReadv(fd, parts, 3, 0)) })
 	if got := [2]string{string(parts[0]), string(parts[1][:2])}; got != [2]string{"bcd", "ef"} {
 		t.Errorf("read %q", got)
 	}
 }
 
 func TestVectorsHonourFlags(t *testing.T) {
-	p := newTrip(t, Config{})
-	f, path := p.file()
+	g := newRig(t, Config{})
+	f, path := g.file()
 	fd := FD(f.Fd())
 	for _, part := range []string{"one ", "two"} {
-		p.want(len(part), func(s SQE) error { return s.PrepWritev(fd, [][]byte{held([]byte(part))}, 0, RWAppend) })
+		g.want(len(part), func(s SQE) { g.must(s.PrepWritev(fd, [][]byte{held([]byte(part))}, 0, RWAppend)) })
 	}
-	if got := p.content(path); got != "one two" {
+	if got := g.content(path); got != "one two" {
 		t.Errorf("the file has %q", got)
 	}
 	// Of what can be waited for, only this takes the flag on every kernel.
-	event := newEventFD(p)
-	p.must(syscall.SetNonblock(event, false))
-	p.fails(syscall.EAGAIN, func(s SQE) error {
-		return s.PrepReadv(FD(event), [][]byte{held(make([]byte, 8))}, CurrentOffset, RWNowait)
+	event := newEventFD(g)
+	g.must(syscall.SetNonblock(event, false))
+	g.fails(syscall.EAGAIN, func(s SQE) {
+		g.must(s.PrepReadv(FD(event), [][]byte{held(make([]byte, 8))}, CurrentOffset, RWNowait))
 	})
-	p.fails(syscall.EOPNOTSUPP, func(s SQE) error { return s.PrepReadv(fd, nil, 0, 1<<30) })
+	g.fails(syscall.EOPNOTSUPP, func(s SQE) { g.must(s.PrepReadv(fd, nil, 0, 1<<30)) })
 }
 
 func TestVectorsOfRegisteredBuffers(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.needOp(cgo.OpReadvFixed, 6, 15)
+	g := newRig(t, Config{})
+	g.needOp(cgo.OpReadvFixed, 6, 15)
 	a, err := NewArena(ArenaConfig{Size: 4096})
-	p.must(err)
+	g.must(err)
 	defer a.Close()
-	b, err := p.RegisterArena(a)
-	p.must(err)
-	defer p.UnregisterArena(b)
+	b, err := g.RegisterArena(a)
+	g.must(err)
+	defer g.UnregisterArena(b)
 	mem := b.Bytes()
 	copy(mem, "registered buffer")
 
-	f, path := p.file()
-	fd := p.direct(FD(f.Fd()))
-	p.want(9, func(s SQE) error { return s.PrepWritevFixed(fd, b, [][]byte{mem[11:17], mem[:3]}, 0, 0) })
-	if got := p.content(path); got != "bufferreg" {
+	f, path := g.file()
+	fd := g.firstDirect(FD(f.Fd()))
+	g.want(9, func(s SQE) { g.must(s.PrepWritevFixed(fd, b, [][]byte{mem[11:17], mem[:3]}, 0, 0)) })
+	if got := g.content(path); got != "bufferreg" {
 		t.Errorf("the file has %q", got)
 	}
-	p.want(9, func(s SQE) error { return s.PrepReadvFixed(fd, b, [][]byte{mem[100:106], mem[200:300]}, 0, 0) })
+	g.want(9, func(s SQE) { g.must(s.PrepReadvFixed(fd, b, [][]byte{mem[100:106], mem[200:300]}, 0, 0)) })
 	if got := string(mem[100:106]) + "|" + string(mem[200:203]); got != "buffer|reg" {
 		t.Errorf("read %q", got)
 	}
@@ -210,139 +210,139 @@ func TestVectorsOfRegisteredBuffers(t *testing.T) {
 		"empty":   {mem[:1], nil},
 		"outside": {mem[:1], make([]byte, 1)},
 	} {
-		if err := p.next().PrepReadvFixed(fd, b, parts, 0, 0); err == nil {
+		if err := g.sqe().PrepReadvFixed(fd, b, parts, 0, 0); err == nil {
 			t.Errorf("a part that is %s is not refused", name)
 		}
 	}
 }
 
 func TestTooManyPartsAreRefused(t *testing.T) {
-	p := newTrip(t, Config{})
-	f, _ := p.file()
+	g := newRig(t, Config{})
+	f, _ := g.file()
 	parts := make([][]byte, 1025)
 	for i := range parts {
 		parts[i] = []byte("x")
 	}
-	if err := p.next().PrepWritev(FD(f.Fd()), parts, 0, 0); err == nil {
+	if err := g.sqe().PrepWritev(FD(f.Fd()), parts, 0, 0); err == nil {
 		t.Error("1025 parts are not refused")
 	}
-	p.want(1024, func(s SQE) error { return s.PrepWritev(FD(f.Fd()), parts[:1024], 0, 0) })
+	g.want(1024, func(s SQE) { g.must(s.PrepWritev(FD(f.Fd()), parts[:1024], 0, 0)) })
 }
 
 func TestReadMultishot(t *testing.T) {
 	testutil.Need(t, HaveReadMultishot)
-	p := newTrip(t, Config{})
-	br, err := p.NewBufRing(BufRingConfig{Group: 1, Entries: 4, BufSize: 16})
-	p.must(err)
-	in, out := p.pipe()
-	s := p.next()
-	p.must(s.PrepReadMultishot(in, br))
+	g := newRig(t, Config{})
+	br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 4, BufSize: 16})
+	g.must(err)
+	in, out := g.pipe()
+	s := g.sqe()
+	g.must(s.PrepReadMultishot(in, br))
 	for _, want := range []string{"first", "second", "sixteen bytes !!", "last"} {
-		_, err := p.Submit()
-		p.must(err)
+		_, err := g.Submit()
+		g.must(err)
 		_, err = syscall.Write(int(out), []byte(want))
-		p.must(err)
-		c := p.wait()
-		p.must(c.Err())
+		g.must(err)
+		c := g.next()
+		g.must(c.Err())
 		if !c.More() {
 			t.Errorf("%q: no further completions to come", want)
 		}
-		p.must(br.Consume(c, func(got []byte) error {
+		g.must(br.Consume(c, func(got []byte) error {
 			if string(got) != want {
 				t.Errorf("read %q, want %q", got, want)
 			}
 			return nil
 		}))
 	}
-	f, _ := p.file()
-	p.fails(cgo.EBadFD, func(s SQE) error { return s.PrepReadMultishot(FD(f.Fd()), br) })
-	p.fails(syscall.EINVAL, func(s SQE) error {
+	f, _ := g.file()
+	g.fails(cgo.EBadFD, func(s SQE) { g.must(s.PrepReadMultishot(FD(f.Fd()), br)) })
+	g.fails(syscall.EINVAL, func(s SQE) {
 		defer func() { s.Len = 8 }() // which the kernel could take as a limit
-		return s.PrepReadMultishot(in, br)
+		g.must(s.PrepReadMultishot(in, br))
 	})
 }
 
 func TestFallocateAndFtruncate(t *testing.T) {
-	p := newTrip(t, Config{})
-	f, _ := p.file()
+	g := newRig(t, Config{})
+	f, _ := g.file()
 	size := func() int64 {
 		st, err := f.Stat()
-		p.must(err)
+		g.must(err)
 		return st.Size()
 	}
-	p.want(0, noErr(func(s SQE) { s.PrepFallocate(FD(f.Fd()), 0, 4096, 5000) }))
+	g.want(0, func(s SQE) { s.PrepFallocate(FD(f.Fd()), 0, 4096, 5000) })
 	if got := size(); got != 9096 {
 		t.Errorf("fallocate made %d bytes", got)
 	}
-	p.needOp(cgo.OpFtruncate, 6, 9)
-	p.want(0, noErr(func(s SQE) { s.PrepFtruncate(FD(f.Fd()), 77) }))
+	g.needOp(cgo.OpFtruncate, 6, 9)
+	g.want(0, func(s SQE) { s.PrepFtruncate(FD(f.Fd()), 77) })
 	if got := size(); got != 77 {
 		t.Errorf("ftruncate made %d bytes", got)
 	}
-	p.fails(syscall.EINVAL, noErr(func(s SQE) { s.PrepFtruncate(FD(f.Fd()), -1) }))
+	g.fails(syscall.EINVAL, func(s SQE) { s.PrepFtruncate(FD(f.Fd()), -1) })
 }
 
 func TestFsync(t *testing.T) {
-	p := newTrip(t, Config{})
-	f, path := p.file()
+	g := newRig(t, Config{})
+	f, path := g.file()
 	fd := FD(f.Fd())
-	w := p.next()
+	w := g.sqe()
 	w.PrepWrite(fd, held([]byte("kept")), 0)
-	p.must(w.SetFlags(Link))
-	sync := p.next()
+	g.must(w.SetFlags(Link))
+	sync := g.sqe()
 	sync.PrepFsync(fd, FsyncDatasync)
 	var results []int32
 	for range 2 {
-		results = append(results, p.wait().Res)
+		results = append(results, g.next().Res)
 	}
 	if diff := cmp.Diff([]int32{4, 0}, results); diff != "" {
 		t.Error(diff)
 	}
 	const waitBeforeWriteAfter = 1 | 2 | 4
-	p.want(0, noErr(func(s SQE) { s.PrepSyncFileRange(fd, 0, 4, waitBeforeWriteAfter) }))
-	p.want(0, noErr(func(s SQE) { s.PrepFsync(fd, 0) }))
-	if got := p.content(path); got != "kept" {
+	g.want(0, func(s SQE) { s.PrepSyncFileRange(fd, 0, 4, waitBeforeWriteAfter) })
+	g.want(0, func(s SQE) { s.PrepFsync(fd, 0) })
+	if got := g.content(path); got != "kept" {
 		t.Errorf("the file has %q", got)
 	}
-	in, _ := p.pipe()
-	p.fails(syscall.EINVAL, noErr(func(s SQE) { s.PrepFsync(in, 0) }))
-	p.fails(syscall.EINVAL, noErr(func(s SQE) { s.PrepFsync(fd, 1<<5) }))
-	p.fails(syscall.ESPIPE, noErr(func(s SQE) { s.PrepSyncFileRange(in, 0, 1, waitBeforeWriteAfter) }))
+	in, _ := g.pipe()
+	g.fails(syscall.EINVAL, func(s SQE) { s.PrepFsync(in, 0) })
+	g.fails(syscall.EINVAL, func(s SQE) { s.PrepFsync(fd, 1<<5) })
+	g.fails(syscall.ESPIPE, func(s SQE) { s.PrepSyncFileRange(in, 0, 1, waitBeforeWriteAfter) })
 }
 
 func TestFadvise(t *testing.T) {
-	p := newTrip(t, Config{})
-	f, _ := p.file()
+	g := newRig(t, Config{})
+	f, _ := g.file()
 	const dontNeed = 4
-	p.want(0, noErr(func(s SQE) { s.PrepFadvise(FD(f.Fd()), 0, 4096, dontNeed) }))
-	in, _ := p.pipe()
-	p.fails(syscall.ESPIPE, noErr(func(s SQE) { s.PrepFadvise(in, 0, 0, dontNeed) }))
-	p.fails(syscall.EINVAL, noErr(func(s SQE) { s.PrepFadvise(FD(f.Fd()), 0, 1, 99) }))
-	c := p.complete(noErr(func(s SQE) { s.PrepFadvise(FD(f.Fd()), 0, 1<<40, dontNeed) }))
+	g.want(0, func(s SQE) { s.PrepFadvise(FD(f.Fd()), 0, 4096, dontNeed) })
+	in, _ := g.pipe()
+	g.fails(syscall.ESPIPE, func(s SQE) { s.PrepFadvise(in, 0, 0, dontNeed) })
+	g.fails(syscall.EINVAL, func(s SQE) { s.PrepFadvise(FD(f.Fd()), 0, 1, 99) })
+	c := g.answer(func(s SQE) { s.PrepFadvise(FD(f.Fd()), 0, 1<<40, dontNeed) })
 	needs(t, "advice about 4 GiB and more", kernel.V(6, 10), refusal(c))
 	equal(t, "completion of advice about much", c, CQE{})
-	p.fails(syscall.EINVAL, noErr(func(s SQE) { s.PrepFadvise(FD(f.Fd()), 0, -1, dontNeed) }))
+	g.fails(syscall.EINVAL, func(s SQE) { s.PrepFadvise(FD(f.Fd()), 0, -1, dontNeed) })
 }
 
 func TestMadvise(t *testing.T) {
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	a, err := NewArena(ArenaConfig{Size: 2 * os.Getpagesize()})
-	p.must(err)
+	g.must(err)
 	defer a.Close()
 	page := os.Getpagesize()
 	for i := range a.Bytes() {
 		a.Bytes()[i] = 'x'
 	}
-	p.want(0, noErr(func(s SQE) { s.PrepMadvise(a.Bytes()[page:], syscall.MADV_DONTNEED) }))
+	g.want(0, func(s SQE) { s.PrepMadvise(a.Bytes()[page:], syscall.MADV_DONTNEED) })
 	if a.Bytes()[page-1] != 'x' || a.Bytes()[page] != 0 || a.Bytes()[2*page-1] != 0 {
 		t.Error("the second page, and only that, must be zero again")
 	}
 
 	huge, err := syscall.Mmap(-1, 0, 5<<30, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
-	p.must(err)
+	g.must(err)
 	defer syscall.Munmap(huge)
 	huge[0], huge[len(huge)-1] = 1, 1
-	c := p.complete(noErr(func(s SQE) { s.PrepMadvise(huge, syscall.MADV_DONTNEED) }))
+	c := g.answer(func(s SQE) { s.PrepMadvise(huge, syscall.MADV_DONTNEED) })
 	needs(t, "advice about 4 GiB and more", kernel.V(6, 10), refusal(c))
 	equal(t, "completion of advice about much", c, CQE{})
 	if huge[0] != 0 || huge[len(huge)-1] != 0 {
@@ -351,31 +351,31 @@ func TestMadvise(t *testing.T) {
 }
 
 func TestSpliceAndTee(t *testing.T) {
-	p := newTrip(t, Config{})
-	f, path := p.file()
-	in, out := p.pipe()
-	in2, out2 := p.pipe()
-	p.must(os.WriteFile(path, []byte("0123456789"), 0o644))
+	g := newRig(t, Config{})
+	f, path := g.file()
+	in, out := g.pipe()
+	in2, out2 := g.pipe()
+	g.must(os.WriteFile(path, []byte("0123456789"), 0o644))
 
-	file := p.direct(FD(f.Fd()))
-	p.want(4, noErr(func(s SQE) { s.PrepSplice(file, 3, out, CurrentOffset, 4, 0) })) // from a direct descriptor
-	p.want(4, noErr(func(s SQE) { s.PrepTee(in, out2, 100, 0) }))
-	p.want(4, noErr(func(s SQE) { s.PrepSplice(in, CurrentOffset, file, 8, 100, SpliceMove) })) // to one
-	if got := p.content(path); got != "012345673456" {
+	file := g.firstDirect(FD(f.Fd()))
+	g.want(4, func(s SQE) { s.PrepSplice(file, 3, out, CurrentOffset, 4, 0) }) // from a direct descriptor
+	g.want(4, func(s SQE) { s.PrepTee(in, out2, 100, 0) })
+	g.want(4, func(s SQE) { s.PrepSplice(in, CurrentOffset, file, 8, 100, SpliceMove) }) // to one
+	if got := g.content(path); got != "012345673456" {
 		t.Errorf("the file has %q", got)
 	}
 	b := make([]byte, 10)
-	p.want(4, noErr(func(s SQE) { s.PrepRead(in2, b, CurrentOffset) }))
+	g.want(4, func(s SQE) { s.PrepRead(in2, b, CurrentOffset) })
 	if got := string(b[:4]); got != "3456" {
 		t.Errorf("tee copied %q", got)
 	}
-	p.fails(syscall.EAGAIN, noErr(func(s SQE) { s.PrepTee(in, out2, 1, SpliceNonblock) }))
+	g.fails(syscall.EAGAIN, func(s SQE) { s.PrepTee(in, out2, 1, SpliceNonblock) })
 
-	p.must(p.UpdateFile(DirectSlot(1), int(in)))
-	p.must(p.UpdateFile(DirectSlot(2), int(out2)))
-	p.want(2, noErr(func(s SQE) { s.PrepWrite(out, held([]byte("hi")), CurrentOffset) }))
-	p.want(2, noErr(func(s SQE) { s.PrepTee(DirectSlot(1).FD(), DirectSlot(2).FD(), 2, 0) }))
-	p.want(2, noErr(func(s SQE) { s.PrepRead(in2, b, CurrentOffset) }))
+	g.must(g.UpdateFile(DirectSlot(1), int(in)))
+	g.must(g.UpdateFile(DirectSlot(2), int(out2)))
+	g.want(2, func(s SQE) { s.PrepWrite(out, held([]byte("hi")), CurrentOffset) })
+	g.want(2, func(s SQE) { s.PrepTee(DirectSlot(1).FD(), DirectSlot(2).FD(), 2, 0) })
+	g.want(2, func(s SQE) { s.PrepRead(in2, b, CurrentOffset) })
 	if got := string(b[:2]); got != "hi" {
 		t.Errorf("tee copied %q between direct descriptors", got)
 	}

@@ -67,19 +67,19 @@ func growStack(n int) byte {
 // place in the queue is used again must not change requests that still wait.
 func TestPathsAndVectorsAreFreeAfterSubmit(t *testing.T) {
 	for _, flags := range []SetupFlags{0, SetupSQPoll} {
-		p := newTrip(t, Config{Entries: 1, Flags: flags})
+		g := newRig(t, Config{Entries: 1, Flags: flags})
 		dir := t.TempDir()
-		in, out := p.pipe()
+		in, out := g.pipe()
 		queue := func(prep func(SQE) error) {
 			t.Helper()
-			s, err := p.NextSQE()
+			s, err := g.NextSQE()
 			for errors.Is(err, ErrSQFull) { // the kernel's thread is about to take the last
-				s, err = p.NextSQE()
+				s, err = g.NextSQE()
 			}
-			p.must(err)
-			p.must(prep(s))
-			_, err = p.Submit()
-			p.must(err)
+			g.must(err)
+			g.must(prep(s))
+			_, err = g.Submit()
+			g.must(err)
 		}
 		var got [4][2]byte
 		for i := range got { // all wait for the pipe
@@ -87,14 +87,14 @@ func TestPathsAndVectorsAreFreeAfterSubmit(t *testing.T) {
 		}
 		for _, name := range []string{"a", "b", "c"} {
 			queue(func(s SQE) error {
-				p.must(s.PrepMkdirat(AtFDCWD, dir+"/"+strings.Repeat(name, 200), 0o755))
+				g.must(s.PrepMkdirat(AtFDCWD, dir+"/"+strings.Repeat(name, 200), 0o755))
 				return s.SetFlags(Async)
 			})
 		}
 		_, err := syscall.Write(int(out), []byte("12345678"))
-		p.must(err)
+		g.must(err)
 		for range 7 {
-			p.must(p.wait().Err())
+			g.must(g.next().Err())
 		}
 		if s := string(bytes.Join([][]byte{got[0][:], got[1][:], got[2][:], got[3][:]}, nil)); len(s) != 8 || strings.ContainsRune(s, 0) {
 			t.Errorf("%v: read %q", flags, s)

@@ -132,7 +132,7 @@ func TestEndThatAMultishotReceiveMissesIsSeenByAPoll(t *testing.T) {
 			s := test.stage(t, BufRingConfig{Entries: 64, BufSize: 1})
 			s.send(n)
 			test.end(s)
-			s.sqe(poller, func(q SQE) error { q.PrepPollAdd(FD(s.in), 0); return nil })
+			s.queue(poller, func(q SQE) { q.PrepPollAdd(FD(s.in), 0) })
 			s.arm(0)
 			gone := false
 			for s.got < n || !gone {
@@ -144,15 +144,15 @@ func TestEndThatAMultishotReceiveMissesIsSeenByAPoll(t *testing.T) {
 					s.consume(c)
 				}
 			}
-			if _, err := s.ring.SubmitAndWaitTimeout(1, 20*time.Millisecond); missed != "" && err != nil {
+			if _, err := s.SubmitAndWaitTimeout(1, 20*time.Millisecond); missed != "" && err != nil {
 				for _, c := range s.cancel(uint64(s.in)) {
-					s.fails(c, syscall.ECANCELED)
+					s.failed(c, syscall.ECANCELED)
 				}
-				s.sqe(0, func(q SQE) error { return q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0) })
+				s.queue(0, func(q SQE) { s.must(q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0)) })
 			}
 			c := s.next()
 			equal(t, "result", int(c.Res), test.want)
-			s.fails(c, c.Err())
+			s.failed(c, c.Err())
 		})
 	}
 }
@@ -162,7 +162,7 @@ func TestEndThatAMultishotReceiveMissesIsSeenByAPoll(t *testing.T) {
 // end. It is refused; without PollFirst the end comes.
 func TestMultishotRefusesPollFirstWhichCanMissTheEnd(t *testing.T) {
 	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
-	q, err := s.ring.NextSQE()
+	q, err := s.NextSQE()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func TestMultishotRefusesPollFirstWhichCanMissTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Close(fds[0])
-	s.write(fds[1], []byte("last words"))
+	writeAll(s, fds[1], []byte("last words"))
 	syscall.Close(fds[1])
 	s.armOn(fds[0], 0)
 	c := s.next()
@@ -264,12 +264,12 @@ func TestPollFirst(t *testing.T) {
 // Without a network device that supports it all that can be seen is that the
 // kernel takes the request, and misses the instance it names.
 func TestRecvZCNeedsAnInstance(t *testing.T) {
-	narrow := newTrip(t, Config{})
-	if err := narrow.next().PrepRecvZCMultishot(0, 0, 0); err == nil {
+	narrow := newRig(t, Config{})
+	if err := narrow.sqe().PrepRecvZCMultishot(0, 0, 0); err == nil {
 		t.Error("not refused on a ring with completions of 16 bytes")
 	}
-	p := newTrip(t, Config{Flags: SetupCQE32})
-	p.needOp(cgo.OpRecvZC, 6, 15)
+	g := newRig(t, Config{Flags: SetupCQE32})
+	g.needOp(cgo.OpRecvZC, 6, 15)
 	a, _ := testutil.TCPPair(t)
-	p.fails(syscall.EINVAL, func(s SQE) error { return s.PrepRecvZCMultishot(FD(a), 0, 0) })
+	g.fails(syscall.EINVAL, func(s SQE) { g.must(s.PrepRecvZCMultishot(FD(a), 0, 0)) })
 }

@@ -59,56 +59,56 @@ func TestMsgRingFD(t *testing.T) {
 }
 
 func TestMsgRingWithFlags(t *testing.T) {
-	p, to := newTrip(t, Config{}), newTrip(t, Config{})
-	c := p.complete(noErr(func(s SQE) { s.PrepMsgRingCQEFlags(to.Ring, 5, -7, cgo.CQEFMore|3<<cgo.CQEBufferShift) }))
+	g, to := newRig(t, Config{}), newRig(t, Config{})
+	c := g.answer(func(s SQE) { s.PrepMsgRingCQEFlags(to.Ring, 5, -7, cgo.CQEFMore|3<<cgo.CQEBufferShift) })
 	needs(t, "flags of messages between rings", kernel.V(6, 3), refusal(c))
 	equal(t, "completion of the message", c, CQE{})
-	if diff := cmp.Diff(CQE{UserData: 5, Res: -7, Flags: cgo.CQEFMore | 3<<cgo.CQEBufferShift}, to.wait()); diff != "" {
+	if diff := cmp.Diff(CQE{UserData: 5, Res: -7, Flags: cgo.CQEFMore | 3<<cgo.CQEBufferShift}, to.next()); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestMsgRingHandsDescriptorsOver(t *testing.T) {
-	p, to := newTrip(t, Config{}), newTrip(t, Config{})
-	in, out := p.pipe()
-	p.direct(out)
-	p.must(to.RegisterFiles(2))
+	g, to := newRig(t, Config{}), newRig(t, Config{})
+	in, out := g.pipe()
+	g.firstDirect(out)
+	g.must(to.RegisterFiles(2))
 	from := DirectSlot(0)
 
-	p.want(0, noErr(func(s SQE) { s.PrepMsgRingFD(to.Ring, from, DirectSlot(1), 9) }))
-	if diff := cmp.Diff(CQE{UserData: 9}, to.wait()); diff != "" {
+	g.want(0, func(s SQE) { s.PrepMsgRingFD(to.Ring, from, DirectSlot(1), 9) })
+	if diff := cmp.Diff(CQE{UserData: 9}, to.next()); diff != "" {
 		t.Error(diff)
 	}
-	picked := p.do(noErr(func(s SQE) { s.PrepMsgRingFD(to.Ring, from, DirectAlloc, 10) }))
-	if diff := cmp.Diff(CQE{UserData: 10, Res: int32(picked)}, to.wait()); diff != "" {
+	picked := g.do(func(s SQE) { s.PrepMsgRingFD(to.Ring, from, DirectAlloc, 10) })
+	if diff := cmp.Diff(CQE{UserData: 10, Res: int32(picked)}, to.next()); diff != "" {
 		t.Error(diff)
 	}
-	p.fails(syscall.ENFILE, noErr(func(s SQE) { s.PrepMsgRingFD(to.Ring, from, DirectAlloc, 11) }))
-	p.want(0, noErr(func(s SQE) {
+	g.fails(syscall.ENFILE, func(s SQE) { s.PrepMsgRingFD(to.Ring, from, DirectAlloc, 11) })
+	g.want(0, func(s SQE) {
 		s.PrepMsgRingFD(to.Ring, from, DirectSlot(1), 12)
 		s.OpFlags = cgo.MsgRingCQESkip
-	}))
-	to.want(2, noErr(func(s SQE) { s.PrepWrite(DirectSlot(picked).FD(), held([]byte("by")), CurrentOffset) }))
-	to.want(2, noErr(func(s SQE) { s.PrepWrite(DirectSlot(1).FD(), held([]byte("e!")), CurrentOffset) }))
+	})
+	to.want(2, func(s SQE) { s.PrepWrite(DirectSlot(picked).FD(), held([]byte("by")), CurrentOffset) })
+	to.want(2, func(s SQE) { s.PrepWrite(DirectSlot(1).FD(), held([]byte("e!")), CurrentOffset) })
 	b := make([]byte, 10)
-	p.want(4, noErr(func(s SQE) { s.PrepRead(in, b, CurrentOffset) }))
+	g.want(4, func(s SQE) { s.PrepRead(in, b, CurrentOffset) })
 	if string(b[:4]) != "bye!" {
 		t.Errorf("read %q", b[:4])
 	}
 }
 
 func TestFilesUpdate(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.must(p.RegisterFiles(4))
-	in, out := p.pipe()
-	p.want(2, noErr(func(s SQE) { s.PrepFilesUpdate(DirectSlot(2), []int32{int32(in), int32(out)}) }))
-	p.want(1, noErr(func(s SQE) { s.PrepWrite(DirectSlot(3).FD(), held([]byte("x")), CurrentOffset) }))
-	p.want(1, noErr(func(s SQE) { s.PrepRead(DirectSlot(2).FD(), held(make([]byte, 9)), CurrentOffset) }))
-	p.want(1, noErr(func(s SQE) { s.PrepFilesUpdate(DirectSlot(3), []int32{-1}) }))
-	p.fails(syscall.EBADF, noErr(func(s SQE) { s.PrepWrite(DirectSlot(3).FD(), held([]byte("x")), CurrentOffset) }))
+	g := newRig(t, Config{})
+	g.must(g.RegisterFiles(4))
+	in, out := g.pipe()
+	g.want(2, func(s SQE) { s.PrepFilesUpdate(DirectSlot(2), []int32{int32(in), int32(out)}) })
+	g.want(1, func(s SQE) { s.PrepWrite(DirectSlot(3).FD(), held([]byte("x")), CurrentOffset) })
+	g.want(1, func(s SQE) { s.PrepRead(DirectSlot(2).FD(), held(make([]byte, 9)), CurrentOffset) })
+	g.want(1, func(s SQE) { s.PrepFilesUpdate(DirectSlot(3), []int32{-1}) })
+	g.fails(syscall.EBADF, func(s SQE) { s.PrepWrite(DirectSlot(3).FD(), held([]byte("x")), CurrentOffset) })
 
 	picked := []int32{int32(out), int32(out), int32(out)}
-	p.want(3, noErr(func(s SQE) { s.PrepFilesUpdate(DirectAlloc, picked) }))
+	g.want(3, func(s SQE) { s.PrepFilesUpdate(DirectAlloc, picked) })
 	got := map[int32]bool{2: true}
 	for _, slot := range picked {
 		got[slot] = true
@@ -116,21 +116,21 @@ func TestFilesUpdate(t *testing.T) {
 	if diff := cmp.Diff(map[int32]bool{0: true, 1: true, 2: true, 3: true}, got); diff != "" {
 		t.Errorf("the kernel picked %v", picked)
 	}
-	p.want(1, noErr(func(s SQE) { s.PrepWrite(DirectSlot(int(picked[0])).FD(), held([]byte("x")), CurrentOffset) }))
-	p.fails(syscall.ENFILE, noErr(func(s SQE) { s.PrepFilesUpdate(DirectAlloc, []int32{int32(out)}) }))
-	p.fails(syscall.EINVAL, noErr(func(s SQE) { s.PrepFilesUpdate(DirectSlot(4), []int32{int32(out)}) }))
+	g.want(1, func(s SQE) { s.PrepWrite(DirectSlot(int(picked[0])).FD(), held([]byte("x")), CurrentOffset) })
+	g.fails(syscall.ENFILE, func(s SQE) { s.PrepFilesUpdate(DirectAlloc, []int32{int32(out)}) })
+	g.fails(syscall.EINVAL, func(s SQE) { s.PrepFilesUpdate(DirectSlot(4), []int32{int32(out)}) })
 }
 
 func TestFixedFDInstall(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.needOp(cgo.OpFixedFDInstall, 6, 8)
-	in, out := p.pipe()
-	p.direct(out)
+	g := newRig(t, Config{})
+	g.needOp(cgo.OpFixedFDInstall, 6, 8)
+	in, out := g.pipe()
+	g.firstDirect(out)
 	for _, c := range []struct {
 		flags    FixedFDFlags
 		fdCloexe int
 	}{{0, syscall.FD_CLOEXEC}, {FixedFDNoCloexec, 0}} {
-		fd := p.do(noErr(func(s SQE) { s.PrepFixedFDInstall(DirectSlot(0), c.flags) }))
+		fd := g.do(func(s SQE) { s.PrepFixedFDInstall(DirectSlot(0), c.flags) })
 		defer syscall.Close(fd)
 		if _, err := syscall.Write(fd, []byte("x")); err != nil {
 			t.Error(err)
@@ -141,45 +141,45 @@ func TestFixedFDInstall(t *testing.T) {
 		}
 	}
 	b := make([]byte, 9)
-	p.want(2, noErr(func(s SQE) { s.PrepRead(in, b, CurrentOffset) }))
-	p.fails(syscall.EBADF, noErr(func(s SQE) { s.PrepFixedFDInstall(DirectSlot(1), 0) }))
+	g.want(2, func(s SQE) { s.PrepRead(in, b, CurrentOffset) })
+	g.fails(syscall.EBADF, func(s SQE) { s.PrepFixedFDInstall(DirectSlot(1), 0) })
 }
 
 func TestPipe(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.needOp(cgo.OpPipe, 6, 16)
+	g := newRig(t, Config{})
+	g.needOp(cgo.OpPipe, 6, 16)
 	var fds [2]int32
-	p.want(0, noErr(func(s SQE) { s.PrepPipe(&fds, syscall.O_CLOEXEC) }))
+	g.want(0, func(s SQE) { s.PrepPipe(&fds, syscall.O_CLOEXEC) })
 	defer syscall.Close(int(fds[0]))
 	defer syscall.Close(int(fds[1]))
-	p.throughPipe(FD(fds[0]), FD(fds[1]))
+	g.throughPipe(FD(fds[0]), FD(fds[1]))
 
-	p.must(p.RegisterFiles(4))
-	p.want(0, noErr(func(s SQE) { s.PrepPipeDirect(&fds, 0, DirectSlot(2)) }))
-	p.throughPipe(DirectSlot(2).FD(), DirectSlot(3).FD())
-	p.want(0, noErr(func(s SQE) { s.PrepPipeDirect(&fds, 0, DirectAlloc) }))
+	g.must(g.RegisterFiles(4))
+	g.want(0, func(s SQE) { s.PrepPipeDirect(&fds, 0, DirectSlot(2)) })
+	g.throughPipe(DirectSlot(2).FD(), DirectSlot(3).FD())
+	g.want(0, func(s SQE) { s.PrepPipeDirect(&fds, 0, DirectAlloc) })
 	if fds != [2]int32{0, 1} && fds != [2]int32{1, 0} {
 		t.Fatalf("the kernel picked %v", fds)
 	}
-	p.throughPipe(DirectSlot(int(fds[0])).FD(), DirectSlot(int(fds[1])).FD())
-	p.fails(syscall.ENFILE, noErr(func(s SQE) { s.PrepPipeDirect(&fds, 0, DirectAlloc) }))
-	p.fails(syscall.EINVAL, noErr(func(s SQE) { s.PrepPipeDirect(&fds, syscall.O_CLOEXEC, DirectAlloc) }))
+	g.throughPipe(DirectSlot(int(fds[0])).FD(), DirectSlot(int(fds[1])).FD())
+	g.fails(syscall.ENFILE, func(s SQE) { s.PrepPipeDirect(&fds, 0, DirectAlloc) })
+	g.fails(syscall.EINVAL, func(s SQE) { s.PrepPipeDirect(&fds, syscall.O_CLOEXEC, DirectAlloc) })
 }
 
-func (p *trip) throughPipe(in, out FD) {
-	p.Helper()
+func (g *rig) throughPipe(in, out FD) {
+	g.Helper()
 	b := make([]byte, 10)
-	p.want(3, noErr(func(s SQE) { s.PrepWrite(out, held([]byte("abc")), CurrentOffset) }))
-	p.want(3, noErr(func(s SQE) { s.PrepRead(in, b, CurrentOffset) }))
+	g.want(3, func(s SQE) { s.PrepWrite(out, held([]byte("abc")), CurrentOffset) })
+	g.want(3, func(s SQE) { s.PrepRead(in, b, CurrentOffset) })
 	if string(b[:3]) != "abc" {
-		p.Fatalf("read %q", b[:3])
+		g.Fatalf("read %q", b[:3])
 	}
 }
 
 // A goroutine without a ring wakes the owner of one.
 func TestMessageWithoutARing(t *testing.T) {
 	library(t, 12)
-	needsCall(t, SyncMsg(ringOf(t, Config{Entries: 4}).FD(), CQE{}))
+	needsCall(t, SyncMsg(newRig(t, Config{Entries: 4}).FD(), CQE{}))
 	for name, c := range map[string]Config{
 		"default":         {Entries: 4},
 		"deferred work":   {Entries: 4, Flags: SetupSingleIssuer | SetupDeferTaskrun},
@@ -199,11 +199,11 @@ func TestMessageWithoutARing(t *testing.T) {
 				}
 			}()
 			locked(t, func() {
-				r := ringOf(t, c)
+				r := newRig(t, c)
 				defer func() { equal(t, "error of Close", r.Close(), nil) }()
 				ring <- r.FD()
-				equal(t, "message", next(t, r), want)
-				equal(t, "message with flags", next(t, r), CQE{UserData: 2, Res: 3, Flags: 1 << 16})
+				equal(t, "message", r.next(), want)
+				equal(t, "message with flags", r.next(), CQE{UserData: 2, Res: 3, Flags: 1 << 16})
 			})
 		})
 	}
@@ -211,7 +211,7 @@ func TestMessageWithoutARing(t *testing.T) {
 
 func TestMessageToNoRing(t *testing.T) {
 	library(t, 12)
-	needsCall(t, SyncMsg(ringOf(t, Config{Entries: 4}).FD(), CQE{}))
+	needsCall(t, SyncMsg(newRig(t, Config{Entries: 4}).FD(), CQE{}))
 	wantError(t, SyncMsg(-1, CQE{}), "-1 is no descriptor")
 	f, err := os.Open("/dev/null")
 	if err != nil {

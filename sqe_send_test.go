@@ -79,38 +79,38 @@ func TestSendMsgAndRecvMsg(t *testing.T) {
 }
 
 func TestSendToAnAddress(t *testing.T) {
-	p := newTrip(t, Config{})
-	from, to := p.socket(syscall.SOCK_DGRAM), p.socket(syscall.SOCK_DGRAM)
+	g := newRig(t, Config{})
+	from, to := g.socket(syscall.SOCK_DGRAM), g.socket(syscall.SOCK_DGRAM)
 	for _, fd := range []FD{from, to} {
-		p.must(syscall.Bind(int(fd), &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+		g.must(syscall.Bind(int(fd), &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	}
-	addr := p.loopback(p.port(to))
+	addr := g.loopback(g.port(to))
 	received := func() string {
 		t.Helper()
 		b := make([]byte, 100)
 		n, peer, err := syscall.Recvfrom(int(to), b, 0)
-		p.must(err)
-		if got := peer.(*syscall.SockaddrInet4).Port; got != int(p.port(from)) {
-			t.Errorf("from port %d, want %d", got, p.port(from))
+		g.must(err)
+		if got := peer.(*syscall.SockaddrInet4).Port; got != int(g.port(from)) {
+			t.Errorf("from port %d, want %d", got, g.port(from))
 		}
 		return string(b[:n])
 	}
-	p.want(3, noErr(func(s SQE) { s.PrepSendTo(from, held([]byte("one")), 0, addr) }))
+	g.want(3, func(s SQE) { s.PrepSendTo(from, held([]byte("one")), 0, addr) })
 	if got := received(); got != "one" {
 		t.Errorf("received %q", got)
 	}
-	p.want(3, func(s SQE) error {
-		p.must(s.PrepSendZC(from, held([]byte("two")), 0, 0))
-		return s.PrepSendSetAddr(addr)
+	g.want(3, func(s SQE) {
+		g.must(s.PrepSendZC(from, held([]byte("two")), 0, 0))
+		g.must(s.PrepSendSetAddr(addr))
 	})
-	if c := p.wait(); !c.Notif() {
+	if c := g.next(); !c.Notif() {
 		t.Errorf("completion %v, want the notification", c)
 	}
 	if got := received(); got != "two" {
 		t.Errorf("received %q", got)
 	}
-	p.fails(syscall.EDESTADDRREQ, noErr(func(s SQE) { s.PrepSend(from, held([]byte("nowhere")), 0) }))
-	s := p.next()
+	g.fails(syscall.EDESTADDRREQ, func(s SQE) { s.PrepSend(from, held([]byte("nowhere")), 0) })
+	s := g.sqe()
 	s.PrepRecv(to, held(make([]byte, 1)), 0)
 	if err := s.PrepSendSetAddr(addr); err == nil {
 		t.Error("an address for a receive is not refused")
@@ -119,16 +119,16 @@ func TestSendToAnAddress(t *testing.T) {
 
 func TestSendVectorized(t *testing.T) {
 	testutil.Need(t, HaveSendVectorized)
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	a, b := testutil.TCPPair(t)
 	parts := [][]byte{[]byte("several "), nil, []byte("parts")}
-	p.want(13, func(s SQE) error { return s.PrepSendVectorized(FD(a), parts, 0) })
-	p.want(13, func(s SQE) error { return s.PrepSendZCVectorized(FD(a), parts, 0, ReportUsage) })
-	if c := p.wait(); !c.Notif() {
+	g.want(13, func(s SQE) { g.must(s.PrepSendVectorized(FD(a), parts, 0)) })
+	g.want(13, func(s SQE) { g.must(s.PrepSendZCVectorized(FD(a), parts, 0, ReportUsage)) })
+	if c := g.next(); !c.Notif() {
 		t.Errorf("completion %v, want the notification", c)
 	}
 	got := make([]byte, 26)
-	p.want(26, noErr(func(s SQE) { s.PrepRecv(FD(b), got, syscall.MSG_WAITALL) }))
+	g.want(26, func(s SQE) { s.PrepRecv(FD(b), got, syscall.MSG_WAITALL) })
 	if string(got) != "several partsseveral parts" {
 		t.Errorf("received %q", got)
 	}
@@ -136,42 +136,42 @@ func TestSendVectorized(t *testing.T) {
 
 func TestSendAndRecvFixed(t *testing.T) {
 	testutil.Need(t, HaveSendFixed)
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	arena, err := NewArena(ArenaConfig{Size: 4096})
-	p.must(err)
+	g.must(err)
 	defer arena.Close()
-	reg, err := p.RegisterArena(arena)
-	p.must(err)
-	defer p.UnregisterArena(reg)
+	reg, err := g.RegisterArena(arena)
+	g.must(err)
+	defer g.UnregisterArena(reg)
 	a, b := testutil.TCPPair(t)
 	mem := reg.Bytes()
 	copy(mem, "registered")
-	p.want(10, func(s SQE) error { return s.PrepSendFixed(FD(a), reg, mem[:10], 0) })
-	p.want(10, func(s SQE) error { return s.PrepRecvFixed(FD(b), reg, mem[100:110], syscall.MSG_WAITALL) })
+	g.want(10, func(s SQE) { g.must(s.PrepSendFixed(FD(a), reg, mem[:10], 0)) })
+	g.want(10, func(s SQE) { g.must(s.PrepRecvFixed(FD(b), reg, mem[100:110], syscall.MSG_WAITALL)) })
 	if got := string(mem[100:110]); got != "registered" {
 		t.Errorf("received %q", got)
 	}
 }
 
 func TestSendFixedOutsideTheBufferIsRefused(t *testing.T) {
-	p := newTrip(t, Config{})
-	if err := p.next().PrepSendFixed(0, RegBuf{}, []byte("x"), 0); err == nil {
+	g := newRig(t, Config{})
+	if err := g.sqe().PrepSendFixed(0, RegBuf{}, []byte("x"), 0); err == nil {
 		t.Error("not refused")
 	}
-	if err := p.next().PrepRecvFixed(0, RegBuf{}, []byte("x"), 0); err == nil {
+	if err := g.sqe().PrepRecvFixed(0, RegBuf{}, []byte("x"), 0); err == nil {
 		t.Error("not refused")
 	}
 }
 
 func TestSendBundleOfAGroup(t *testing.T) {
 	testutil.Need(t, HaveSendBundles)
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	a, b := testutil.TCPPair(t)
 	const group = 9
-	p.must(p.complete(func(s SQE) error { return s.PrepProvideBuffers(held([]byte("abcdef")), 3, group, 0) }).Err())
-	c := p.complete(func(s SQE) error { return s.PrepSendBundle(FD(a), group, 0, 0) })
+	g.must(g.answer(func(s SQE) { g.must(s.PrepProvideBuffers(held([]byte("abcdef")), 3, group, 0)) }).Err())
+	c := g.answer(func(s SQE) { g.must(s.PrepSendBundle(FD(a), group, 0, 0)) })
 	want := ""
-	for ; c.Res > 0; c = p.wait() {
+	for ; c.Res > 0; c = g.next() {
 		id, ok := c.BufferID()
 		if !ok {
 			t.Fatalf("completion %v names no buffer", c)
@@ -185,11 +185,11 @@ func TestSendBundleOfAGroup(t *testing.T) {
 		t.Fatalf("sent %q, then %v", want, c)
 	}
 	got := make([]byte, 6)
-	p.want(6, noErr(func(s SQE) { s.PrepRecv(FD(b), got, syscall.MSG_WAITALL) }))
+	g.want(6, func(s SQE) { s.PrepRecv(FD(b), got, syscall.MSG_WAITALL) })
 	if string(got) != want {
 		t.Errorf("received %q, sent %q", got, want)
 	}
-	p.fails(syscall.ENOBUFS, func(s SQE) error { return s.PrepSendBundle(FD(a), group, 0, 0) })
+	g.fails(syscall.ENOBUFS, func(s SQE) { g.must(s.PrepSendBundle(FD(a), group, 0, 0)) })
 }
 
 // zeroCopy carries out a zero-copy send: its result, and then its notification.
@@ -252,7 +252,7 @@ func TestZeroCopySendFails(t *testing.T) {
 		"Bundle": func(s SQE) error { return s.PrepSendZC(FD(unix), mem[:4], 0, Bundle) },
 		"flags":  func(s SQE) error { return s.PrepSendMsgZC(FD(unix), NewMsg(mem[:4]), 0, 1<<5) },
 	} {
-		if err := prep(g.take()); err == nil || !strings.Contains(err.Error(), "zero-copy") {
+		if err := prep(g.sqe()); err == nil || !strings.Contains(err.Error(), "zero-copy") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

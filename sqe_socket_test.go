@@ -73,7 +73,7 @@ func TestAcceptFlags(t *testing.T) {
 
 func TestSetAcceptFlagsRefusals(t *testing.T) {
 	g := newRig(t, Config{})
-	s := g.take()
+	s := g.sqe()
 	s.PrepAccept(0, 0)
 	wantError(t, s.SetAcceptFlags(syscall.SOCK_CLOEXEC>>16|1<<7), "those of accept4")
 	s.PrepRecv(0, nil, 0)
@@ -307,7 +307,7 @@ func TestSetsockopt(t *testing.T) {
 		g.must(err)
 		equal(t, "option", got, 1)
 
-		s := g.take()
+		s := g.sqe()
 		if err := s.PrepSetsockopt(FD(fd), 1, 1, make([]byte, 129)); err == nil || !strings.Contains(err.Error(), "at most 128") {
 			t.Errorf("129 bytes: %v", err)
 		}
@@ -316,144 +316,144 @@ func TestSetsockopt(t *testing.T) {
 }
 
 // socket opens a socket, until the test ends.
-func (p *trip) socket(typ int) FD {
-	p.Helper()
+func (g *rig) socket(typ int) FD {
+	g.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, typ|syscall.SOCK_CLOEXEC, 0)
-	p.must(err)
-	p.Cleanup(func() { syscall.Close(fd) })
+	g.must(err)
+	g.Cleanup(func() { syscall.Close(fd) })
 	return FD(fd)
 }
 
 // loopback is a port on the loopback interface.
-func (p *trip) loopback(port uint16) Sockaddr {
-	p.Helper()
+func (g *rig) loopback(port uint16) Sockaddr {
+	g.Helper()
 	a, err := InetAddr(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
-	p.must(err)
+	g.must(err)
 	return a
 }
 
 // name returns the socket's own port, as the system call tells it.
-func (p *trip) port(fd FD) uint16 {
-	p.Helper()
+func (g *rig) port(fd FD) uint16 {
+	g.Helper()
 	sa, err := syscall.Getsockname(int(fd))
-	p.must(err)
+	g.must(err)
 	return uint16(sa.(*syscall.SockaddrInet4).Port)
 }
 
 func TestBindListenAccept(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.needOp(cgo.OpBind, 6, 11)
-	p.must(p.RegisterFiles(2))
-	listener, client := p.socket(syscall.SOCK_STREAM), p.socket(syscall.SOCK_STREAM)
-	p.want(0, noErr(func(s SQE) { s.PrepBind(listener, p.loopback(0)) }))
-	p.want(0, noErr(func(s SQE) { s.PrepListen(listener, 4) }))
-	port := p.port(listener)
-	p.want(0, noErr(func(s SQE) { s.PrepConnect(client, p.loopback(port)) }))
+	g := newRig(t, Config{})
+	g.needOp(cgo.OpBind, 6, 11)
+	g.must(g.RegisterFiles(2))
+	listener, client := g.socket(syscall.SOCK_STREAM), g.socket(syscall.SOCK_STREAM)
+	g.want(0, func(s SQE) { s.PrepBind(listener, g.loopback(0)) })
+	g.want(0, func(s SQE) { s.PrepListen(listener, 4) })
+	port := g.port(listener)
+	g.want(0, func(s SQE) { s.PrepConnect(client, g.loopback(port)) })
 
 	var peer Sockaddr
-	fd := p.do(noErr(func(s SQE) { s.PrepAcceptAddr(listener, syscall.SOCK_CLOEXEC, &peer) }))
+	fd := g.do(func(s SQE) { s.PrepAcceptAddr(listener, syscall.SOCK_CLOEXEC, &peer) })
 	defer syscall.Close(fd)
-	want := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), p.port(client))
+	want := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), g.port(client))
 	if got, _ := peer.AddrPort(); got != want {
 		t.Errorf("the connection comes from %v, want %v", got, want)
 	}
 
-	other := p.socket(syscall.SOCK_STREAM)
-	p.want(0, noErr(func(s SQE) { s.PrepConnect(other, p.loopback(port)) }))
-	p.want(0, noErr(func(s SQE) { s.PrepAcceptAddrDirect(listener, 0, &peer, DirectSlot(1)) }))
-	if got, _ := peer.AddrPort(); got.Port() != p.port(other) {
-		t.Errorf("the connection comes from %v, want port %d", got, p.port(other))
+	other := g.socket(syscall.SOCK_STREAM)
+	g.want(0, func(s SQE) { s.PrepConnect(other, g.loopback(port)) })
+	g.want(0, func(s SQE) { s.PrepAcceptAddrDirect(listener, 0, &peer, DirectSlot(1)) })
+	if got, _ := peer.AddrPort(); got.Port() != g.port(other) {
+		t.Errorf("the connection comes from %v, want port %d", got, g.port(other))
 	}
-	p.want(2, noErr(func(s SQE) { s.PrepSend(DirectSlot(1).FD(), held([]byte("hi")), 0) }))
-	p.fails(syscall.EADDRINUSE, noErr(func(s SQE) { s.PrepBind(p.socket(syscall.SOCK_STREAM), p.loopback(port)) }))
+	g.want(2, func(s SQE) { s.PrepSend(DirectSlot(1).FD(), held([]byte("hi")), 0) })
+	g.fails(syscall.EADDRINUSE, func(s SQE) { s.PrepBind(g.socket(syscall.SOCK_STREAM), g.loopback(port)) })
 }
 
 func TestSocketCommands(t *testing.T) {
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	a, b := testutil.TCPPair(t)
 	testutil.Need(t, HaveSocketOptions)
 	value := make([]byte, 4)
-	p.want(4, noErr(func(s SQE) { s.PrepGetsockopt(FD(a), syscall.SOL_SOCKET, syscall.SO_TYPE, value) }))
+	g.want(4, func(s SQE) { s.PrepGetsockopt(FD(a), syscall.SOL_SOCKET, syscall.SO_TYPE, value) })
 	if got := binary.NativeEndian.Uint32(value); got != syscall.SOCK_STREAM {
 		t.Errorf("SO_TYPE is %d", got)
 	}
-	p.fails(syscall.EOPNOTSUPP, noErr(func(s SQE) {
+	g.fails(syscall.EOPNOTSUPP, func(s SQE) {
 		s.PrepGetsockopt(FD(a), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, value)
-	}))
+	})
 	_, err := syscall.Write(b, []byte("12345"))
-	p.must(err)
-	p.want(int(readable), noErr(func(s SQE) { s.PrepPollAdd(FD(a), readable) }))
-	p.want(5, noErr(func(s SQE) { s.PrepSIOCINQ(FD(a)) }))
-	p.want(5, func(s SQE) error { return s.PrepUringCmd(p.direct(FD(a)), cgo.SocketOpSIOCINQ, nil) })
-	for deadline := time.Now().Add(5 * time.Second); p.do(noErr(func(s SQE) { s.PrepSIOCOUTQ(FD(b)) })) != 0; {
+	g.must(err)
+	g.want(int(readable), func(s SQE) { s.PrepPollAdd(FD(a), readable) })
+	g.want(5, func(s SQE) { s.PrepSIOCINQ(FD(a)) })
+	g.want(5, func(s SQE) { g.must(s.PrepUringCmd(g.firstDirect(FD(a)), cgo.SocketOpSIOCINQ, nil)) })
+	for deadline := time.Now().Add(5 * time.Second); g.do(func(s SQE) { s.PrepSIOCOUTQ(FD(b)) }) != 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("bytes are not acknowledged")
 		}
 	}
-	in, _ := p.pipe()
-	p.fails(syscall.EOPNOTSUPP, noErr(func(s SQE) { s.PrepSIOCINQ(in) }))
+	in, _ := g.pipe()
+	g.fails(syscall.EOPNOTSUPP, func(s SQE) { s.PrepSIOCINQ(in) })
 }
 
 const readable = 1 // POLLIN
 
 func TestSIOCOUTQCountsWhatThePeerDoesNotRead(t *testing.T) {
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	a, b := testutil.TCPPair(t)
 	testutil.Need(t, HaveSocketOptions)
-	p.must(syscall.SetsockoptInt(b, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096))
+	g.must(syscall.SetsockoptInt(b, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4096))
 	sent := 0
 	for {
 		n, err := syscall.SendmsgN(a, make([]byte, 64<<10), nil, nil, syscall.MSG_DONTWAIT)
 		if err == syscall.EAGAIN {
 			break
 		}
-		p.must(err)
+		g.must(err)
 		sent += n
 	}
-	queued := p.do(noErr(func(s SQE) { s.PrepSIOCOUTQ(FD(a)) }))
+	queued := g.do(func(s SQE) { s.PrepSIOCOUTQ(FD(a)) })
 	if queued <= 0 || queued > sent {
 		t.Errorf("%d bytes of %d are queued", queued, sent)
 	}
 }
 
 func TestNamesOfSockets(t *testing.T) {
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	a, b := testutil.TCPPair(t)
 	var own, peer Sockaddr
-	c := p.complete(noErr(func(s SQE) { s.PrepGetsockname(FD(a), &own) }))
+	c := g.answer(func(s SQE) { s.PrepGetsockname(FD(a), &own) })
 	needs(t, "names of sockets", kernel.V(6, 19), refusal(c))
-	p.must(c.Err())
-	p.want(0, noErr(func(s SQE) { s.PrepGetpeername(FD(b), &peer) }))
+	g.must(c.Err())
+	g.want(0, func(s SQE) { s.PrepGetpeername(FD(b), &peer) })
 	got, _ := own.AddrPort()
 	same, _ := peer.AddrPort()
-	if got != same || got.Port() != p.port(FD(a)) {
-		t.Errorf("getsockname %v, getpeername of the other end %v, port %d", got, same, p.port(FD(a)))
+	if got != same || got.Port() != g.port(FD(a)) {
+		t.Errorf("getsockname %v, getpeername of the other end %v, port %d", got, same, g.port(FD(a)))
 	}
 }
 
 func TestTxTimestamps(t *testing.T) {
-	narrow := newTrip(t, Config{})
-	if err := narrow.next().PrepTxTimestampMultishot(0); err == nil {
+	narrow := newRig(t, Config{})
+	if err := narrow.sqe().PrepTxTimestampMultishot(0); err == nil {
 		t.Error("not refused on a ring with completions of 16 bytes")
 	}
-	p := newTrip(t, Config{Flags: SetupCQE32})
+	g := newRig(t, Config{Flags: SetupCQE32})
 	a, _ := testutil.UDPPair(t)
 	const timestamping, softwareWithIDs = 37, 1<<1 | 1<<4 | 1<<7 | 1<<11 // TX_SOFTWARE, SOFTWARE, OPT_ID, OPT_TSONLY
-	p.must(syscall.SetsockoptInt(a, syscall.SOL_SOCKET, timestamping, softwareWithIDs))
-	p.start(7, func(s SQE) error { return s.PrepTxTimestampMultishot(FD(a)) })
-	if p.Ready() > 0 {
-		needs(t, "transmit timestamps", kernel.V(6, 17), refusal(p.wait()))
+	g.must(syscall.SetsockoptInt(a, syscall.SOL_SOCKET, timestamping, softwareWithIDs))
+	g.start(7, func(s SQE) { g.must(s.PrepTxTimestampMultishot(FD(a))) })
+	if g.Ready() > 0 {
+		needs(t, "transmit timestamps", kernel.V(6, 17), refusal(g.next()))
 		t.Fatal("it completed before anything was sent")
 	}
 	for key := range int32(3) {
 		before := readClock(t, 0)
 		_, err := syscall.Write(a, []byte("x"))
-		p.must(err)
-		_, err = p.SubmitAndWaitTimeout(1, 5*time.Second)
-		p.must(err)
-		stamp := p.q.BigCQE(p.head)
+		g.must(err)
+		_, err = g.SubmitAndWaitTimeout(1, 5*time.Second)
+		g.must(err)
+		stamp := g.q.BigCQE(g.head)
 		at := time.Duration(stamp[0])*time.Second + time.Duration(stamp[1])
-		c := p.wait()
+		c := g.next()
 		if c.UserData != 7 || c.Res != key || !c.More() {
 			t.Errorf("completion %v, want key %d", c, key)
 		}

@@ -40,7 +40,7 @@ func TestNextSQEIsZero(t *testing.T) {
 	for _, flags := range []SetupFlags{SetupSubmitAll, SetupSQE128} {
 		g := newRig(t, Config{Entries: 2, Flags: flags})
 		for i := range 6 {
-			s := g.take()
+			s := g.sqe()
 			equal(t, "entry", *s.SQE, cgo.SQE{})
 			equal(t, "place", g.q.Index(s.SQE), i%2)
 			*s.SQE = cgo.SQE{Opcode: cgo.OpNop, FD: 1, Off: 2, Addr: 3, Len: 4, UserData: 5, Addr3: 6}
@@ -79,7 +79,7 @@ func TestWaitSQ(t *testing.T) {
 		g.submit()
 		g.must(g.WaitSQ())
 		for g.SQSpace() > 0 {
-			g.take().PrepNop()
+			g.sqe().PrepNop()
 		}
 	}
 	plain := newRig(t, Config{Entries: 2})
@@ -235,7 +235,7 @@ func TestSetFlagsRefusals(t *testing.T) {
 func TestPrepAfterARefusal(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := g.unixPair()
-		s := g.take()
+		s := g.sqe()
 		if err := s.PrepSendZC(FD(a), held([]byte("data")), 0, Bundle); err == nil {
 			t.Fatal("a zero-copy send takes provided buffers")
 		}
@@ -287,7 +287,7 @@ func TestNoSocketOptionBehindDrain(t *testing.T) {
 		s := g.queue(2, func(s SQE) { s.PrepNop() })
 		g.must(s.SetFlags(Drain))
 		g.submit()
-		err := g.take().PrepSetsockopt(FD(a), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, make([]byte, 4))
+		err := g.sqe().PrepSetsockopt(FD(a), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, make([]byte, 4))
 		if err == nil || !strings.Contains(err.Error(), "request with Drain") {
 			t.Errorf("error is %v", err)
 		}
@@ -313,7 +313,7 @@ func TestPrepRefusesToBeLinked(t *testing.T) {
 			for _, flag := range []SQEFlags{Link, HardLink} {
 				head := g.queue(1, func(s SQE) { s.PrepNop() })
 				g.must(head.SetFlags(flag))
-				if err := prep(g.take()); err == nil || !strings.Contains(err.Error(), "HardLink") {
+				if err := prep(g.sqe()); err == nil || !strings.Contains(err.Error(), "HardLink") {
 					t.Errorf("%s: %v", name, err)
 				}
 				equal(t, "completions", g.await(1), []CQE{{UserData: 1}})
@@ -322,7 +322,7 @@ func TestPrepRefusesToBeLinked(t *testing.T) {
 				head = g.queue(1, func(s SQE) { s.PrepNop() })
 				g.must(head.SetFlags(flag))
 				g.await(1)
-				s := g.take()
+				s := g.sqe()
 				if err := prep(s); err != nil {
 					t.Errorf("%s alone: %v", name, err)
 				}
@@ -334,7 +334,7 @@ func TestPrepRefusesToBeLinked(t *testing.T) {
 }
 
 func TestLargeEntries(t *testing.T) {
-	r := ringOf(t, Config{Entries: 4, Flags: SetupSQE128})
+	r := newRig(t, Config{Entries: 4, Flags: SetupSQE128})
 	for i := range uint64(10) {
 		s, err := r.NextSQE128()
 		if err != nil {
@@ -342,9 +342,9 @@ func TestLargeEntries(t *testing.T) {
 		}
 		s.PrepNop()
 		s.UserData = i
-		equal(t, "completion", next(t, r).UserData, i)
+		equal(t, "completion", r.next().UserData, i)
 	}
-	plain := ringOf(t, Config{Entries: 4})
+	plain := newRig(t, Config{Entries: 4})
 	s, err := plain.NextSQE()
 	if err != nil {
 		t.Fatal(err)
@@ -436,7 +436,7 @@ func TestMixedEntryIsRefusedAsAWhole(t *testing.T) {
 
 func TestMixedEntriesOnTheKernel(t *testing.T) {
 	testutil.Need(t, HaveSQEMixed)
-	r := ringOf(t, Config{Entries: 8, Flags: SetupSQEMixed})
+	r := newRig(t, Config{Entries: 8, Flags: SetupSQEMixed})
 	for i := range uint64(20) {
 		s, err := r.NextSQE128()
 		if err != nil {
@@ -446,13 +446,13 @@ func TestMixedEntriesOnTheKernel(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.UserData = 2 * i
-		equal(t, "large", next(t, r), CQE{UserData: 2 * i})
+		equal(t, "large", r.next(), CQE{UserData: 2 * i})
 		if s, err = r.NextSQE128(); err != nil {
 			t.Fatal(err)
 		}
 		wantError(t, s.PrepUringCmd128(1, 2, make([]byte, cmdBytes128+1)), "room for 80") // and no completion
-		equal(t, "small", one(t, r, func(s SQE) { s.PrepNop() }).Res, 0)
-		none(t, r)
+		equal(t, "small", r.answer(func(s SQE) { s.PrepNop() }).Res, 0)
+		r.none()
 	}
 }
 

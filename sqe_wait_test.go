@@ -169,24 +169,24 @@ func TestPollMultishotAndRemove(t *testing.T) {
 }
 
 // both waits for two completions and returns their results by user data.
-func (p *trip) both() map[uint64]int32 {
-	p.Helper()
+func (g *rig) both() map[uint64]int32 {
+	g.Helper()
 	results := map[uint64]int32{}
 	for range 2 {
-		c := p.wait()
+		c := g.next()
 		results[c.UserData] = c.Res
 	}
 	return results
 }
 
 // start submits a request with this user data.
-func (p *trip) start(userData uint64, prep func(SQE) error) {
-	p.Helper()
-	s := p.next()
-	p.must(prep(s))
+func (g *rig) start(userData uint64, prep func(SQE)) {
+	g.Helper()
+	s := g.sqe()
+	prep(s)
 	s.UserData = userData
-	_, err := p.Submit()
-	p.must(err)
+	_, err := g.Submit()
+	g.must(err)
 }
 
 const (
@@ -195,7 +195,7 @@ const (
 )
 
 func TestTimeoutsAtAPointInTime(t *testing.T) {
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	const ahead = 30 * time.Millisecond
 	for _, zero := range []struct {
 		name  string
@@ -204,57 +204,57 @@ func TestTimeoutsAtAPointInTime(t *testing.T) {
 	}{{"monotonic", 1, 0}, {"boottime", 7, TimeoutBoottime}, {"realtime", 0, TimeoutRealtime}} {
 		began := time.Now()
 		now := readClock(t, zero.clock)
-		p.fails(syscall.ETIME, noErr(func(s SQE) { s.PrepTimeout(now+ahead, 0, zero.flags|TimeoutAbs) }))
+		g.fails(syscall.ETIME, func(s SQE) { s.PrepTimeout(now+ahead, 0, zero.flags|TimeoutAbs) })
 		if took := time.Since(began); took < ahead*9/10 || took > ahead+time.Second {
 			t.Errorf("%s: it took %v", zero.name, took)
 		}
-		p.fails(syscall.ETIME, noErr(func(s SQE) { s.PrepTimeout(now-time.Second, 0, zero.flags|TimeoutAbs) }))
+		g.fails(syscall.ETIME, func(s SQE) { s.PrepTimeout(now-time.Second, 0, zero.flags|TimeoutAbs) })
 	}
 	at := time.Now().Add(ahead)
-	p.fails(syscall.ETIME, noErr(func(s SQE) {
+	g.fails(syscall.ETIME, func(s SQE) {
 		s.PrepTimeout(time.Duration(at.UnixNano()), 0, TimeoutRealtime|TimeoutAbs)
-	}))
+	})
 	if late := time.Since(at); late < 0 || late > time.Second {
 		t.Errorf("%v after the point in time", late)
 	}
 }
 
 func TestTimeoutRemove(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.start(1, noErr(func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) }))
-	p.start(2, noErr(func(s SQE) { s.PrepTimeoutRemove(1) }))
-	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 2: 0}, p.both()); diff != "" {
+	g := newRig(t, Config{})
+	g.start(1, func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) })
+	g.start(2, func(s SQE) { s.PrepTimeoutRemove(1) })
+	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 2: 0}, g.both()); diff != "" {
 		t.Error(diff)
 	}
-	p.fails(syscall.ENOENT, noErr(func(s SQE) { s.PrepTimeoutRemove(1) }))
+	g.fails(syscall.ENOENT, func(s SQE) { s.PrepTimeoutRemove(1) })
 }
 
 func TestTimeoutUpdate(t *testing.T) {
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	for name, update := range map[string]func(SQE){
 		"relative": func(s SQE) { s.PrepTimeoutUpdate(1, time.Millisecond, 0) },
 		"absolute": func(s SQE) { s.PrepTimeoutUpdate(1, readClock(t, 1)+time.Millisecond, TimeoutAbs) },
 	} {
-		p.start(1, noErr(func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) }))
-		p.start(2, noErr(update))
-		if diff := cmp.Diff(map[uint64]int32{1: errTime, 2: 0}, p.both()); diff != "" {
+		g.start(1, func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) })
+		g.start(2, update)
+		if diff := cmp.Diff(map[uint64]int32{1: errTime, 2: 0}, g.both()); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	p.fails(syscall.ENOENT, noErr(func(s SQE) { s.PrepTimeoutUpdate(1, 0, 0) }))
+	g.fails(syscall.ENOENT, func(s SQE) { s.PrepTimeoutUpdate(1, 0, 0) })
 }
 
 func TestLinkTimeoutUpdate(t *testing.T) {
-	p := newTrip(t, Config{})
-	in, _ := p.pipe()
-	s := p.next()
+	g := newRig(t, Config{})
+	in, _ := g.pipe()
+	s := g.sqe()
 	s.PrepRead(in, held(make([]byte, 1)), CurrentOffset)
 	s.UserData = 1
-	p.must(s.SetFlags(Link))
-	p.start(2, noErr(func(s SQE) { s.PrepLinkTimeout(time.Hour, 0) }))
-	p.start(3, noErr(func(s SQE) { s.PrepLinkTimeoutUpdate(2, time.Millisecond, 0) }))
-	results := p.both()
-	for id, res := range p.one() {
+	g.must(s.SetFlags(Link))
+	g.start(2, func(s SQE) { s.PrepLinkTimeout(time.Hour, 0) })
+	g.start(3, func(s SQE) { s.PrepLinkTimeoutUpdate(2, time.Millisecond, 0) })
+	results := g.both()
+	for id, res := range g.one() {
 		results[id] = res
 	}
 	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 2: errTime, 3: 0}, results); diff != "" {
@@ -263,32 +263,32 @@ func TestLinkTimeoutUpdate(t *testing.T) {
 }
 
 // one waits for one completion, as both does for two.
-func (p *trip) one() map[uint64]int32 {
-	p.Helper()
-	c := p.wait()
+func (g *rig) one() map[uint64]int32 {
+	g.Helper()
+	c := g.next()
 	return map[uint64]int32{c.UserData: c.Res}
 }
 
 func TestPollUpdate(t *testing.T) {
-	p := newTrip(t, Config{})
-	in, out := p.pipe()
+	g := newRig(t, Config{})
+	in, out := g.pipe()
 	const readable, urgent = 1, 2 // POLLIN, POLLPRI
-	p.start(1, noErr(func(s SQE) { s.PrepPollAdd(in, urgent) }))
-	p.start(2, noErr(func(s SQE) { s.PrepPollUpdate(1, 9, 0, PollUpdateUserData) }))
-	if diff := cmp.Diff(map[uint64]int32{2: 0}, p.one()); diff != "" {
+	g.start(1, func(s SQE) { s.PrepPollAdd(in, urgent) })
+	g.start(2, func(s SQE) { s.PrepPollUpdate(1, 9, 0, PollUpdateUserData) })
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, g.one()); diff != "" {
 		t.Error(diff)
 	}
-	p.start(3, noErr(func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) }))
-	if diff := cmp.Diff(map[uint64]int32{3: -int32(syscall.ENOENT)}, p.one()); diff != "" {
+	g.start(3, func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) })
+	if diff := cmp.Diff(map[uint64]int32{3: -int32(syscall.ENOENT)}, g.one()); diff != "" {
 		t.Errorf("the old user data: %s", diff)
 	}
-	p.start(4, noErr(func(s SQE) { s.PrepPollUpdate(9, 0, readable, PollUpdateEvents) }))
-	if diff := cmp.Diff(map[uint64]int32{4: 0}, p.one()); diff != "" {
+	g.start(4, func(s SQE) { s.PrepPollUpdate(9, 0, readable, PollUpdateEvents) })
+	if diff := cmp.Diff(map[uint64]int32{4: 0}, g.one()); diff != "" {
 		t.Error(diff)
 	}
 	_, err := syscall.Write(int(out), []byte("x"))
-	p.must(err)
-	if diff := cmp.Diff(map[uint64]int32{9: readable}, p.one()); diff != "" {
+	g.must(err)
+	if diff := cmp.Diff(map[uint64]int32{9: readable}, g.one()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -298,31 +298,31 @@ func TestPollUpdateToWhatIsThere(t *testing.T) {
 	if !hasLinux(t, kernel.V(6, 18)) {
 		return // some kernels lose the request, and never let go of its ring
 	}
-	p := newTrip(t, Config{})
-	in, out := p.pipe()
+	g := newRig(t, Config{})
+	in, out := g.pipe()
 	const readable, urgent = 1, 2 // POLLIN, POLLPRI
-	p.start(1, noErr(func(s SQE) { s.PrepPollAdd(in, urgent) }))
+	g.start(1, func(s SQE) { s.PrepPollAdd(in, urgent) })
 	_, err := syscall.Write(int(out), []byte("x"))
-	p.must(err)
-	p.start(2, noErr(func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) }))
-	if diff := cmp.Diff(map[uint64]int32{1: readable, 2: 0}, p.both()); diff != "" {
+	g.must(err)
+	g.start(2, func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) })
+	if diff := cmp.Diff(map[uint64]int32{1: readable, 2: 0}, g.both()); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestPollUpdateKeepsMultishot(t *testing.T) {
-	p := newTrip(t, Config{})
-	in, out := p.pipe()
+	g := newRig(t, Config{})
+	in, out := g.pipe()
 	const readable, urgent = 1, 2
-	p.start(1, noErr(func(s SQE) { s.PrepPollAddMultishot(in, urgent) }))
-	p.start(2, noErr(func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents|PollAddMulti) }))
-	if diff := cmp.Diff(map[uint64]int32{2: 0}, p.one()); diff != "" {
+	g.start(1, func(s SQE) { s.PrepPollAddMultishot(in, urgent) })
+	g.start(2, func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents|PollAddMulti) })
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, g.one()); diff != "" {
 		t.Error(diff)
 	}
 	for range 2 {
 		_, err := syscall.Write(int(out), []byte("x"))
-		p.must(err)
-		c := p.wait()
+		g.must(err)
+		c := g.next()
 		if got := (CQE{UserData: c.UserData, Res: c.Res}); got != (CQE{UserData: 1, Res: readable}) || !c.More() {
 			t.Errorf("got %+v", c)
 		}
@@ -330,53 +330,53 @@ func TestPollUpdateKeepsMultishot(t *testing.T) {
 }
 
 func TestFutexWaitAndWake(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.needOp(cgo.OpFutexWait, 6, 7)
+	g := newRig(t, Config{})
+	g.needOp(cgo.OpFutexWait, 6, 7)
 	word := new(uint32)
 	*word = 5
 	for _, flags := range []FutexFlags{0, FutexPrivate} {
-		p.fails(syscall.EAGAIN, noErr(func(s SQE) { s.PrepFutexWait(word, 6, FutexMatchAny, flags) }))
-		p.start(1, noErr(func(s SQE) { s.PrepFutexWait(word, 5, 0b01, flags) }))
-		p.start(2, noErr(func(s SQE) { s.PrepFutexWait(word, 5, 0b10, flags) }))
-		p.start(3, noErr(func(s SQE) { s.PrepFutexWake(word, 100, 0b10, flags) }))
-		if diff := cmp.Diff(map[uint64]int32{2: 0, 3: 1}, p.both()); diff != "" {
+		g.fails(syscall.EAGAIN, func(s SQE) { s.PrepFutexWait(word, 6, FutexMatchAny, flags) })
+		g.start(1, func(s SQE) { s.PrepFutexWait(word, 5, 0b01, flags) })
+		g.start(2, func(s SQE) { s.PrepFutexWait(word, 5, 0b10, flags) })
+		g.start(3, func(s SQE) { s.PrepFutexWake(word, 100, 0b10, flags) })
+		if diff := cmp.Diff(map[uint64]int32{2: 0, 3: 1}, g.both()); diff != "" {
 			t.Errorf("flags %d: %s", flags, diff)
 		}
-		p.start(4, noErr(func(s SQE) { s.PrepFutexWake(word, 1, FutexMatchAny, flags) }))
-		if diff := cmp.Diff(map[uint64]int32{1: 0, 4: 1}, p.both()); diff != "" {
+		g.start(4, func(s SQE) { s.PrepFutexWake(word, 1, FutexMatchAny, flags) })
+		if diff := cmp.Diff(map[uint64]int32{1: 0, 4: 1}, g.both()); diff != "" {
 			t.Errorf("flags %d: %s", flags, diff)
 		}
-		p.want(0, noErr(func(s SQE) { s.PrepFutexWake(word, 1, FutexMatchAny, flags) }))
+		g.want(0, func(s SQE) { s.PrepFutexWake(word, 1, FutexMatchAny, flags) })
 	}
 }
 
 func TestFutexWaitv(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.needOp(cgo.OpFutexWaitv, 6, 7)
+	g := newRig(t, Config{})
+	g.needOp(cgo.OpFutexWaitv, 6, 7)
 	words := make([]uint32, 3)
 	var waiters []FutexWaiter
 	for i := range words {
 		words[i] = uint32(i)
 		waiters = append(waiters, FutexWaiter{&words[i], uint32(i), FutexPrivate})
 	}
-	p.start(1, func(s SQE) error { return s.PrepFutexWaitv(waiters) })
-	p.start(2, noErr(func(s SQE) { s.PrepFutexWake(&words[1], 1, FutexMatchAny, FutexPrivate) }))
-	if diff := cmp.Diff(map[uint64]int32{1: 1, 2: 1}, p.both()); diff != "" {
+	g.start(1, func(s SQE) { g.must(s.PrepFutexWaitv(waiters)) })
+	g.start(2, func(s SQE) { s.PrepFutexWake(&words[1], 1, FutexMatchAny, FutexPrivate) })
+	if diff := cmp.Diff(map[uint64]int32{1: 1, 2: 1}, g.both()); diff != "" {
 		t.Error(diff)
 	}
 	words[2] = 9
-	p.fails(syscall.EAGAIN, func(s SQE) error { return s.PrepFutexWaitv(waiters) })
-	if err := p.next().PrepFutexWaitv(make([]FutexWaiter, 129)); err == nil {
+	g.fails(syscall.EAGAIN, func(s SQE) { g.must(s.PrepFutexWaitv(waiters)) })
+	if err := g.sqe().PrepFutexWaitv(make([]FutexWaiter, 129)); err == nil {
 		t.Error("129 futexes are not refused")
 	}
-	if err := p.next().PrepFutexWaitv(nil); err == nil {
+	if err := g.sqe().PrepFutexWaitv(nil); err == nil {
 		t.Error("no futex is not refused")
 	}
 }
 
 func TestWaitid(t *testing.T) {
-	p := newTrip(t, Config{})
-	p.needOp(cgo.OpWaitid, 6, 7)
+	g := newRig(t, Config{})
+	g.needOp(cgo.OpWaitid, 6, 7)
 	const exited, noWait, childExited, childKilled = 4, 0x1000000, 1, 2
 	for _, c := range []struct {
 		script string
@@ -387,61 +387,61 @@ func TestWaitid(t *testing.T) {
 	} {
 		cmd := exec.Command("sh", "-c", "read x; "+c.script)
 		stdin, err := cmd.StdinPipe()
-		p.must(err)
-		p.must(cmd.Start())
+		g.must(err)
+		g.must(cmd.Start())
 		var info Siginfo
-		p.start(1, noErr(func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, &info, exited|noWait) }))
-		p.must(stdin.Close())
-		if diff := cmp.Diff(map[uint64]int32{1: 0}, p.one()); diff != "" {
+		g.start(1, func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, &info, exited|noWait) })
+		g.must(stdin.Close())
+		if diff := cmp.Diff(map[uint64]int32{1: 0}, g.one()); diff != "" {
 			t.Error(diff)
 		}
 		c.want.PID, c.want.UID = int32(cmd.Process.Pid), uint32(syscall.Getuid())
 		if info != c.want {
 			t.Errorf("%s: got %+v, want %+v", c.script, info, c.want)
 		}
-		p.want(0, noErr(func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, nil, exited|noWait) }))
+		g.want(0, func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, nil, exited|noWait) })
 		if _, ok := cmd.Wait().(*exec.ExitError); !ok {
 			t.Error("the child is gone")
 		}
-		p.fails(syscall.ECHILD, noErr(func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, &info, exited) }))
+		g.fails(syscall.ECHILD, func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, &info, exited) })
 	}
 }
 
 func TestEpoll(t *testing.T) {
-	p := newTrip(t, Config{})
+	g := newRig(t, Config{})
 	epfd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
-	p.must(err)
+	g.must(err)
 	defer syscall.Close(epfd)
-	in, out := p.pipe()
+	in, out := g.pipe()
 	ev := EpollEvent{Events: syscall.EPOLLIN, Fd: 1234, Pad: 5678}
-	p.want(0, noErr(func(s SQE) { s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_ADD, int(in), ev) }))
-	p.fails(syscall.EEXIST, noErr(func(s SQE) { s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_ADD, int(in), ev) }))
+	g.want(0, func(s SQE) { s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_ADD, int(in), ev) })
+	g.fails(syscall.EEXIST, func(s SQE) { s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_ADD, int(in), ev) })
 	_, err = syscall.Write(int(out), []byte("x"))
-	p.must(err)
+	g.must(err)
 	var seen [4]syscall.EpollEvent
 	n, err := syscall.EpollWait(epfd, seen[:], 1000)
-	p.must(err)
+	g.must(err)
 	if diff := cmp.Diff([]syscall.EpollEvent{{Events: syscall.EPOLLIN, Fd: 1234, Pad: 5678}}, seen[:n]); diff != "" {
 		t.Error(diff)
 	}
 
-	p.needOp(cgo.OpEpollWait, 6, 15)
+	g.needOp(cgo.OpEpollWait, 6, 15)
 	var events [4]EpollEvent
-	p.want(1, noErr(func(s SQE) { s.PrepEpollWait(FD(epfd), events[:]) }))
+	g.want(1, func(s SQE) { s.PrepEpollWait(FD(epfd), events[:]) })
 	if diff := cmp.Diff(ev, events[0]); diff != "" {
 		t.Error(diff)
 	}
-	p.want(1, noErr(func(s SQE) { s.PrepRead(in, held(make([]byte, 9)), CurrentOffset) }))
-	p.start(1, noErr(func(s SQE) { s.PrepEpollWait(FD(epfd), events[:]) }))
-	p.start(2, noErr(func(s SQE) {
+	g.want(1, func(s SQE) { s.PrepRead(in, held(make([]byte, 9)), CurrentOffset) })
+	g.start(1, func(s SQE) { s.PrepEpollWait(FD(epfd), events[:]) })
+	g.start(2, func(s SQE) {
 		s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_MOD, int(in), EpollEvent{Events: syscall.EPOLLIN, Fd: 77})
-	}))
-	if diff := cmp.Diff(map[uint64]int32{2: 0}, p.one()); diff != "" {
+	})
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, g.one()); diff != "" {
 		t.Error(diff)
 	}
 	_, err = syscall.Write(int(out), []byte("x"))
-	p.must(err)
-	if diff := cmp.Diff(map[uint64]int32{1: 1}, p.one()); diff != "" || events[0].Fd != 77 {
+	g.must(err)
+	if diff := cmp.Diff(map[uint64]int32{1: 1}, g.one()); diff != "" || events[0].Fd != 77 {
 		t.Errorf("%+v %s", events[0], diff)
 	}
 }

@@ -237,12 +237,12 @@ func TestWaitsOnARewoundQueueSubmitFirst(t *testing.T) {
 
 func TestRewindOnTheKernel(t *testing.T) {
 	testutil.Need(t, HaveSQRewind)
-	r := ringOf(t, Config{Entries: 4, Flags: SetupSQRewind | SetupNoSQArray})
+	r := newRig(t, Config{Entries: 4, Flags: SetupSQRewind | SetupNoSQArray})
 	for range 5 {
-		numbered(t, r, 1, 4)
+		numbered(t, r.Ring, 1, 4)
 		if _, err := r.SubmitAndWait(4); err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "completions", userData(r), []uint64{1, 2, 3, 4})
+		equal(t, "completions", userData(r.Ring), []uint64{1, 2, 3, 4})
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 func TestWaitReadySubmitsNothing(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		s := g.take()
+		s := g.sqe()
 		s.PrepNop()
 		equal(t, "error", g.WaitReady(1, 5*time.Millisecond), os.ErrDeadlineExceeded)
 		equal(t, "still queued", g.Queued(), 1)
@@ -32,7 +32,7 @@ func TestWaitReadyMin(t *testing.T) {
 	testutil.Need(t, HaveMinTimeout)
 	inEachMode(t, func(t *testing.T, g *rig) {
 		equal(t, "error of nothing", g.WaitReadyMin(2, time.Millisecond, 20*time.Millisecond), os.ErrDeadlineExceeded)
-		g.take().PrepNop()
+		g.sqe().PrepNop()
 		g.submit()
 		for g.Flags()&SetupSQPoll != 0 && g.Ready() == 0 {
 			time.Sleep(time.Millisecond) // or it may not end the wait, see below
@@ -75,7 +75,7 @@ func TestFirstCompletionAfterTheLeastTimeEndsTheWait(t *testing.T) {
 
 func TestSubmitAndGetEvents(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		g.take().PrepNop()
+		g.sqe().PrepNop()
 		n, err := g.SubmitAndGetEvents()
 		equal(t, "entries taken", n, 1)
 		equal(t, "error", err, nil)
@@ -104,10 +104,10 @@ func TestSignalsEndSomeWaits(t *testing.T) {
 	got := make(chan os.Signal, 100)
 	signal.Notify(got, syscall.SIGUSR1)
 	defer signal.Stop(got)
-	r := ringOf(t, Config{Entries: 4})
+	r := newRig(t, Config{Entries: 4})
 
 	stop := signalEvery(t, 10*time.Millisecond, syscall.SIGUSR1)
-	nops(t, r, 1)
+	nops(t, r.Ring, 1)
 	n, err := r.SubmitAndWaitSignals(2, 10*time.Second, Signals(syscall.SIGURG))
 	stop()
 	equal(t, "entries taken", n, 1)

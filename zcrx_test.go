@@ -258,7 +258,7 @@ func TestZCRXNeedsADevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := newTestArena(t, 1<<16)
-	onOwner(t, Config{Entries: 4, Flags: SetupCQE32}, func(r *Ring) {
+	onOwner(t, Config{Entries: 4, Flags: SetupCQE32}, func(r *rig) {
 		_, err := r.RegisterZCRX(ZCRXConfig{Interface: lo.Index, Memory: a})
 		if !needsLinux(t, err, kernel.V(6, 15), 10) {
 			return
@@ -280,7 +280,7 @@ func TestZCRXNeedsADevice(t *testing.T) {
 		if needsLinux(t, err, kernel.V(6, 19), 15) {
 			equal(t, "what is no instance is EBADF", errors.Is(err, syscall.EBADF), true)
 		}
-		err = (&ZCRX{ring: r, id: 1}).Flush()
+		err = (&ZCRX{ring: r.Ring, id: 1}).Flush()
 		if needsLinux(t, err, kernel.V(6, 19), 15) {
 			equal(t, "an instance that is not there is ENXIO", errors.Is(err, syscall.ENXIO), true)
 		}
@@ -296,7 +296,7 @@ func TestZCRXWithoutADevice(t *testing.T) {
 
 func withoutADevice(t *testing.T, buffers int) {
 	a := newTestArena(t, buffers*os.Getpagesize())
-	onOwner(t, Config{Entries: 8, Flags: SetupCQE32}, func(r *Ring) {
+	onOwner(t, Config{Entries: 8, Flags: SetupCQE32}, func(r *rig) {
 		z, err := r.RegisterZCRX(ZCRXConfig{NoDevice: true, Memory: a, RefillEntries: 64})
 		if errors.Is(err, syscall.EPERM) { // older kernels, too, look at rights first
 			wantError(t, err, "CAP_NET_ADMIN")
@@ -309,7 +309,7 @@ func withoutADevice(t *testing.T, buffers int) {
 			t.Error(err)
 			return
 		}
-		receiveZCRX(t, r, z)
+		receiveZCRX(t, r.Ring, z)
 	})
 }
 
