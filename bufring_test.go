@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/live"
 	"github.com/uring-go/uring/internal/testutil"
 )
@@ -28,6 +29,9 @@ func TestGroupThatRequestsMadeIsNotTheWrongThread(t *testing.T) {
 				equal(t, "result", g.do(func(s SQE) { g.must(s.PrepProvideBuffers(mem, 8, n, 0)) }), 0)
 			}
 			for _, inKernel := range []bool{false, true} {
+				if inKernel && !hasLinux(t, kernel.V(6, 4)) {
+					continue // KernelMemory
+				}
 				b := BufRingConfig{Group: group, Entries: 4, BufSize: 8, KernelMemory: inKernel}
 				_, err := g.NewBufRing(b)
 				refused(t, "NewBufRing", err, syscall.EEXIST, "buffer group 5 is in use on this ring")
