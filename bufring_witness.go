@@ -168,18 +168,16 @@ func (b *BufRing) expects(c CQE) error {
 
 // judge settles which of two is right when the flag of completion c, that the
 // kernel keeps the last buffer it filled, is not as accounted: the buffer at
-// position pos. Some kernels set the flag wrong on bundles. Where the flag is
-// right the kernel took the whole rest of the buffer, as it does for a request in
-// a worker thread, and so the rest holds nothing.
+// position pos. Some kernels set the flag wrong. Where the flag is right the kernel
+// took the whole rest of the buffer, as it does for a request in a worker thread:
+// then no later completion is about it, and the rest holds nothing.
 func (b *BufRing) judge(c CQE, pos uint32, kept bool) (bool, error) {
 	if b.reused(pos) {
 		return false, nil
 	}
 	_, left := b.entry(pos)
-	last := b.order[pos&b.mask]
-	bundle := last != b.local(c)
 	switch {
-	case kept && left == 0 && !(bundle && b.comesAgain(c, last)):
+	case kept && left == 0 && b.singles && !b.comesAgain(c, b.order[pos&b.mask]):
 		return false, nil
 	case !kept && left > 0:
 		return false, b.bad(c, fmt.Sprintf("by the account the buffer is used up, and the kernel keeps %d bytes of it", left))
@@ -190,10 +188,15 @@ func (b *BufRing) judge(c CQE, pos uint32, kept bool) (bool, error) {
 
 // comesAgain reports whether a completion after c may go on in the buffer.
 func (b *BufRing) comesAgain(c CQE, bid uint16) bool {
-	if b.watched && b.arrived != c.order {
-		return true // perhaps: what the queue has handed out is not here
-	}
 	r := b.ring
+	for _, later := range b.handed {
+		if int32(later.order-c.order) > 0 && b.local(later) == bid {
+			return true
+		}
+	}
+	if r.Overflowed() {
+		return true // perhaps: what found no room is not here
+	}
 	_, tail := r.q.CQ()
 	for i := r.head; int32(tail-i) > 0; {
 		e, next, _ := r.q.CQE(i)
@@ -339,8 +342,8 @@ type forecast struct {
 	pos, off uint32
 }
 
-// add goes past the bytes of c. It returns false if they lie elsewhere, or fill a
-// buffer that the kernel has not finished: then begin finds out.
+// add goes past the bytes of c. It returns false if they lie elsewhere, or where the
+// kernel goes on cannot be told from c alone: then begin finds out.
 func (f *forecast) add(c CQE) bool {
 	b, n := f.b, uint32(c.Res)
 	if f.pos == b.tail || b.order[f.pos&b.mask] != b.local(c) {
@@ -353,7 +356,11 @@ func (f *forecast) add(c CQE) bool {
 			return false
 		}
 	}
-	if f.off += n; b.size-f.off < b.least || !c.BufferMore() {
+	f.off += n
+	switch kept := b.size-f.off >= b.least; {
+	case kept != c.BufferMore():
+		return false // see judge
+	case !kept:
 		f.pos, f.off = f.pos+1, 0
 	}
 	return true

@@ -58,6 +58,7 @@ func newModel(tb testing.TB, c BufRingConfig, start uint32) *model {
 	br.head += start
 	br.tail += start
 	br.upTo += start
+	br.singles = c.Incremental // requests may run in worker threads
 	k.head += uint16(start)
 	binary.NativeEndian.PutUint16(k.slots[14:], uint16(br.tail))
 	return k
