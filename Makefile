@@ -16,7 +16,7 @@ CONSUMER_FLAGS =
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan test-kernels test-arm64 lint fuzz parity demo bench soak \
+.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan test-kernels test-arm64 lint lint-tools apidiff vuln fuzz parity demo bench soak \
 	docker docker-test docker-base docker-seccomp test-consumer clean
 
 help: ## list the targets
@@ -56,7 +56,7 @@ test-kernels: liburing ## run the tests on Debian's kernels in QEMU, and write d
 test-arm64: liburing ## run the tests on Debian's kernels for arm64, with pages of 4 and 16 KiB, on an emulated processor
 	@ARCH=arm64 scripts/kernels/test.sh
 
-lint: liburing ## gofmt, go vet (also without C, and for another system and processor), staticcheck
+lint: liburing ## gofmt, go vet (also without C, and for another system and processor), staticcheck, golangci-lint, actionlint
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "gofmt would change:"; echo "$$files"; exit 1; }
 	go vet ./...
 	go vet -tags uring_debug ./...
@@ -65,6 +65,17 @@ lint: liburing ## gofmt, go vet (also without C, and for another system and proc
 	CGO_ENABLED=0 GOARCH=arm go build ./...
 	go run $(STATICCHECK) ./...
 	go run $(STATICCHECK) -tags uring_debug ./...
+	@scripts/lint-tools.sh
+	@scripts/apidiff.sh
+
+lint-tools: ## build golangci-lint and actionlint for lint, which takes some minutes the first time
+	@scripts/lint-tools.sh build
+
+apidiff: ## compare what is exported with the last release: what breaks programs must be in CHANGELOG.md
+	@scripts/apidiff.sh
+
+vuln: liburing ## ask the Go vulnerability database, where there is a network
+	@scripts/vuln.sh
 
 parity: liburing ## fail unless the package covers every function, macro and constant of liburing, see docs/parity.md
 	go run ./internal/cmd/parity
