@@ -6,6 +6,7 @@
 #   KERNELS="6.1 6.12" scripts/kernels/test.sh        the kernels of these series
 #   TESTS=. RUN=TestPoll KERNELS=7.0 scripts/...      some packages (TESTS= for none but uring probe), some tests
 #   KERNEL_TABLE="6.12.74 last bookworm-backports"    other kernels than those of the table below
+#   scripts/kernels/test.sh --list                    the series above of which Debian has a kernel now
 #   ARCH=arm64 scripts/kernels/test.sh                those of another processor, see arm64.sh
 #
 # Kernels and results are kept in liburing/state/kernels.
@@ -179,10 +180,27 @@ boot() {
 		-monitor "unix:$dir/monitor,server=on,wait=off" -serial "file:$dir/console" -chardev "file,id=results,path=$dir/results" "${serial[@]}" </dev/null >"$dir/qemu.log" 2>&1 || true
 }
 
+# list: prints the series of which there is a kernel, each kernel once.
+list() {
+	local series pick suite end release seen=' '
+	while read -r series pick suite end; do
+		[ -n "$series" ] || continue
+		release=$(find_kernel "$series" "$pick" "$suite" "$end") || true
+		[ -n "$release" ] || continue
+		[[ "$seen" != *" $release "* ]] || continue
+		seen+="$release "
+		echo "$series"
+	done <<<"$kernels" | uniq
+}
+
 source_machine
-install_packages
 mkdir -p "$state"
 rm -f "$state"/suite-*/fetched
+if [ "${1:-}" = --list ]; then
+	list | grep . || die "Debian's package lists could not be had, or have none of these kernels"
+	exit
+fi
+install_packages
 build_liburing
 say "building the tests"
 build_tests
