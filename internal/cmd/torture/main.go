@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command torture uses rings in every way that it can think of, in an order that a
 // seed decides, against peers that are plain sockets and pipes. Each connection's
 // bytes follow from a key, so that a byte that is stale, or from elsewhere, is seen
