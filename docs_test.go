@@ -13,7 +13,7 @@ import (
 // docs/architecture.md names files and tests that are there.
 func TestArchitectureNamesWhatIsThere(t *testing.T) {
 	page := readFile(t, "docs/architecture.md")
-	files := regexp.MustCompile("[\\w*/]+\\.(?:go|h)\\b").FindAllString(page, -1)
+	files := regexp.MustCompile(`[\w*/]+\.(?:go|h)\b`).FindAllString(page, -1)
 	if len(files) < 50 {
 		t.Errorf("looked at %d files only", len(files))
 	}
