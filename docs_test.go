@@ -3,11 +3,14 @@ package uring_test
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/uring-go/uring"
 )
 
 // docs/architecture.md names files and tests that are there.
@@ -62,6 +65,25 @@ func TestScenariosAreListed(t *testing.T) {
 	}
 	if diff := cmp.Diff(allTests(t, `TestScenario\d\w+`), listed); diff != "" {
 		t.Errorf("docs/scenarios.md lists other tests than there are (-tests +page):\n%s", diff)
+	}
+}
+
+// go doc prints no fields of an alias, so its comment does.
+func TestAliasesListTheirFields(t *testing.T) {
+	source := readFile(t, "sqe_fs.go") + readFile(t, "sqe_wait.go")
+	for _, alias := range []any{uring.Statx{}, uring.Siginfo{}, uring.EpollEvent{}} {
+		typ := reflect.TypeOf(alias)
+		comment := regexp.MustCompile(`((?://.*\n)+)type ` + typ.Name() + " = ").FindString(source)
+		if comment == "" {
+			t.Errorf("%s is no alias with a comment", typ.Name())
+		}
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			line := regexp.MustCompile(`(?m)^//\t` + f.Name + ` +` + strings.TrimPrefix(f.Type.String(), "cgo.") + `\b`)
+			if f.IsExported() && !strings.HasPrefix(f.Name, "Pad") && !line.MatchString(comment) {
+				t.Errorf("the comment of %s does not list %s %v", typ.Name(), f.Name, f.Type)
+			}
+		}
 	}
 }
 

@@ -96,10 +96,35 @@ const (
 	StatxDIOAlign   StatxMask = cgo.StatxDIOAlign   // Linux 6.1
 )
 
-// A Statx is what the kernel says about a file: a struct statx.
+// A Statx is what the kernel says about a file: a struct statx. Mask, of
+// [StatxMask] flags, says which fields mean something:
+//
+//	Mask           uint32
+//	Blksize        uint32
+//	Attributes     uint64
+//	Nlink          uint32
+//	UID            uint32
+//	GID            uint32
+//	Mode           uint16
+//	Ino            uint64
+//	Size           uint64
+//	Blocks         uint64 // of 512 bytes
+//	AttributesMask uint64
+//	Atime          StatxTimestamp
+//	Btime          StatxTimestamp // when the file was made
+//	Ctime          StatxTimestamp
+//	Mtime          StatxTimestamp
+//	RdevMajor      uint32
+//	RdevMinor      uint32
+//	DevMajor       uint32
+//	DevMinor       uint32
+//	MntID          uint64
+//	DIOMemAlign    uint32
+//	DIOOffsetAlign uint32
 type Statx = cgo.Statx
 
-// A StatxTimestamp is a time in a [Statx].
+// A StatxTimestamp is a time in a [Statx]: Sec, an int64, and Nsec, a uint32. Its
+// method Time returns a [time.Time].
 type StatxTimestamp = cgo.StatxTimestamp
 
 // PrepStatx asks what want says about a file, for st, whose Mask says what it

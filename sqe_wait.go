@@ -20,7 +20,14 @@ const (
 	PPIDFD IDType = cgo.PPIDFD // the process that the descriptor id stands for
 )
 
-// A Siginfo is what [SQE.PrepWaitid] says about a child: a siginfo_t.
+// A Siginfo is what [SQE.PrepWaitid] says about a child: a siginfo_t. Its fields:
+//
+//	Signo  int32  // SIGCHLD, or 0 if there was nothing to say
+//	Errno  int32
+//	Code   int32  // CLD_EXITED, CLD_KILLED, …
+//	PID    int32
+//	UID    uint32
+//	Status int32  // exit code or signal
 type Siginfo = cgo.Siginfo
 
 // PrepWaitid completes with 0 when a child process changes its state as options
@@ -101,13 +108,24 @@ func (s SQE) timespec(d time.Duration) uint64 {
 	return arena.Addr(m)
 }
 
-// PollMask is a set of events as in poll(2), plus the EPOLL flags that the
-// kernel also takes.
+// PollMask is a set of events as in poll(2). The kernel also takes the EPOLL flags
+// of epoll_ctl(2).
 type PollMask uint32
 
+// The events of polls. PollErr, PollHup and PollRdHup are reported whether asked
+// for or not.
+const (
+	PollIn    PollMask = cgo.PollIn    // there is something to read, or the end
+	PollPri   PollMask = cgo.PollPri   // there are urgent bytes, or another exception
+	PollOut   PollMask = cgo.PollOut   // there is room to write
+	PollErr   PollMask = cgo.PollErr   // an error, or the reader of a pipe is gone
+	PollHup   PollMask = cgo.PollHup   // both directions are closed
+	PollRdHup PollMask = cgo.PollRdHup // the peer sends nothing more
+)
+
 // PrepPollAdd completes when fd is ready for one of the events; the result is
-// the mask of those that occurred. Errors, hang-ups and the end of what a peer
-// sends count without being asked for, so that events may be 0. See io_uring_prep_poll_add(3).
+// the [PollMask] of those that occurred. [PollErr], [PollHup] and [PollRdHup] count
+// without being asked for, so events may be 0. See io_uring_prep_poll_add(3).
 func (s SQE) PrepPollAdd(fd FD, events PollMask) {
 	s.prep(cgo.OpPollAdd, fd, 0, 0, 0)
 	s.OpFlags = pollWord(events)
@@ -163,7 +181,11 @@ func pollWord(events PollMask) uint32 {
 	return uint32(events)<<16 | uint32(events)>>16
 }
 
-// An EpollEvent is a struct epoll_event, laid out as [syscall.EpollEvent] is.
+// An EpollEvent is a struct epoll_event, laid out as [syscall.EpollEvent] is, with
+// the fields that programs use, and padding that depends on the processor:
+//
+//	Events uint32 // EPOLLIN and the like
+//	Fd     int32
 type EpollEvent = cgo.EpollEvent
 
 // PrepEpollCtl adds a descriptor to the epoll instance epfd, changes what it

@@ -484,6 +484,16 @@ const (
 	ETime         = C.ETIME
 )
 
+// Events of poll(2).
+const (
+	PollIn    = C.POLLIN
+	PollPri   = C.POLLPRI
+	PollOut   = C.POLLOUT
+	PollErr   = C.POLLERR
+	PollHup   = C.POLLHUP
+	PollRdHup = C.POLLRDHUP
+)
+
 // What [ReadKind] returns.
 const (
 	ReadsStream     = C.URING_READS_STREAM

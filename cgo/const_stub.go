@@ -291,6 +291,12 @@ const (
 	EBadR                       = 0x35
 	EBadFD                      = 0x4d
 	ETime                       = 0x3e
+	PollIn                      = 0x1
+	PollPri                     = 0x2
+	PollOut                     = 0x4
+	PollErr                     = 0x8
+	PollHup                     = 0x10
+	PollRdHup                   = 0x2000
 	ReadsStream                 = 0
 	ReadsMessages               = 0x1
 	ReadsUnpollable             = 0x2
