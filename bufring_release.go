@@ -274,8 +274,8 @@ func (b *BufRing) Close() error {
 	b.closed = true
 	b.forget(quiet)
 	if !quiet {
-		// A buffer is with a request that has not completed yet, or there is no
-		// way to tell: the memory must outlive the request.
+		// A request that has not completed yet may have a buffer: the memory must
+		// outlive the request.
 		b.ring.unfreed = append(b.ring.unfreed, b)
 		if b.kernelMemory {
 			return b.entries.Unmap() // or the mapping would keep the Ring open
@@ -286,8 +286,8 @@ func (b *BufRing) Close() error {
 	return nil
 }
 
-// forget gives the numbers of the buffers up, unless a completion may still name
-// one.
+// forget lets others use the numbers of the buffers, unless a completion may still
+// name one.
 func (b *BufRing) forget(quiet bool) {
 	if quiet && b.watched {
 		b.ring.closedBids = append(b.ring.closedBids, b)
@@ -295,8 +295,8 @@ func (b *BufRing) forget(quiet bool) {
 	}
 }
 
-// quiet reports whether no request uses a buffer: nothing is in flight, or none may
-// be in the middle of one, and the kernel can pick all that it has by this account.
+// quiet reports whether no request uses a buffer: nothing is in flight, or none has
+// one half filled and the kernel can still pick all that it has by the account.
 func (b *BufRing) quiet() bool {
 	switch {
 	case b.broken != nil:

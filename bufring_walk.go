@@ -70,11 +70,11 @@ func (b *BufRing) Segments(c CQE) iter.Seq2[Segment, error] {
 	}
 }
 
-// begin finds the bytes of c in the shadow ring and takes all of them from the
-// kernel's side of the account, before any is handed out: what the caller does
-// meanwhile, such as handling further completions, must find it up to date.
-// Failed completions, and those without bytes, may have cost a buffer; see
-// settleDoubts. A completion that is refused changes nothing.
+// begin finds the bytes of c in the shadow ring. It takes all of them from the
+// kernel's side of the account before any is handed out, so that the account is up
+// to date if the caller handles further completions meanwhile. Completions without
+// bytes may have cost a buffer: see settleDoubts. A completion that is refused
+// changes nothing.
 func (b *BufRing) begin(c CQE) (walk, error) {
 	if b.detached {
 		return walk{}, ErrClosed
@@ -149,10 +149,10 @@ func (b *BufRing) bad(c CQE, why string) error {
 	return fmt.Errorf("%w: group %d, result %d, flags %#x: %s", ErrBadCompletion, b.group, c.Res, c.Flags, why)
 }
 
-// span finds how far n bytes reach, from where buffer bid is filled to: end is
-// the position after the last buffer that they use up, and kept says that the
-// kernel keeps the one there, which they begin to fill. ok is false if the
-// kernel had not that much room.
+// span finds how far n bytes reach, from the receive point of buffer bid on. end is
+// the position after the last buffer that they use up. kept reports whether they
+// begin to fill the buffer there, which the kernel keeps. ok is false if the kernel
+// did not have so much room.
 func (b *BufRing) span(bid uint16, n uint32) (end uint32, kept, ok bool) {
 	pos, room := b.bufs[bid].pos, b.size-b.bufs[bid].off
 	if n > room && pos == b.head && !b.disorder() {
@@ -204,8 +204,8 @@ func (b *BufRing) claim(bid uint16, n uint32, kept bool) {
 	}
 }
 
-// claimWhole is claim for buffers that n bytes fill, from the first one in the
-// ring on, but for the last of them. It returns what is left.
+// claimWhole is claim for the buffers that n bytes fill, from the first one in the
+// ring on, except the last. It returns the bytes that are left.
 func (b *BufRing) claimWhole(bid uint16, n uint32) (uint16, uint32) {
 	pos := b.head
 	for ; n > b.size; n -= b.size {
@@ -223,7 +223,7 @@ func (b *BufRing) claimWhole(bid uint16, n uint32) (uint16, uint32) {
 	return bid, n
 }
 
-// lose retires a buffer that brought nothing more.
+// lose retires a buffer that brings no more bytes.
 func (b *BufRing) lose(bid uint16) {
 	b.retire(bid)
 	if b.bufs[bid].refs == 0 {
@@ -231,11 +231,11 @@ func (b *BufRing) lose(bid uint16) {
 	}
 }
 
-// settleDoubts finds out which buffers went with completions that brought no
-// bytes. Some completions that name a buffer have cost it, as at the end of a
-// file, and others have not, and what they say differs between kernels. The
-// kernel's head tells, once all completions are handled: before that, it may
-// have passed the buffer for one that still waits.
+// settleDoubts finds out which buffers were used up by completions without bytes.
+// Some that name a buffer have used it up, as at the end of a file, and some have
+// not; what they say differs between kernels. The kernel's head tells, once all
+// completions are handled. Before that, it may have passed the buffer because of a
+// completion that still waits.
 func (b *BufRing) settleDoubts() {
 	if len(b.doubts) == 0 {
 		return
@@ -301,8 +301,8 @@ func (w *walk) step() (bid uint16) {
 	return bid
 }
 
-// run goes past slices that lie one after the other in memory, most bytes of
-// them or one, and returns them as a piece with its holds.
+// run consumes adjacent slices, at least one and at most `most` bytes, as one piece
+// that keeps their holds.
 func (w *walk) run(most uint32) piece {
 	b := w.b
 	p := piece{addr: b.base + uint64(w.bid)*uint64(b.size) + uint64(w.off), br: b, bid: w.bid}

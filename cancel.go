@@ -135,8 +135,8 @@ func (r *Ring) cancelEach(c cgo.SyncCancel, until deadline) error {
 }
 
 // awaitPosted waits until all requests have posted their last completion, as far
-// as can be seen. A request on its way to a worker, or back, can be missed, and so
-// it cancels again and again.
+// as can be seen. The kernel can miss a request that is on its way to a worker, or
+// back, so this cancels again and again.
 func (r *Ring) awaitPosted(any cgo.SyncCancel, until deadline) error {
 	left, since := r.unposted(), time.Now()
 	for pause := 10 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {

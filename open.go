@@ -17,11 +17,11 @@ import (
 
 // New opens a ring. Close it when done.
 //
-// An error that matches [ErrNotSupported] names the flag that the kernel
-// lacks, or says that the system has no io_uring or hides it. EPERM, which EACCES
-// matches too where a filter answers it, EMFILE and ENOMEM say what to change. Since Linux 6.14 the queues
-// count towards RLIMIT_MEMLOCK, those of a closed ring too for a moment, which
-// New sits out. Linux 6.1 is the oldest kernel that the package is tested with.
+// An error that matches [ErrNotSupported] names the flag that the kernel lacks, or
+// says that the system has no io_uring or hides it. Errors that match EPERM, EMFILE
+// or ENOMEM say what to change. Since Linux 6.14 the queues count towards
+// RLIMIT_MEMLOCK, and those of a closed ring for a moment more: New waits for that.
+// Linux 6.1 is the oldest kernel that the package is tested with.
 // See io_uring_queue_init(3) and io_uring_queue_init_params(3).
 func New(c Config) (*Ring, error) {
 	c, err := c.normalize()
@@ -197,8 +197,8 @@ var (
 	lastClosed atomic.Int64
 )
 
-// openRaw opens a ring, which is closed by closeRaw. It returns what the kernel
-// made of the parameters.
+// openRaw opens a ring; closeRaw closes it. It returns the parameters as the kernel
+// changed them.
 func openRaw(entries uint32, asked cgo.Params, memory []byte) (raw *cgo.Ring, p cgo.Params, rc int) {
 	rc = settled(func() (rc int) {
 		p = asked
@@ -213,15 +213,15 @@ func setupRaw(entries uint32, p cgo.Params, raw *cgo.RawParams) int {
 	return settled(func() int { return cgo.Setup(entries, p, raw) })
 }
 
-// closeRaw closes a ring and frees its memory: no ring is closed otherwise, or
-// those opened soon after would not wait for what it gives back.
+// closeRaw closes a ring and frees its memory. Close every ring through closeRaw:
+// later opens wait for the memory that it frees.
 func closeRaw(ring interface{ Exit() }) {
 	ring.Exit()
 	lastClosed.Store(int64(time.Since(started)))
 }
 
-// settled makes a call that takes locked memory, and makes it again while it
-// finds none and the memory of a closed ring may still be on its way back.
+// settled makes a call that takes locked memory. While it finds none, and a closed
+// ring may still have to give some back, it repeats the call.
 func settled(call func() int) int {
 	rc := call()
 	for rc == -int(syscall.ENOMEM) && settling() {
@@ -241,17 +241,17 @@ func settling() bool {
 // used.
 type SetupParams cgo.RawParams
 
-// Setup opens a ring for [OpenFD] to map, in this process or in another of the
-// same machine that gets the descriptor, over a UNIX socket or by inheritance.
-// So a process that may open rings can serve those that may not. The descriptor
-// is the caller's to close, and closed by exec unless that is changed.
+// Setup opens a ring for [OpenFD] to map, in this process or in another one of the
+// same machine, which gets the descriptor over a UNIX socket or by inheritance. So
+// a process that may open rings can serve those that may not. The caller closes
+// the descriptor; exec closes it unless that is changed.
 //
-// With [SetupRDisabled] the ring belongs to the thread that calls
-// [Ring.Enable]; without it, [SetupSingleIssuer] makes it the caller's. Memory
-// of the program, [SetupNoMMap] and [SetupIOPoll] are not for such rings, nor is
-// [SetupSQPoll]: the kernel's thread works with the memory and the descriptors of
-// the process that opened the ring, so that requests of another would write over
-// its memory. Errors are those of [New]. See io_uring_setup(2).
+// With [SetupRDisabled] the ring belongs to the thread that calls [Ring.Enable];
+// without it, [SetupSingleIssuer] makes it the caller's. Setup does not support
+// [Config.Memory], [SetupNoMMap] or [SetupIOPoll]. It refuses [SetupSQPoll]: the
+// kernel's thread works with the memory and the descriptors of the process that
+// opened the ring, so requests of another process would write over its memory.
+// Errors are those of [New]. See io_uring_setup(2).
 //
 //uring:covers io_uring_setup
 func Setup(c Config) (fd int, p SetupParams, err error) {

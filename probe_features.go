@@ -130,7 +130,8 @@ var (
 	probeCancelOp = trialProbe("cancelling by opcode", kernel.V(6, 6),
 		"cancel by descriptor or user data",
 		func(t *trial) error {
-			// Old kernels ignore the flag, but refuse the opcode, except 0, as it lies where nothing may.
+			// Old kernels ignore the flag but reject a non-zero opcode in that
+			// reserved field.
 			c := cgo.SyncCancel{Flags: cgo.AsyncCancelOp, Opcode: cgo.OpSend, FD: -1}
 			return verdict("cancel", t.ring.SyncCancel(&c), syscall.ENOENT)
 		})

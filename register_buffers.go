@@ -150,12 +150,11 @@ func (r *Ring) CloneBuffers(from *Ring) error {
 	return err
 }
 
-// CloneBuffersAt is [Ring.CloneBuffers] for n slots of the other ring's table
-// from src on, which come to the slots from dst on of this ring's; what is
-// there is replaced, and the table grows if need be. It returns the buffers as
-// this ring has them, without a value for empty slots. Linux 6.13. Some
-// kernels before 6.18.15 drop the buffers after those slots: there the error
-// matches [ErrNotSupported] if there are any. See
+// CloneBuffersAt is [Ring.CloneBuffers] for n slots of the other ring's table, from
+// src on. They replace the slots of this ring's table from dst on, which grows if
+// need be. It returns the buffers as this ring has them, and zero values for empty
+// slots. Linux 6.13. Some kernels before 6.18.15 drop the buffers after those
+// slots: if there are any, the error there matches [ErrNotSupported]. See
 // io_uring_clone_buffers_offset(3).
 //
 //uring:covers __io_uring_clone_buffers_offset IORING_REGISTER_DST_REPLACE
@@ -249,7 +248,8 @@ func (r *Ring) UnregisterBuffers() error {
 	return nil
 }
 
-// ownBuffers says who needs one of n slots from first on.
+// ownBuffers returns [ErrBusy] if a buffer ring or send queue uses one of the n slots
+// from first.
 func (r *Ring) ownBuffers(method string, first, n int) error {
 	within := func(b RegBuf) bool {
 		return r.buffers.holds(b) && int(b.index) >= first && int(b.index) < first+n
@@ -280,7 +280,7 @@ func (b RegBuf) Index() uint16 { return b.index }
 // Bytes returns the arena's memory.
 func (b RegBuf) Bytes() []byte { return b.arena.Bytes() }
 
-// checkBuffer says what is wrong with using p as part of registered buffer b.
+// checkBuffer returns the error of using p as part of registered buffer b.
 func (s SQE) checkBuffer(b RegBuf, p []byte) error {
 	if b.arena == nil {
 		return fmt.Errorf("uring: RegBuf is empty; Ring.RegisterArena makes one")
@@ -294,8 +294,8 @@ func (s SQE) checkBuffer(b RegBuf, p []byte) error {
 	return nil
 }
 
-// checkParts says what is wrong with using parts as parts of b. The kernel
-// refuses empty ones there.
+// checkParts returns the error of using parts as parts of b. The kernel refuses empty
+// ones.
 func (s SQE) checkParts(b RegBuf, parts [][]byte) error {
 	for _, p := range parts {
 		if len(p) == 0 {

@@ -81,7 +81,7 @@ func (r *Ring) registeredFiles(n, rc int) error {
 	return err
 }
 
-// descriptors checks that all of fds could be some, or are least or more.
+// descriptors converts fds to int32 and refuses any below least.
 func descriptors(method string, fds []int, least int) ([]int32, error) {
 	list := make([]int32, len(fds))
 	for i, fd := range fds {
@@ -121,9 +121,8 @@ func (r *Ring) UpdateFile(d Direct, fd int) error {
 const KeepFile = cgo.RegisterFilesSkip
 
 // UpdateFiles puts ordinary descriptors into the slots from first on: -1
-// empties a slot, [KeepFile] leaves it as it is. It returns how many slots
-// were dealt with; if that is less than len(fds), the error tells why the next
-// one was not. See io_uring_register_files_update(3).
+// empties a slot, [KeepFile] leaves it as it is. It returns the number of slots
+// updated; if that is less than len(fds), the error says why the next one was not. See io_uring_register_files_update(3).
 func (r *Ring) UpdateFiles(first Direct, fds []int) (int, error) {
 	return r.updateFiles("UpdateFiles", first, fds, nil)
 }

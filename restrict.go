@@ -38,8 +38,8 @@ func RequireFlags(f SQEFlags) Restriction {
 // to code that is trusted with no more. The ring must have been opened with
 // [SetupRDisabled], and works under the restrictions from [Ring.Enable] on, once
 // and for all: requests that they do not allow fail with EACCES, and so do
-// registrations. AllowFlags and RequireFlags do not add up, the last of each
-// counts. [Ring.Close] waits for running requests only with
+// registrations. Only the last AllowFlags and the last RequireFlags
+// count. [Ring.Close] waits for running requests only with
 // AllowRegister(RegisterSyncCancel). Linux 5.10. See
 // io_uring_register_restrictions(3).
 func (r *Ring) RegisterRestrictions(list ...Restriction) error {

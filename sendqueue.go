@@ -13,11 +13,10 @@ import (
 
 // A SendQueueConfig says how a [SendQueue] works.
 type SendQueueConfig struct {
-	// Token marks the completions of the queue's requests: they have its kind
-	// and slot, and no other request of the ring may. The generation is the
-	// queue's to count with. With 0, which is the UserData of requests that were
-	// given none, the queue gets a kind of its own, 255, and a slot that no other
-	// queue of the ring has: see [SendQueue.Token].
+	// Token marks the completions of the queue's requests: they have its kind and
+	// slot, and no other request of the ring may have both. The queue sets the
+	// generation. With 0 the queue gets kind 255, and a slot that no other queue of
+	// the ring has: see [SendQueue.Token].
 	Token Token
 	// Mode is how bytes are sent. A mode that the kernel lacks gives an error
 	// that matches [ErrNotSupported]; SendAuto finds one that works.
@@ -161,7 +160,7 @@ const queueKind = 255
 // Token returns the token of the queue's completions, with generation 0.
 func (q *SendQueue) Token() Token { return Token(q.token) }
 
-// checkUse says what is wrong with what the queue is for.
+// checkUse returns the error of a token or socket that the queue cannot have.
 func (q *SendQueue) checkUse() error {
 	if _, taken := q.ring.queues[q.token]; taken {
 		return fmt.Errorf("uring: another send queue of the ring has kind %d and slot %d in SendQueueConfig.Token; completions could not be told apart",
@@ -183,8 +182,8 @@ func (q *SendQueue) open() (err error) {
 		}
 		q.own.mem = q.own.arena.Bytes()[:q.cfg.Memory]
 		if q.mode.zeroCopy() {
-			// Without locked memory to spare it works unregistered, and if that
-			// needs too much as well, by copying.
+			// Without locked memory to spare the queue works with memory that is not
+			// registered. If that needs too much, too, it copies.
 			if q.own.reg, err = q.ring.RegisterArena(q.own.arena); err != nil && !errors.Is(err, syscall.ENOMEM) {
 				return err
 			}

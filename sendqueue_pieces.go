@@ -39,7 +39,7 @@ type pieces struct {
 func (q *pieces) at(pos uint32) *piece { return &q.ring[pos&uint32(len(q.ring)-1)] }
 
 // push adds a piece, or lengthens the last one if p follows it in memory. It
-// reports whether that one has a hold on p's first buffer already.
+// reports whether the lengthened piece already holds p's first buffer.
 func (q *pieces) push(p piece) (held bool) {
 	q.bytes += int(p.n)
 	if q.tail != q.armed {

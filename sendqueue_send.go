@@ -11,11 +11,10 @@ import (
 	"github.com/uring-go/uring/internal/invariant"
 )
 
-// Flush gives the kernel a request for what waits, unless one is in flight. It
-// becomes known to the kernel with the next submit; Flush submits only when
-// the submission queue is full. It does nothing when nothing waits. Behind a
-// queued request with [Link] or [HardLink] it refuses: the send would take the
-// place of the one that is meant.
+// Flush queues a request for what waits, unless one is in flight. The kernel gets
+// it with the next submit; Flush submits only when the submission queue is full. It
+// does nothing when nothing waits. After a queued request with [Link] or [HardLink]
+// it returns an error: the send would become part of that chain.
 func (q *SendQueue) Flush() error { return q.flush(0) }
 
 // FlushN is [SendQueue.Flush] for at most n bytes, all from the first piece that
@@ -191,9 +190,9 @@ func (q *SendQueue) account(n int) {
 	q.stats.Pieces += uint64(q.out.sent - before)
 }
 
-// findPicked finds out which pieces the kernel has taken from its ring by the
-// time the request in flight ends, with n bytes more: it takes them when it
-// picks them, whether they are sent or not.
+// findPicked finds out which pieces the kernel has taken from its ring when the
+// request in flight ends, after n more bytes. It takes them when it picks them,
+// whether they are sent or not.
 func (q *SendQueue) findPicked(n int) error {
 	if n == q.flightBytes {
 		q.picked = q.flightEnd
@@ -205,9 +204,8 @@ func (q *SendQueue) findPicked(n int) error {
 	}
 	q.picked = q.out.sent + uint32(uint16(head)-uint16(q.out.sent))
 	if head < 0 || int32(q.out.armed-q.picked) < 0 || q.out.span(q.picked) < n {
-		// Cannot be: a kernel that sends provided buffers answers, and truly.
-		// What it would send from its ring is not known, so nothing is sent
-		// from there any more.
+		// This cannot happen: a kernel that sends provided buffers knows the head.
+		// If it does, send nothing from the ring any more: its content is not known.
 		q.mode = SendVectored
 	}
 	return nil

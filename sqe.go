@@ -51,16 +51,18 @@ const (
 	SkipSuccess SQEFlags = cgo.SQECQESkipSuccess
 )
 
-// SetFlags adds flags to the request, best after the Prep method. Before it the
-// Prep method refuses the request in SetFlags' place; methods that return no
-// error leave out SkipSuccess where it would be refused. It refuses
-// what the kernel gets wrong: Async with an incremental buffer ring, which
-// makes the kernel lose track of the receive point, and a zero-copy send with
-// Link, HardLink or SkipSuccess, whose notifications then come unannounced. It
-// also refuses to make a socket option's request start later than it must, and
-// to skip completions that name buffers or descriptors.
-// A refused request becomes one that does nothing and posts no completion; its
-// entry may be filled with another Prep method.
+// SetFlags adds flags to the request. Call it after the Prep method. It refuses
+//   - Async with an incremental buffer ring: the kernel would lose track of the
+//     receive point;
+//   - Link, HardLink and SkipSuccess with a zero-copy send: its notification would
+//     come unannounced;
+//   - what makes a socket option's request start late;
+//   - SkipSuccess where the completion names a buffer or a descriptor.
+//
+// Called before the Prep method, it leaves that to the Prep method: it returns the
+// error, or, if it returns none, leaves out SkipSuccess. A refused request becomes
+// one that does nothing and posts no completion. Its entry may be filled with
+// another Prep method.
 func (s SQE) SetFlags(f SQEFlags) error {
 	s.mustBe()
 	s.checkQueued()
@@ -178,13 +180,16 @@ func (s SQE) PrepNopBig(res int32, second [2]uint64) error {
 	return nil
 }
 
-// NextSQE takes the next free submission entry, its 64 bytes all zero: fill it
-// with one of its Prep methods. On a ring with [SetupSQE128] the other 64 bytes
-// are what they were; [Ring.NextSQE128] clears them too. The kernel sees it when one of the Submit methods is
-// called, and it must not be touched afterwards. The error is [ErrSQFull] when
-// no entry is free, for which [Ring.Submit] or [Ring.MakeRoom] makes room, and
-// must not be ignored: the SQE that comes with it has no entry. Its fields may be
-// set, to no effect, but its methods panic. See io_uring_get_sqe(3) and io_uring_initialize_sqe(3).
+// NextSQE takes the next free submission entry, with its 64 bytes all zero. Fill
+// it with one of its Prep methods. The kernel sees it when one of the Submit
+// methods is called, and it must not be touched afterwards. On a ring with
+// [SetupSQE128] the other 64 bytes are what they were; [Ring.NextSQE128] clears
+// them, too.
+//
+// The error is [ErrSQFull] when no entry is free; [Ring.Submit] and
+// [Ring.MakeRoom] make room. Do not ignore it: the SQE that comes with it has no
+// entry, and its methods panic. See io_uring_get_sqe(3) and
+// io_uring_initialize_sqe(3).
 func (r *Ring) NextSQE() (s SQE, err error) {
 	// A call costs as much as filling the entry. This is small enough for the
 	// compiler to put it in its place.
@@ -240,8 +245,9 @@ func (r *Ring) Queued() int {
 	return int(r.q.SQUnsubmitted())
 }
 
-// SQSpace returns how many entries are free. It reads the kernel's position as
-// io_uring_load_sq_head does. See io_uring_sq_space_left(3).
+// SQSpace returns how many entries are free. See io_uring_sq_space_left(3).
+//
+//uring:covers io_uring_load_sq_head
 func (r *Ring) SQSpace() int {
 	if r.gone() {
 		return 0
@@ -314,7 +320,7 @@ func (f SetupFlags) SQESize() int {
 	return 64
 }
 
-// checkFlags says what is wrong with adding flags to the request.
+// checkFlags returns the error of adding flags to the request.
 func (s SQE) checkFlags(f SQEFlags) error {
 	zc := s.Opcode == cgo.OpSendZC || s.Opcode == cgo.OpSendMsgZC
 	if zc && f&(Link|HardLink|SkipSuccess) != 0 {
@@ -369,8 +375,9 @@ func (s SQE) allowed() error {
 	return nil
 }
 
-// opens ends a Prep method of a request that opens a descriptor, or fills a
-// slot, and has no error to return: without a completion nobody would know which.
+// opens ends a Prep method that returns no error, of a request whose completion
+// names a new descriptor or slot. It leaves out SkipSuccess: without a completion
+// nobody would know which it is.
 func (s SQE) opens(fileIndex uint32) {
 	s.FileIndex = fileIndex
 	if s.namesDescriptor() {

@@ -39,10 +39,10 @@ func (s SQE) PrepNop128() error {
 	return nil
 }
 
-// PrepUringCmd has the file that fd is, a device perhaps, carry out its own
-// command op with data, which is copied: at most 16 bytes, or 80 in every entry
-// of a ring with [SetupSQE128]. What data means, and the result, is the file's
-// business. The fields of the entry are open for more. Linux 5.19. See
+// PrepUringCmd makes the file fd, such as a device, carry out its command op with
+// data, which is copied: at most 16 bytes, or 80 in every entry of a ring with
+// [SetupSQE128]. The file defines what data and the result mean. The fields of the
+// entry are open for more. Linux 5.19. See
 // io_uring_prep_uring_cmd(3).
 func (s SQE) PrepUringCmd(fd FD, op uint32, data []byte) error {
 	room := cmdBytes
@@ -62,10 +62,10 @@ func (s SQE) PrepUringCmd128(fd FD, op uint32, data []byte) error {
 	return s.prepCmd(cgo.OpUringCmd128, fd, op, data, cmdBytes128)
 }
 
-// PrepUringCmdFixed is [SQE.PrepUringCmd] for commands that move bytes: those of
-// the registered buffer b. Where in it, data tells in the way of the file, by
-// addresses as a rule. What is no command with a buffer takes no notice. It is
-// IORING_URING_CMD_FIXED of io_uring_enter(2). Linux 6.1.
+// PrepUringCmdFixed is [SQE.PrepUringCmd] for commands that move bytes of the
+// registered buffer b. data says where in the buffer, usually by address. Commands
+// without a buffer ignore b. It is IORING_URING_CMD_FIXED of io_uring_enter(2).
+// Linux 6.1.
 func (s SQE) PrepUringCmdFixed(fd FD, op uint32, b RegBuf, data []byte) error {
 	var all []byte
 	if b.arena != nil {

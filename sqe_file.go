@@ -39,12 +39,11 @@ func (s SQE) PrepReadFixed(fd FD, b RegBuf, p []byte, off uint64) error {
 //
 // An incremental ring is for what can be polled: pipes, stream sockets, terminals,
 // and with [BufRingConfig] MinLeft also what brings messages, such as an eventfd.
-// A socket is received from, as by [SQE.PrepRecvProvided]. It is refused for files
-// and other devices, and for direct descriptors, which may be such: the kernel
-// consumes as much of the buffer as was asked for, however little it reads. The
-// same happens in a worker thread of the kernel, where a read goes after 128 vain
-// attempts, such as when several requests read from one pipe: the ring then ends
-// with [ErrAccount]. Linux 5.19. See io_uring_prep_read(3) and
+// From a socket it receives, as [SQE.PrepRecvProvided] does. Files, other devices
+// and direct descriptors, which may be such, are refused: the kernel consumes the
+// length asked for, not the length read. It does the same in a worker thread, where
+// a read goes after 128 vain attempts, such as when several requests read from one
+// pipe. The ring then stops with [ErrAccount]. Linux 5.19. See io_uring_prep_read(3) and
 // io_uring_provided_buffers(7).
 func (s SQE) PrepReadProvided(fd FD, br *BufRing, n int) error {
 	if n < 0 || int64(n) > math.MaxInt32 {
@@ -246,12 +245,11 @@ func (s SQE) prepVectorFixed(op uint8, fd FD, b RegBuf, parts [][]byte, off uint
 // positions, such as a pipe or a terminal, each time into a buffer that the
 // kernel picks from br, until a completion comes without [CQE.More]: at the end
 // of the file, on an error, when br is used up, or when the completion queue
-// was full. Files fail with EBADFD. Other than pipes, sockets, terminals, eventfd,
-// timerfd and signalfd the descriptor must have O_NONBLOCK: reading it waits in a
-// worker thread otherwise. Each read takes as much as its buffer has
-// room for: the kernel refuses a length with EINVAL, so there is none here,
-// although liburing's helper has one. Hand every completion to
-// [BufRing.Consume] or [BufRing.Segments]. Linux 6.7; before 6.12 the last completion may lose its
+// was full. Files fail with EBADFD. Descriptors other than pipes, sockets,
+// terminals, eventfd, timerfd and signalfd must have O_NONBLOCK: otherwise reading
+// waits in a worker thread. Each read takes as much as its buffer has room for; the
+// kernel refuses a length with EINVAL. Hand every completion to [BufRing.Consume] or
+// [BufRing.Segments]. Linux 6.7; before 6.12 the last completion may lose its
 // buffer. See io_uring_prep_read_multishot(3).
 func (s SQE) PrepReadMultishot(fd FD, br *BufRing) error {
 	if err := br.checkReadMultishot(s, fd); err != nil {

@@ -18,10 +18,10 @@ const maxGroupBuffers = 1 << 16
 var errRingGroup = errors.New("uring: the buffer group belongs to a BufRing or SendQueue of the ring; use another")
 
 // PrepProvideBuffers hands mem to the kernel as buffers of size bytes each,
-// which get the numbers from first on in the given group. A request picks one
-// when [SQE.SetBufGroup] was called for it; its completion has the number,
-// [CQE.BufferID], and from then on the buffer is the program's again. mem must
-// stay reachable until all of it is.
+// which get the numbers from first on in the given group. A request with
+// [SQE.SetBufGroup] picks one. Its completion carries the buffer's number,
+// [CQE.BufferID]; the buffer then belongs to the program again. mem must stay
+// reachable until all of its buffers do.
 //
 // This is not recommended: [Ring.NewBufRing] is faster, and keeps account. See
 // io_uring_prep_provide_buffers(3).

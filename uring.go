@@ -94,9 +94,8 @@ func (r *Ring) usable() error {
 
 // FD returns the ring's file descriptor, or -1 if it has none. It becomes
 // readable when there are completions, but with [SetupDeferTaskrun] that wakes
-// no poller: see [Ring.Await] and [Ring.RegisterEventFD]. It is closed by Close,
-// and the number may then mean another file: who keeps it must see to it that
-// the ring stays open meanwhile.
+// no poller: see [Ring.Await] and [Ring.RegisterEventFD]. Close closes it, and the
+// number may then mean another file: keep the ring open while you use it.
 //
 // FD may be called from any goroutine at any time.
 func (r *Ring) FD() int {
@@ -159,10 +158,9 @@ func (r *Ring) Submit() (int, error) {
 	}
 }
 
-// submitted returns how many of the entries that were queued the kernel took.
-// What liburing returns is not it: it leaves them out when completions were
-// ready before, and counts those twice that the kernel's thread has still to
-// look at.
+// submitted returns how many of the queued entries the kernel took. liburing's
+// count differs: it omits entries submitted while completions were ready, and
+// counts twice what the kernel's thread has not taken.
 func (r *Ring) submitted(queued uint32) int { return int(queued - r.q.SQUnsubmitted()) }
 
 // beforeEnter does what must be done before each entry into the kernel: it

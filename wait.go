@@ -23,9 +23,8 @@ func (r *Ring) GetEvents() error {
 	return check(opWait, afterSignals(r.drv.GetEvents))
 }
 
-// afterSignals makes a call again while a signal ends it, such as the Go
-// runtime's own. Kernels before 6.13, too, are interrupted when they wait for
-// the requests that use what is unregistered.
+// afterSignals repeats a call that a signal interrupted, such as the Go runtime's
+// own. Before Linux 6.13 that includes unregistering what requests still use.
 func afterSignals(call func() int) int {
 	for {
 		if rc := call(); rc != -int(syscall.EINTR) {
@@ -93,10 +92,10 @@ func Signals(list ...syscall.Signal) SignalSet {
 	return set
 }
 
-// SubmitAndWaitSignals is [Ring.SubmitAndWaitTimeout] for programs that wait
-// for signals too. A signal that reaches the thread ends the wait with EINTR,
-// except those of the set block, which stay pending until the wait is over. A
-// negative limit is none.
+// SubmitAndWaitSignals is [Ring.SubmitAndWaitTimeout] for programs that also wait
+// for signals. A signal that reaches the thread ends the wait with EINTR. Signals
+// of the set block do not: they stay pending until the wait is over. A negative
+// limit is none.
 //
 // Which thread a signal reaches is up to the kernel and to Go, which has its
 // own use for SIGURG: block at least that one, or the scheduler ends waits. See
@@ -143,8 +142,8 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 		return 0, err
 	}
 	want, queued := r.wanted(n), r.q.SQUnsubmitted()
-	// A call that submits hides a signal. And with SetupSQRewind liburing would
-	// submit the first entries again when the kernel took some only.
+	// A call that also submits does not report a signal. With SetupSQRewind liburing
+	// would also submit the first entries again if the kernel took only some.
 	if w.submit && (w.interruptible || r.flags&SetupSQRewind != 0) {
 		if err := r.submitRest(); err != nil {
 			return r.submitted(queued), err
@@ -175,7 +174,7 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 			}
 		}
 		if w.interruptible {
-			// The kernel does not say so when completions are ready, if too few.
+			// The kernel does not report the timeout if some completions are ready.
 			return r.submitted(queued), check(opWait, -int(syscall.EINTR))
 		}
 	}

@@ -7,22 +7,20 @@ import "C"
 
 import "syscall"
 
-// A guess predicts whether requests complete as they are submitted, so that a wait for
-// them does not sleep. If they are of the kind that [Ring.brief] knows, the call
-// that submits them is then all there is, and Go's scheduler need not be told of
-// it.
+// A guess predicts whether requests complete as they are submitted, so that a wait
+// for them does not sleep. If they are of the kind that [Ring.brief] knows, one
+// short call does all, and Go's scheduler need not be told of it.
 type guess struct {
 	left uint8 // calls to come that are taken to sleep
 	wait uint8 // what left was set to by the last wrong guess
 }
 
-// submitAwake is submit for n completions that likely come of what is submitted.
-// done is false if it must be waited for them; what it was asked to submit has
-// been submitted all the same, if rc is above 0.
+// submitAwake is submit for n completions that likely come with the call. done is
+// false if they must be waited for; if rc is above 0, the entries were submitted
+// nevertheless.
 //
-// It has all in one place: what comes back from the kernel finds the
-// processor's memory of return addresses gone, and each return costs a wrong
-// prediction.
+// It is one long function on purpose: entering the kernel clears the return
+// predictor, so every return costs a misprediction.
 func (r *Ring) submitAwake(n uint32) (rc int, done bool) {
 	if n == 0 || !r.likely(n) {
 		return 0, false
