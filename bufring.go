@@ -345,7 +345,7 @@ func (r *Ring) registerGroup(mem unsafe.Pointer, flags uint32, c BufRingConfig) 
 		return fmt.Errorf("uring: buffer group %d is in use on this ring: it has buffers of PrepProvideBuffers, which PrepRemoveBuffers takes out: %w", c.Group, syscall.EEXIST)
 	}
 	if flags&cgo.PbufRingMMap != 0 {
-		return answer(opRegisterBufRing, rc, kernel.V(6, 4), "")
+		return checkSince(opRegisterBufRing, rc, kernel.V(6, 4), "")
 	}
 	return check(opRegisterBufRing, rc)
 }

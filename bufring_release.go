@@ -82,7 +82,7 @@ func (b *BufRing) gaveBack(n int) {
 		}
 	}
 	b.out -= len(b.returned) - n
-	b.queue()
+	b.publishSoon()
 }
 
 // giveBack puts a buffer on its way to the kernel.
@@ -96,8 +96,8 @@ func (b *BufRing) giveBack(bid uint16) {
 	b.gaveBack(len(b.returned) - 1)
 }
 
-// queue asks the ring to call publish at the next submit.
-func (b *BufRing) queue() {
+// publishSoon asks the ring to call publish at the next submit.
+func (b *BufRing) publishSoon() {
 	if !b.queued {
 		b.queued = true
 		b.ring.unsent = append(b.ring.unsent, b)
@@ -211,7 +211,7 @@ type Segment struct {
 // submit. A second Release, of this value or a copy, gives [ErrReleased] and
 // does nothing. It belongs to the ring's goroutine, like everything else.
 func (s Segment) Release() error {
-	bid, err := s.take()
+	bid, err := s.endLease()
 	if err != nil {
 		return err
 	}
@@ -236,8 +236,8 @@ func (s Segment) Share() (Segment, error) {
 	return s, nil
 }
 
-// take ends the lease, and leaves its hold on the buffer to the caller.
-func (s Segment) take() (bid uint16, err error) {
+// endLease ends the lease, and leaves its hold on the buffer to the caller.
+func (s Segment) endLease() (bid uint16, err error) {
 	if s.br == nil {
 		return 0, wrapf("empty segment: %w", ErrReleased)
 	}

@@ -112,7 +112,7 @@ func (b *BufRing) begin(c CQE) (walk, error) {
 	if err != nil {
 		return walk{}, b.fail(err)
 	}
-	b.take(c)
+	b.noteHanded(c)
 	b.stats.Completions++
 	b.stats.Bytes += uint64(n)
 	w := walk{b: b, left: n, bid: bid, off: b.bufs[bid].off}

@@ -96,8 +96,8 @@ func (r *Ring) see(c CQE, i uint32) (order uint32) {
 	return b.arrived
 }
 
-// take notes that c was handed over.
-func (b *BufRing) take(c CQE) {
+// noteHanded notes that c was handed over.
+func (b *BufRing) noteHanded(c CQE) {
 	b.taken = c.order
 	for i := range b.handed {
 		if b.handed[i].order == c.order {
@@ -144,7 +144,7 @@ func (b *BufRing) local(c CQE) uint16 {
 func (b *BufRing) doubt(c CQE) {
 	if bid := b.local(c); b.bufs[bid].state == inRing && !(b.incremental && c.BufferMore()) {
 		b.doubts = append(b.doubts, doubt{b.bufs[bid].pos, bid})
-		b.queue()
+		b.publishSoon()
 	}
 }
 

@@ -103,7 +103,7 @@ func (r *Ring) syncCancel(c *cgo.SyncCancel, until deadline) (int, error) {
 		r.cancelled()
 		r.runWork()
 	}
-	return max(rc, 0), answer("cancel", rc, kernel.V(6, 0), "")
+	return max(rc, 0), checkSince("cancel", rc, kernel.V(6, 0), "")
 }
 
 // awaitCancelled waits until nothing is left of what was cancelled.

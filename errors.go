@@ -152,9 +152,9 @@ func check(op string, rc int) error {
 	return &OpError{op, syscall.Errno(-rc)}
 }
 
-// answer is [check] for calls newer than the oldest supported kernel or liburing:
+// checkSince is [check] for calls newer than the oldest supported kernel or liburing:
 // the error names the version needed.
-func answer(op string, rc int, since kernel.Version, liburing string) error {
+func checkSince(op string, rc int, since kernel.Version, liburing string) error {
 	err := check(op, rc)
 	switch {
 	case err == nil:

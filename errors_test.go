@@ -76,16 +76,16 @@ func TestPermissionHint(t *testing.T) {
 }
 
 func TestLibraryThatIsTooOldIsNamed(t *testing.T) {
-	err := answer("do a thing", -int(syscall.ENOSYS), kernel.V(6, 0), "2.12")
+	err := checkSince("do a thing", -int(syscall.ENOSYS), kernel.V(6, 0), "2.12")
 	equal(t, "is ErrNotSupported", errors.Is(err, ErrNotSupported), true)
 	wantError(t, err, "liburing 2.12")
 }
 
 func TestKernelThatIsTooOldIsNamed(t *testing.T) {
-	err := answer("do a thing", -int(syscall.EINVAL), kernel.V(99, 1), "")
+	err := checkSince("do a thing", -int(syscall.EINVAL), kernel.V(99, 1), "")
 	equal(t, "is ErrNotSupported", errors.Is(err, ErrNotSupported), true)
 	equal(t, "is EINVAL", errors.Is(err, syscall.EINVAL), true)
 	wantError(t, err, "needs Linux 99.1")
 	equal(t, "EINVAL of a kernel that is new enough stays what it is",
-		errors.Is(answer("do a thing", -int(syscall.EINVAL), kernel.V(2, 6), ""), ErrNotSupported), false)
+		errors.Is(checkSince("do a thing", -int(syscall.EINVAL), kernel.V(2, 6), ""), ErrNotSupported), false)
 }

@@ -101,10 +101,10 @@ func queueInfo(a cgo.QuerySCQAnswer) QueueInfo {
 	return QueueInfo{Header: bytes(a.HeaderSize), Align: bytes(a.HeaderAlignment)}
 }
 
-// query is [answer] for a question. That the kernel does not know the question
+// query is [checkSince] for a question. That the kernel does not know the question
 // has an errno of its own.
 func query(op string, rc int, since kernel.Version) error {
-	err := answer(op, rc, since, "2.15")
+	err := checkSince(op, rc, since, "2.15")
 	if errors.Is(err, syscall.EOPNOTSUPP) && !errors.Is(err, ErrNotSupported) {
 		return &feature.MissingError{Feature: "to " + op, Since: since, Cause: err}
 	}

@@ -120,7 +120,7 @@ func (g *Region) register(c RegionConfig) error {
 		flags = cgo.MemRegionRegWaitArg
 	}
 	rc := settled(func() int { return g.ring.drv.RegisterRegion(&d, flags) })
-	if err := answer("share memory with the kernel", rc, kernel.V(6, 13), ""); err != nil {
+	if err := checkSince("share memory with the kernel", rc, kernel.V(6, 13), ""); err != nil {
 		return err
 	}
 	if err := g.take(g.ring, c.Memory, &d); err != nil {

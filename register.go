@@ -73,7 +73,7 @@ func (r *Ring) CloseRingFD() error {
 	}
 	r.fdInUse.Lock()
 	defer r.fdInUse.Unlock()
-	err := answer("close the ring's descriptor", r.drv.CloseRingFD(), kernel.V(6, 3), "")
+	err := checkSince("close the ring's descriptor", r.drv.CloseRingFD(), kernel.V(6, 3), "")
 	if err == nil {
 		r.unname()
 	}
@@ -97,7 +97,7 @@ func (r *Ring) RegisterClock(c Clock) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return answer("choose a clock", r.drv.RegisterClock(uint32(c)), kernel.V(6, 12), "")
+	return checkSince("choose a clock", r.drv.RegisterClock(uint32(c)), kernel.V(6, 12), "")
 }
 
 // SetIOWait sets whether a thread that waits for completions counts as waiting
@@ -107,7 +107,7 @@ func (r *Ring) SetIOWait(on bool) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return answer("say whether waits count as I/O", r.drv.SetIOWait(on), kernel.V(6, 15), "2.10")
+	return checkSince("say whether waits count as I/O", r.drv.SetIOWait(on), kernel.V(6, 15), "2.10")
 }
 
 // RegisterEventFD makes the ring signal the eventfd for completions; with
@@ -197,7 +197,7 @@ func (r *Ring) RegisterNAPI(n NAPI) (previous NAPI, err error) {
 	if n.Tracking != NAPIDynamic {
 		since = kernel.V(6, 13)
 	}
-	if err := answer("register busy polling", r.drv.RegisterNAPI(&c), since, ""); err != nil {
+	if err := checkSince("register busy polling", r.drv.RegisterNAPI(&c), since, ""); err != nil {
 		return NAPI{}, err
 	}
 	return napi(c), nil
@@ -210,7 +210,7 @@ func (r *Ring) UnregisterNAPI() (previous NAPI, err error) {
 		return NAPI{}, err
 	}
 	var c cgo.NAPI
-	if err := answer("unregister busy polling", r.drv.UnregisterNAPI(&c), kernel.V(6, 9), ""); err != nil {
+	if err := checkSince("unregister busy polling", r.drv.UnregisterNAPI(&c), kernel.V(6, 9), ""); err != nil {
 		return NAPI{}, err
 	}
 	return napi(c), nil
@@ -240,7 +240,7 @@ func (r *Ring) staticNAPI(op uint8, id uint32) error {
 	if r.exists(rc) {
 		return fmt.Errorf("uring: AddNAPI: %d is polled already: %w", id, syscall.EEXIST)
 	}
-	return answer("name a device's queue to poll", rc, kernel.V(6, 13), "")
+	return checkSince("name a device's queue to poll", rc, kernel.V(6, 13), "")
 }
 
 // maxCPU is the highest number of a CPU that Linux can be built for.
@@ -278,7 +278,7 @@ func (r *Ring) RegisterIOWQAff(cpus ...int) error {
 		}
 		mask[cpu/8] |= 1 << (cpu % 8)
 	}
-	return answer("choose CPUs for workers", r.drv.RegisterIOWQAff(mask), kernel.V(5, 14), "")
+	return checkSince("choose CPUs for workers", r.drv.RegisterIOWQAff(mask), kernel.V(5, 14), "")
 }
 
 // UnregisterIOWQAff undoes [Ring.RegisterIOWQAff]. See
@@ -287,7 +287,7 @@ func (r *Ring) UnregisterIOWQAff() error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return answer("choose CPUs for workers", r.drv.UnregisterIOWQAff(), kernel.V(5, 14), "")
+	return checkSince("choose CPUs for workers", r.drv.UnregisterIOWQAff(), kernel.V(5, 14), "")
 }
 
 // RegisterIOWQMaxWorkers limits how many worker threads the ring may have on
@@ -304,7 +304,7 @@ func (r *Ring) RegisterIOWQMaxWorkers(bounded, unbounded int) (oldBounded, oldUn
 		return 0, 0, fmt.Errorf("uring: RegisterIOWQMaxWorkers: %d and %d workers", bounded, unbounded)
 	}
 	limits := [2]uint32{uint32(bounded), uint32(unbounded)}
-	if err := answer("limit workers", r.drv.RegisterIOWQMaxWorkers(&limits), kernel.V(5, 15), ""); err != nil {
+	if err := checkSince("limit workers", r.drv.RegisterIOWQMaxWorkers(&limits), kernel.V(5, 15), ""); err != nil {
 		return 0, 0, err
 	}
 	return int(limits[0]), int(limits[1]), nil

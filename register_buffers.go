@@ -188,7 +188,7 @@ func (r *Ring) clone(method string, from *Ring, dst, src, n int, flags uint32) (
 		}
 	}
 	rc := cloneResult(flags, r.drv.CloneBuffers(from.drv.Raw(), uint32(dst), uint32(src), uint32(n), flags))
-	if err := answer("clone registered buffers", rc, kernel.V(6, 13), ""); err != nil {
+	if err := checkSince("clone registered buffers", rc, kernel.V(6, 13), ""); err != nil {
 		return nil, err
 	}
 	return r.buffers.cloned(theirs[src:src+n], dst), nil

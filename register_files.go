@@ -122,7 +122,8 @@ const KeepFile = cgo.RegisterFilesSkip
 
 // UpdateFiles puts ordinary descriptors into the slots from first on: -1
 // empties a slot, [KeepFile] leaves it as it is. It returns the number of slots
-// updated; if that is less than len(fds), the error says why the next one was not. See io_uring_register_files_update(3).
+// updated; if that is less than len(fds), the error says why the next one was not.
+// See io_uring_register_files_update(3).
 func (r *Ring) UpdateFiles(first Direct, fds []int) (int, error) {
 	return r.updateFiles("UpdateFiles", first, fds, nil)
 }

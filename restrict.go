@@ -165,7 +165,7 @@ func (f BPFFilter) register(call func(op uint8, flags uint32, payload *uint8, pr
 		prog[i] = cgo.BPFInsn(ins)
 	}
 	payload := uint8(f.Payload)
-	err := answer(opRegisterBPF, call(uint8(f.Op), flags, &payload, prog), kernel.V(7, 0), "2.15")
+	err := checkSince(opRegisterBPF, call(uint8(f.Op), flags, &payload, prog), kernel.V(7, 0), "2.15")
 	if errors.Is(err, syscall.EMSGSIZE) {
 		return fmt.Errorf("%w: the kernel has %d bytes for %v, BPFFilter.Payload is %d", err, payload, f.Op, f.Payload)
 	}

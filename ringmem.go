@@ -20,7 +20,7 @@ func MemorySize(c Config) (int, error) {
 		return 0, err
 	}
 	rc := cgo.MemorySize(uint32(c.Entries), c.params())
-	return max(rc, 0), answer(opSize, rc, kernel.V(5, 1), "2.11")
+	return max(rc, 0), checkSince(opSize, rc, kernel.V(5, 1), "2.11")
 }
 
 // LockedSize returns how many bytes such a ring counts towards RLIMIT_MEMLOCK:
@@ -181,7 +181,7 @@ func (r *Ring) ResizeRings(sq, cq int) error {
 	r.syncHead()
 	given := r.q.SQGiven()
 	rc := settled(func() int { return r.drv.ResizeRings(uint32(roundUpPow2(sq)), uint32(roundUpPow2(cq))) })
-	if err := answer("resize the queues", rc, kernel.V(6, 13), ""); err != nil {
+	if err := checkSince("resize the queues", rc, kernel.V(6, 13), ""); err != nil {
 		return err
 	}
 	seen := r.noted - r.head

@@ -316,7 +316,7 @@ func (q *SendQueue) Append(s Segment) error {
 	if !s.br.arena.contains(s.Bytes) {
 		return errors.New("uring: Append of a segment whose Bytes were replaced by other memory; Write copies that")
 	}
-	bid, err := s.take()
+	bid, err := s.endLease()
 	if err != nil {
 		return err
 	}
@@ -408,7 +408,7 @@ func (q *SendQueue) abandon() {
 		q.err = ErrClosed
 	}
 	q.zc.begin = q.zc.end
-	q.settle()
+	q.releaseSent()
 	delete(q.ring.queues, q.token)
 	live.Closed(q)
 	q.free()

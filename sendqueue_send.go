@@ -174,7 +174,7 @@ func (q *SendQueue) Complete(c CQE) (int, error) {
 		q.zc.result(c.More())
 	}
 	q.inFlight = !over
-	q.settle()
+	q.releaseSent()
 	if err := c.Err(); err != nil && over {
 		return n, q.failed(err.(syscall.Errno), zeroCopy)
 	}
@@ -224,14 +224,14 @@ func (q *SendQueue) failed(errno syscall.Errno, zeroCopy bool) error {
 	}
 	q.err = &OpError{opSend, errno}
 	q.out.bytes = 0
-	q.settle()
+	q.releaseSent()
 	return q.err
 }
 
 const opSend = "send"
 
-// settle releases the pieces that nothing needs any more.
-func (q *SendQueue) settle() {
+// releaseSent releases the pieces that nothing needs any more.
+func (q *SendQueue) releaseSent() {
 	end := q.out.sent
 	if q.err != nil {
 		end = q.out.tail // what waits will never be sent

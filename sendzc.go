@@ -122,7 +122,7 @@ func (q *SendQueue) notified(c CQE) error {
 		q.stats.Notifications++
 		q.countCopy(c.Copied())
 		q.zc.trim()
-		q.settle()
+		q.releaseSent()
 		return nil
 	}
 	return fmt.Errorf("%w: notification for send %d, which is not on its way", ErrBadCompletion, gen)

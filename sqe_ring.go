@@ -130,5 +130,5 @@ func SyncMsg(ringFD int, c CQE) error {
 }
 
 func syncMsg(ringFD int, c CQE) error {
-	return answer("send a message to a ring", cgo.SyncMsg(ringFD, cgo.CQE{UserData: c.UserData, Res: c.Res, Flags: c.Flags}), kernel.V(6, 13), "2.12")
+	return checkSince("send a message to a ring", cgo.SyncMsg(ringFD, cgo.CQE{UserData: c.UserData, Res: c.Res, Flags: c.Flags}), kernel.V(6, 13), "2.12")
 }

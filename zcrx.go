@@ -93,7 +93,7 @@ func (r *Ring) RegisterZCRX(c ZCRXConfig) (*ZCRX, error) {
 	if r.exists(rc) {
 		return nil, fmt.Errorf("uring: RegisterZCRX: queue %d of interface %d is taken: %w", c.Queue, c.Interface, syscall.EEXIST)
 	}
-	if err := answer(opRegisterZCRX, rc, c.since(), "2.10"); err != nil {
+	if err := checkSince(opRegisterZCRX, rc, c.since(), "2.10"); err != nil {
 		return nil, err
 	}
 	z := newZCRX(r, c, &reg)
@@ -209,7 +209,7 @@ func (z *ZCRX) control(op string, what uint32) (int, error) {
 		return -1, err
 	}
 	rc := z.ring.drv.ZCRXControl(uint32(z.id), what)
-	if err := answer(op, rc, kernel.V(6, 19), "2.15"); err != nil {
+	if err := checkSince(op, rc, kernel.V(6, 19), "2.15"); err != nil {
 		return -1, err
 	}
 	return rc, nil
@@ -236,7 +236,7 @@ func (r *Ring) ImportZCRX(fd int) (ZCRXID, error) {
 	if rc == -int(syscall.EFAULT) { // an older kernel, which looks for memory first
 		rc = -int(syscall.EINVAL)
 	}
-	if err := answer("import a zero-copy receive", rc, kernel.V(6, 19), "2.10"); err != nil {
+	if err := checkSince("import a zero-copy receive", rc, kernel.V(6, 19), "2.10"); err != nil {
 		return 0, err
 	}
 	return ZCRXID(reg.ID), nil
