@@ -30,66 +30,32 @@ func TestSlicesOfManyConnectionsReleasedInAnyOrder(t *testing.T) {
 		{Entries: 16, BufSize: 64, Incremental: true},
 	} {
 		t.Run(name(c), func(t *testing.T) {
-			s := newStage(t, c)
-			rnd := rand.New(rand.NewSource(9))
+			s := &borrower{stage: newStage(t, c), rnd: rand.New(rand.NewSource(9)), byFD: map[uint64]*conn{}}
 			conns := make([]conn, 5)
-			byFD := map[uint64]*conn{}
 			for i := range conns {
 				conns[i].in, conns[i].out = testutil.UnixPair(t, syscall.SOCK_STREAM)
-				byFD[uint64(conns[i].in)] = &conns[i]
+				s.byFD[uint64(conns[i].in)] = &conns[i]
 				s.armOn(conns[i].in, 0)
 			}
-			type loan struct {
-				Segment
-				want string
-			}
-			var loans []loan
-			handle := func(cqe CQE) {
-				for seg, err := range s.br.Segments(cqe) {
-					switch err {
-					case nil:
-						loans = append(loans, loan{seg, byFD[cqe.UserData].take(t, seg.Bytes)})
-					case syscall.ENOBUFS:
-					default:
-						t.Fatal(err)
-					}
-				}
-				if !cqe.More() {
-					s.armOn(int(cqe.UserData), PollFirst)
-				}
-			}
-			release := func(keep int) {
-				for len(loans) > keep {
-					i := rnd.Intn(len(loans))
-					equal(t, "kept bytes", string(loans[i].Bytes), loans[i].want)
-					s.release(loans[i].Segment)
-					loans[i] = loans[len(loans)-1]
-					loans = loans[:len(loans)-1]
-				}
-			}
 			for range 2000 {
-				to := &conns[rnd.Intn(len(conns))]
-				p := randomBytes(rnd.Int63(), rnd.Intn(40)+1)
+				to := &conns[s.rnd.Intn(len(conns))]
+				p := randomBytes(s.rnd.Int63(), s.rnd.Intn(40)+1)
 				to.waiting = append(to.waiting, p...)
 				writeAll(s, to.out, p)
 				s.submit()
-				for cqe := range s.Completions() {
-					handle(cqe)
-				}
-				release(rnd.Intn(20))
+				s.handleReady()
+				s.keep(s.rnd.Intn(20))
 				s.balanced()
 			}
 			for i := range conns {
 				for len(conns[i].waiting) > 0 {
-					release(0)
-					handle(s.next())
+					s.keep(0)
+					s.handle(s.next())
 				}
 			}
-			release(0)
+			s.keep(0)
 			s.submit()
-			for cqe := range s.Completions() {
-				handle(cqe) // of receives that found no buffers
-			}
+			s.handleReady() // receives that found no buffers
 			for _, c := range conns {
 				for _, cqe := range s.cancel(uint64(c.in)) {
 					s.failed(cqe, syscall.ECANCELED)
@@ -98,6 +64,54 @@ func TestSlicesOfManyConnectionsReleasedInAnyOrder(t *testing.T) {
 			s.settled()
 			s.available(16)
 		})
+	}
+}
+
+// A borrower is a stage with connections, whose slices it keeps for a while.
+type borrower struct {
+	*stage
+	rnd   *rand.Rand
+	byFD  map[uint64]*conn
+	loans []loan
+}
+
+type loan struct {
+	Segment
+	want string
+}
+
+func (s *borrower) handleReady() {
+	s.Helper()
+	for cqe := range s.Completions() {
+		s.handle(cqe)
+	}
+}
+
+func (s *borrower) handle(cqe CQE) {
+	s.Helper()
+	for seg, err := range s.br.Segments(cqe) {
+		switch err {
+		case nil:
+			s.loans = append(s.loans, loan{seg, s.byFD[cqe.UserData].take(s, seg.Bytes)})
+		case syscall.ENOBUFS:
+		default:
+			s.Fatal(err)
+		}
+	}
+	if !cqe.More() {
+		s.armOn(int(cqe.UserData), PollFirst)
+	}
+}
+
+// keep releases all slices but n, in any order.
+func (s *borrower) keep(n int) {
+	s.Helper()
+	for len(s.loans) > n {
+		i := s.rnd.Intn(len(s.loans))
+		equal(s, "kept bytes", string(s.loans[i].Bytes), s.loans[i].want)
+		s.release(s.loans[i].Segment)
+		s.loans[i] = s.loans[len(s.loans)-1]
+		s.loans = s.loans[:len(s.loans)-1]
 	}
 }
 

@@ -26,8 +26,34 @@ func TestUseOfAClosedRing(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := g.Ring
+	failing := callsOnAClosedRing(r, a, reg)
+	for name, err := range failing {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	empty := emptyAnswersOfAClosedRing(r)
+	for name, ok := range empty {
+		if !ok {
+			t.Errorf("%s finds something", name)
+		}
+	}
+
+	ring := reflect.TypeFor[*Ring]()
+	for i := range ring.NumMethod() {
+		name := ring.Method(i).Name
+		_, fails := failing[name]
+		if _, isEmpty := empty[name]; !fails && !isEmpty {
+			t.Errorf("%s is not tested", name)
+		}
+	}
+}
+
+// callsOnAClosedRing makes each call that can fail.
+func callsOnAClosedRing(r *Ring, a *Arena, reg RegBuf) map[string]error {
 	ctx := context.Background()
-	failing := map[string]error{
+	return map[string]error{
 		"DontFork":               r.DontFork(),
 		"NextSQE128":             second(r.NextSQE128()),
 		"Request":                second(r.Request(1)),
@@ -93,15 +119,14 @@ func TestUseOfAClosedRing(t *testing.T) {
 		"UpdateFile":             r.UpdateFile(DirectSlot(0), 0),
 		"Wait":                   second(r.Wait()),
 	}
-	for name, err := range failing {
-		if !errors.Is(err, ErrClosed) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+}
 
+// emptyAnswersOfAClosedRing makes each call that cannot fail and says whether it
+// finds nothing.
+func emptyAnswersOfAClosedRing(r *Ring) map[string]bool {
 	sq, cq := r.Entries()
 	r.Advance(1)
-	empty := map[string]bool{
+	return map[string]bool{
 		"Advance":        true,
 		"Close":          r.Close() == nil,
 		"CompletionsBig": bigOnes(r) == nil,
@@ -118,20 +143,6 @@ func TestUseOfAClosedRing(t *testing.T) {
 		"Queued":         r.Queued() == 0,
 		"Ready":          r.Ready() == 0,
 		"SQSpace":        r.SQSpace() == 0,
-	}
-	for name, ok := range empty {
-		if !ok {
-			t.Errorf("%s finds something", name)
-		}
-	}
-
-	ring := reflect.TypeFor[*Ring]()
-	for i := range ring.NumMethod() {
-		name := ring.Method(i).Name
-		_, fails := failing[name]
-		if _, isEmpty := empty[name]; !fails && !isEmpty {
-			t.Errorf("%s is not tested", name)
-		}
 	}
 }
 

@@ -193,32 +193,9 @@ func TestCompletionsEnterTheKernelOnlyForWhatIsThere(t *testing.T) {
 		})
 		equal(t, "completions", userData(r), []uint64{1, 2, 3})
 	})
-	t.Run("deferred work in parts", func(t *testing.T) {
-		r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
-		m.sqFlags = cgo.SQTaskrun
-		gomock.InOrder(
-			drv.GetEvents().Return(0), // work that leads to no completion
-			drv.Wait(cgo.Wait{N: 1}).DoAndReturn(func(cgo.Wait) int { m.post(1); return 0 }),
-		)
-		equal(t, "completions", userData(r), []uint64{1})
-	})
-	t.Run("deferred work in parts, and signals", func(t *testing.T) {
-		r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
-		m.sqFlags = cgo.SQTaskrun
-		gomock.InOrder(
-			drv.GetEvents().Return(-int(syscall.EINTR)),
-			drv.Wait(cgo.Wait{N: 1}).Return(-int(syscall.EINTR)).Times(3),
-			drv.Wait(cgo.Wait{N: 1}).DoAndReturn(func(cgo.Wait) int { m.post(1); return 0 }),
-		)
-		equal(t, "completions", userData(r), []uint64{1})
-	})
-	t.Run("deferred work that was run already", func(t *testing.T) {
-		r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
-		m.sqFlags = cgo.SQTaskrun // and it stays
-		drv.GetEvents().Return(0)
-		drv.Wait(cgo.Wait{N: 1}).Return(-cgo.ETime)
-		equal(t, "completions", userData(r), nil)
-	})
+	t.Run("deferred work in parts", deferredWorkInParts)
+	t.Run("deferred work in parts, and signals", deferredWorkAndSignals)
+	t.Run("deferred work that was run already", deferredWorkThatWasRun)
 	t.Run("deferred work of another thread", func(t *testing.T) {
 		r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
 		m.sqFlags = cgo.SQTaskrun
@@ -233,6 +210,35 @@ func TestCompletionsEnterTheKernelOnlyForWhatIsThere(t *testing.T) {
 		equal(t, "completions", userData(r), []uint64{1})
 		equal(t, "still overflowed", r.Overflowed(), true)
 	})
+}
+
+func deferredWorkInParts(t *testing.T) {
+	r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
+	m.sqFlags = cgo.SQTaskrun
+	gomock.InOrder(
+		drv.GetEvents().Return(0), // work that leads to no completion
+		drv.Wait(cgo.Wait{N: 1}).DoAndReturn(func(cgo.Wait) int { m.post(1); return 0 }),
+	)
+	equal(t, "completions", userData(r), []uint64{1})
+}
+
+func deferredWorkAndSignals(t *testing.T) {
+	r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
+	m.sqFlags = cgo.SQTaskrun
+	gomock.InOrder(
+		drv.GetEvents().Return(-int(syscall.EINTR)),
+		drv.Wait(cgo.Wait{N: 1}).Return(-int(syscall.EINTR)).Times(3),
+		drv.Wait(cgo.Wait{N: 1}).DoAndReturn(func(cgo.Wait) int { m.post(1); return 0 }),
+	)
+	equal(t, "completions", userData(r), []uint64{1})
+}
+
+func deferredWorkThatWasRun(t *testing.T) {
+	r, m, drv := newMockRing(t, SetupSingleIssuer|SetupDeferTaskrun)
+	m.sqFlags = cgo.SQTaskrun // and it stays
+	drv.GetEvents().Return(0)
+	drv.Wait(cgo.Wait{N: 1}).Return(-cgo.ETime)
+	equal(t, "completions", userData(r), nil)
 }
 
 // What the loop over completions calls may itself take completions.

@@ -122,7 +122,52 @@ func mapped(addr uint64) bool {
 // Each of the steps that set something up may fail. Then nothing of it is left:
 // no memory, no descriptor and nothing that is registered, and the next try works.
 func TestSetupThatFailsLeavesNothing(t *testing.T) {
-	type closer interface{ Close() error }
+	// Without, they take another way, on which less can fail.
+	needs := map[string]func() error{"provided send queue": HaveSendProvided, "bundle send queue": HaveSendBundles}
+	for _, c := range scarceSetups() {
+		for failing := range c.calls + 1 {
+			t.Run(fmt.Sprint(c.name, "/", failing), func(t *testing.T) {
+				if need := needs[c.name]; need != nil {
+					testutil.Need(t, need)
+				}
+				k := newScarce(t, c.flags, failing)
+				before := leftoversOf(t)
+				o, err := c.open(k)
+				if failing < c.calls {
+					equal(t, "call failed", k.failed, true)
+					if !errors.Is(err, syscall.ENOMEM) {
+						t.Fatal(err)
+					}
+					k.leavesNothing(t, before, "after the failure")
+					k.left = c.calls
+					o, err = c.open(k)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if o != nil {
+					equal(t, "error of Close", o.Close(), nil)
+					k.leavesNothing(t, before, "after Close")
+				}
+				equal(t, "error of Ring.Close", k.ring.Close(), nil)
+				k.eventFD = false // went with the ring
+				k.leavesNothing(t, before, "after Ring.Close")
+			})
+		}
+	}
+}
+
+type closer interface{ Close() error }
+
+// A scarceSetup opens something with calls of which each may fail.
+type scarceSetup struct {
+	name  string
+	flags SetupFlags
+	calls int // that may fail
+	open  func(*scarce) (closer, error)
+}
+
+func scarceSetups() []scarceSetup {
 	queue := func(mode SendMode) func(*scarce) (closer, error) {
 		return func(k *scarce) (closer, error) {
 			return some(k.ring.NewSendQueue(DirectSlot(0).FD(), SendQueueConfig{Mode: mode, Memory: 4096, Token: senderToken}))
@@ -131,14 +176,7 @@ func TestSetupThatFailsLeavesNothing(t *testing.T) {
 	bufRing := func(c BufRingConfig) func(*scarce) (closer, error) {
 		return func(k *scarce) (closer, error) { return some(k.ring.NewBufRing(c)) }
 	}
-	// Without, they take another way, on which less can fail.
-	needs := map[string]func() error{"provided send queue": HaveSendProvided, "bundle send queue": HaveSendBundles}
-	for _, c := range []struct {
-		name  string
-		flags SetupFlags
-		calls int // that may fail
-		open  func(*scarce) (closer, error)
-	}{
+	return []scarceSetup{
 		{"buffer ring", 0, 1, bufRing(BufRingConfig{Entries: 4, BufSize: 4096})},
 		{"registered buffer ring", 0, 3, bufRing(BufRingConfig{Entries: 4, BufSize: 4096, Registered: true})},
 		{"buffer ring in the kernel's memory", 0, 1, bufRing(BufRingConfig{Entries: 4, BufSize: 4096, KernelMemory: true})},
@@ -172,52 +210,36 @@ func TestSetupThatFailsLeavesNothing(t *testing.T) {
 			_, err := k.ring.RegisterRegion(RegionConfig{Size: 4096})
 			return nil, err
 		}},
-	} {
-		for failing := range c.calls + 1 {
-			t.Run(fmt.Sprint(c.name, "/", failing), func(t *testing.T) {
-				if need := needs[c.name]; need != nil {
-					testutil.Need(t, need)
-				}
-				k := newScarce(t, c.flags, failing)
-				objects, files, routines := live.Counts(), openDescriptors(t), runtime.NumGoroutine()
-				leftovers := func(what string) {
-					t.Helper()
-					equal(t, what+": objects", live.Counts(), objects)
-					equal(t, what+": descriptors", openDescriptors(t), files)
-					equal(t, what+": groups", k.groups, nil)
-					equal(t, what+": buffer groups in use", len(k.ring.groups), 0)
-					equal(t, what+": registered buffers", k.buffers, nil)
-					equal(t, what+": eventfd", k.eventFD, false)
-					equal(t, what+": files", k.files, false)
-					equal(t, what+": users of the arena", k.arena.users, 0)
-					atMost(t, what+": goroutines", runtime.NumGoroutine, routines)
-					for _, addr := range k.memory {
-						if addr != 0 && addr != arena.Addr(k.arena.Bytes()) && mapped(addr) {
-							t.Errorf("%s: memory at %#x is still mapped", what, addr)
-						}
-					}
-				}
-				o, err := c.open(k)
-				if failing < c.calls {
-					equal(t, "call failed", k.failed, true)
-					if !errors.Is(err, syscall.ENOMEM) {
-						t.Fatal(err)
-					}
-					leftovers("after the failure")
-					k.left = c.calls
-					o, err = c.open(k)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				if o != nil {
-					equal(t, "error of Close", o.Close(), nil)
-					leftovers("after Close")
-				}
-				equal(t, "error of Ring.Close", k.ring.Close(), nil)
-				k.eventFD = false // went with the ring
-				leftovers("after Ring.Close")
-			})
+	}
+}
+
+// leftovers is what a process has that setups may leave behind.
+type leftovers struct {
+	objects  map[string]int
+	files    int
+	routines int
+}
+
+func leftoversOf(t *testing.T) leftovers {
+	t.Helper()
+	return leftovers{live.Counts(), openDescriptors(t), runtime.NumGoroutine()}
+}
+
+// leavesNothing compares with what was there before.
+func (k *scarce) leavesNothing(t *testing.T, before leftovers, what string) {
+	t.Helper()
+	equal(t, what+": objects", live.Counts(), before.objects)
+	equal(t, what+": descriptors", openDescriptors(t), before.files)
+	equal(t, what+": groups", k.groups, nil)
+	equal(t, what+": buffer groups in use", len(k.ring.groups), 0)
+	equal(t, what+": registered buffers", k.buffers, nil)
+	equal(t, what+": eventfd", k.eventFD, false)
+	equal(t, what+": files", k.files, false)
+	equal(t, what+": users of the arena", k.arena.users, 0)
+	atMost(t, what+": goroutines", runtime.NumGoroutine, before.routines)
+	for _, addr := range k.memory {
+		if addr != 0 && addr != arena.Addr(k.arena.Bytes()) && mapped(addr) {
+			t.Errorf("%s: memory at %#x is still mapped", what, addr)
 		}
 	}
 }

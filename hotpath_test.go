@@ -141,32 +141,7 @@ func TestSendingAllocatesNothing(t *testing.T) {
 		s := newSender(t, SendQueueConfig{Mode: mode, Memory: 1000, ZCAlways: true})
 		s.feeds(BufRingConfig{Entries: 16, BufSize: 64, Registered: mode.zeroCopy()})
 		message, got := stream(0, n), make([]byte, n)
-		arrive := func() {
-			if k, err := syscall.Write(s.out, message); k != n || err != nil {
-				t.Fatal(k, err)
-			}
-
-		}
-		// forward receives the message in pieces of a buffer each.
-		forward := func(queue func(CQE)) {
-			arrive()
-			for left := n; left > 0; {
-				q, err := s.NextSQE()
-				if err == nil {
-					err = q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := s.SubmitAndWait(1); err != nil {
-					t.Fatal(err)
-				}
-				for c := range s.Completions() {
-					queue(c)
-					left -= int(c.Res)
-				}
-			}
-		}
+		forward := func(queue func(CQE)) { s.throughBuffers(message, queue) }
 		for how, put := range map[string]func(){
 			"Write": func() {
 				if _, err := s.q.Write(message); err != nil {
@@ -210,6 +185,29 @@ func TestSendingAllocatesNothing(t *testing.T) {
 			equal(t, "bytes, "+how, string(got), string(message))
 		}
 	})
+}
+
+// throughBuffers receives the message in pieces of a buffer each.
+func (s *sender) throughBuffers(message []byte, queue func(CQE)) {
+	if n, err := syscall.Write(s.out, message); n != len(message) || err != nil {
+		s.Fatal(n, err)
+	}
+	for left := len(message); left > 0; {
+		q, err := s.NextSQE()
+		if err == nil {
+			err = q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0)
+		}
+		if err != nil {
+			s.Fatal(err)
+		}
+		if _, err := s.SubmitAndWait(1); err != nil {
+			s.Fatal(err)
+		}
+		for c := range s.Completions() {
+			queue(c)
+			left -= int(c.Res)
+		}
+	}
 }
 
 // A call into C costs more than a request that does nothing, and a system call

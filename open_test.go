@@ -289,33 +289,8 @@ func TestServe(t *testing.T) {
 		equal(t, "is the failure", errors.Is(err, failure), true)
 		equal(t, "closed", served.closed, true)
 	})
-	t.Run("returns the error of Close too", func(t *testing.T) {
-		failure := errors.New("failure")
-		var served *Ring
-		err := Serve(Config{Entries: 4}, func(r *Ring) error {
-			served = r
-			r.drv = busyDriver{r.drv}
-			r.ended-- // a request that never ends
-			return failure
-		})
-		equal(t, "is the failure", errors.Is(err, failure), true)
-		equal(t, "is busy", errors.Is(err, ErrBusy), true)
-		equal(t, "closed", served.closed, false)
-		closeRaw(served.drv) // nobody is left who may call Close
-		live.Closed(served)
-	})
-	t.Run("closes and says so when the function ends its goroutine", func(t *testing.T) {
-		var served *Ring
-		err := Serve(Config{Entries: 4}, func(r *Ring) error {
-			served = r
-			runtime.Goexit()
-			return nil
-		})
-		if err == nil || !strings.Contains(err.Error(), "runtime.Goexit") {
-			t.Errorf("error is %v", err)
-		}
-		equal(t, "closed", served.closed, true)
-	})
+	t.Run("returns the error of Close too", serveReturnsTheErrorOfClose)
+	t.Run("closes and says so when the function ends its goroutine", serveOfWhatEndsItsGoroutine)
 	t.Run("returns the error of New", func(t *testing.T) {
 		err := Serve(Config{Entries: -1}, func(*Ring) error {
 			t.Error("called without a ring")
@@ -325,6 +300,35 @@ func TestServe(t *testing.T) {
 			t.Errorf("error is %v", err)
 		}
 	})
+}
+
+func serveReturnsTheErrorOfClose(t *testing.T) {
+	failure := errors.New("failure")
+	var served *Ring
+	err := Serve(Config{Entries: 4}, func(r *Ring) error {
+		served = r
+		r.drv = busyDriver{r.drv}
+		r.ended-- // a request that never ends
+		return failure
+	})
+	equal(t, "is the failure", errors.Is(err, failure), true)
+	equal(t, "is busy", errors.Is(err, ErrBusy), true)
+	equal(t, "closed", served.closed, false)
+	closeRaw(served.drv) // nobody is left who may call Close
+	live.Closed(served)
+}
+
+func serveOfWhatEndsItsGoroutine(t *testing.T) {
+	var served *Ring
+	err := Serve(Config{Entries: 4}, func(r *Ring) error {
+		served = r
+		runtime.Goexit()
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "runtime.Goexit") {
+		t.Errorf("error is %v", err)
+	}
+	equal(t, "closed", served.closed, true)
 }
 
 // A ring may be built in one place and run in another: the thread that enables

@@ -126,7 +126,7 @@ func newEventFD(t testing.TB) int {
 }
 
 // signals returns how often the eventfd was signalled since it was last asked.
-func signals(t *testing.T, fd int) uint64 {
+func signals(t testing.TB, fd int) uint64 {
 	t.Helper()
 	var p [8]byte
 	if _, err := syscall.Read(fd, p[:]); err == syscall.EAGAIN {
@@ -138,7 +138,7 @@ func signals(t *testing.T, fd int) uint64 {
 }
 
 // waitSignal waits until the eventfd is signalled.
-func waitSignal(t *testing.T, fd int) {
+func waitSignal(t testing.TB, fd int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); signals(t, fd) == 0; {
 		if time.Now().After(deadline) {

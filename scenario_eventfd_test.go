@@ -29,14 +29,7 @@ func TestScenario53_EventFDWithDeferredWorkLosesNoWakeUp(t *testing.T) {
 	event := os.NewFile(uintptr(dupFD(t, fd)), "eventfd") // to wait with a deadline
 	defer event.Close()
 
-	g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 8)), 0) })
-	g.submit()
-	g.write(b, "x")
-	waitSignal(t, fd) // Linux 7.1 and 7.2 take their time
-	equal(t, "ready", g.Ready(), 0)
-	equal(t, "completions", userData(g.Ring), []uint64{1})
-	signals(t, fd)
-
+	wakesOnce(g, fd, a, b)
 	memory := make([][8]byte, inFlight)
 	arm := func(slot uint64) { g.queue(slot, func(s SQE) { s.PrepRecv(FD(a), memory[slot][:], 0) }) }
 	for slot := range uint64(inFlight) {
@@ -46,21 +39,7 @@ func TestScenario53_EventFDWithDeferredWorkLosesNoWakeUp(t *testing.T) {
 
 	var sent atomic.Int64
 	writer := make(chan error, 1)
-	go func() {
-		for i := range messages {
-			var p [8]byte
-			binary.NativeEndian.PutUint64(p[:], uint64(i))
-			if _, err := syscall.Write(b, p[:]); err != nil {
-				writer <- err
-				return
-			}
-			sent.Add(1)
-			if i%64 == 0 {
-				runtime.Gosched()
-			}
-		}
-		writer <- nil
-	}()
+	go func() { writer <- writeNumbers(b, messages, &sent) }()
 
 	seen := make([]bool, messages)
 	for got := 0; got < messages; {
@@ -93,4 +72,32 @@ func TestScenario53_EventFDWithDeferredWorkLosesNoWakeUp(t *testing.T) {
 	if err := <-writer; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// wakesOnce receives one message from b, of which fd tells.
+func wakesOnce(g *rig, fd, a, b int) {
+	g.Helper()
+	g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 8)), 0) })
+	g.submit()
+	g.write(b, "x")
+	waitSignal(g, fd) // Linux 7.1 and 7.2 take their time
+	equal(g, "ready", g.Ready(), 0)
+	equal(g, "completions", userData(g.Ring), []uint64{1})
+	signals(g, fd)
+}
+
+// writeNumbers writes messages of a number each to fd, and counts them.
+func writeNumbers(fd, messages int, sent *atomic.Int64) error {
+	for i := range messages {
+		var p [8]byte
+		binary.NativeEndian.PutUint64(p[:], uint64(i))
+		if _, err := syscall.Write(fd, p[:]); err != nil {
+			return err
+		}
+		sent.Add(1)
+		if i%64 == 0 {
+			runtime.Gosched()
+		}
+	}
+	return nil
 }

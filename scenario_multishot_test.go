@@ -125,42 +125,46 @@ func TestScenario36_ConnectionEnds(t *testing.T) {
 			t.Errorf("the connection is still open: %v", err)
 		}
 	})
-	t.Run("cancelled, waited for and closed", func(t *testing.T) {
-		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
-		s.arm(0)
-		s.queue(1, func(q SQE) { q.PrepCancelFD(FD(s.in), CancelAll) })
-		for over, cancelled := false, false; !over || !cancelled; {
-			switch c := s.next(); c.UserData {
-			case 1:
-				equal(t, "cancelled", c.Res, 1)
-				cancelled = true
-			default:
-				s.is(c, -int(syscall.ECANCELED), -1, "")
-				s.failed(c, syscall.ECANCELED)
-				over = true
-			}
+	t.Run("cancelled, waited for and closed", cancelledAndClosed)
+	t.Run("closed with the ring", closedWithTheRing)
+}
+
+func cancelledAndClosed(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
+	s.arm(0)
+	s.queue(1, func(q SQE) { q.PrepCancelFD(FD(s.in), CancelAll) })
+	for over, cancelled := false, false; !over || !cancelled; {
+		switch c := s.next(); c.UserData {
+		case 1:
+			equal(t, "cancelled", c.Res, 1)
+			cancelled = true
+		default:
+			s.is(c, -int(syscall.ECANCELED), -1, "")
+			s.failed(c, syscall.ECANCELED)
+			over = true
 		}
-		s.closeSocket(s.in)
-		if _, err := syscall.Write(s.out, []byte("x")); err != syscall.EPIPE {
-			t.Errorf("the connection is still open: %v", err)
-		}
-		s.settled()
-	})
-	t.Run("closed with the ring", func(t *testing.T) {
-		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
-		s.arm(0)
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		s.send(5) // stays in the socket
-		p := make([]byte, 16)
-		n, err := syscall.Read(s.in, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.inStream(p[:n])
-		equal(t, "bytes received", s.got, 5)
-	})
+	}
+	s.closeSocket(s.in)
+	if _, err := syscall.Write(s.out, []byte("x")); err != syscall.EPIPE {
+		t.Errorf("the connection is still open: %v", err)
+	}
+	s.settled()
+}
+
+func closedWithTheRing(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
+	s.arm(0)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.send(5) // stays in the socket
+	p := make([]byte, 16)
+	n, err := syscall.Read(s.in, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.inStream(p[:n])
+	equal(t, "bytes received", s.got, 5)
 }
 
 // closeSocket closes a descriptor whose number the test's end closes again: it

@@ -160,22 +160,9 @@ func (s *stage) rawAsync(n int) {
 }
 
 func TestScenario12_RegularFile(t *testing.T) {
-	const content = "twelve bytes"
-	open := func(t *testing.T, s *stage) *os.File {
-		f, err := os.CreateTemp(t.TempDir(), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { f.Close() })
-		if _, err := f.WriteString(content); err != nil {
-			t.Fatal(err)
-		}
-		s.in = int(f.Fd())
-		return f
-	}
 	t.Run("refused with an incremental ring", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 64, Incremental: true})
-		open(t, s)
+		s.openFile()
 		s.refuses(func(q SQE) error { return q.PrepReadProvided(FD(s.in), s.br, 16) },
 			"uring: an incremental buffer ring cannot account for reads of what cannot be polled, such as files: use a ring without Incremental")
 		s.refuses(func(q SQE) error { return q.PrepReadProvided(DirectSlot(0).FD(), s.br, 16) },
@@ -183,19 +170,19 @@ func TestScenario12_RegularFile(t *testing.T) {
 	})
 	t.Run("because the kernel goes on by what was asked for", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 64, Incremental: true})
-		open(t, s)
+		s.openFile()
 		for i := range 3 {
 			s.queue(0, func(q SQE) {
 				q.prep(cgo.OpRead, FD(s.in), 0, 16, 0)
 				q.selectBuffer(s.br, 0, 0)
 			})
-			s.isKeptAtOnce(s.next(), len(content))
-			equal(t, "data", string(s.br.buffer(0)[16*i:][:len(content)]), content)
+			s.isKeptAtOnce(s.next(), len(twelveBytes))
+			equal(t, "data", string(s.br.buffer(0)[16*i:][:len(twelveBytes)]), twelveBytes)
 		}
 	})
 	t.Run("classic", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 8})
-		f := open(t, s)
+		f := s.openFile()
 		if _, err := f.Seek(0, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -207,13 +194,13 @@ func TestScenario12_RegularFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		equal(t, "read", got, []string{content[:8], content[8:]})
+		equal(t, "read", got, []string{twelveBytes[:8], twelveBytes[8:]})
 		s.settled()
 		s.available(2)
 	})
 	t.Run("classic, of a file that is open for writing only", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 8})
-		f := open(t, s)
+		f := s.openFile()
 		w, err := os.OpenFile(f.Name(), os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -228,6 +215,18 @@ func TestScenario12_RegularFile(t *testing.T) {
 		s.settled()
 		s.available(2)
 	})
+}
+
+// twelveBytes are in the file that openFile makes the stage's input.
+const twelveBytes = "twelve bytes"
+
+func (s *stage) openFile() *os.File {
+	s.Helper()
+	f, _ := s.file()
+	_, err := f.WriteString(twelveBytes)
+	s.must(err)
+	s.in = int(f.Fd())
+	return f
 }
 
 func TestScenario13_CancelledInAWorker(t *testing.T) {

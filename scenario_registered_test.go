@@ -155,12 +155,14 @@ func TestScenario50_CollectorLeavesTheMemoryAlone(t *testing.T) {
 	s.released()
 }
 
+// lockedLimit is how much memory the process of scenario 51 may lock, in bytes.
+const lockedLimit = 64 << 10
+
 // Without locked memory to spare the kernel refuses zero-copy sends and
 // registrations, and the queue copies. The limit counts per user, and not for
 // privileged ones, so this runs in a process of its own.
 func TestScenario51_LockedMemoryIsUsedUp(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
-	const limit = 64 << 10
 	if os.Getenv("URING_TEST_MEMLOCK") == "" {
 		child := exec.Command(os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$")
 		child.Env = append(os.Environ(), "URING_TEST_MEMLOCK=1")
@@ -170,12 +172,12 @@ func TestScenario51_LockedMemoryIsUsedUp(t *testing.T) {
 		}
 		return
 	}
-	dropPrivileges(t, limit)
+	dropPrivileges(t, lockedLimit)
 
 	t.Run("a send fails", func(t *testing.T) {
 		s := &zcStage{sender: &sender{stage: patientStage(t)}}
 		s.fd, s.peer = testutil.TCPPair(t)
-		p := stream(0, 2*limit)
+		p := stream(0, 2*lockedLimit)
 		s.queue(1, func(q SQE) { s.must(q.PrepSendZC(FD(s.fd), p, 0, 0)) })
 		s.result(-int(syscall.ENOMEM))
 		s.notified()
@@ -185,13 +187,13 @@ func TestScenario51_LockedMemoryIsUsedUp(t *testing.T) {
 			s := &sender{stage: patientStage(t)}
 			s.fd, s.peer = testutil.TCPPair(t)
 			var err error
-			s.q, err = s.NewSendQueue(FD(s.fd), SendQueueConfig{Mode: mode, Memory: 2 * limit, ZCAlways: true})
+			s.q, err = s.NewSendQueue(FD(s.fd), SendQueueConfig{Mode: mode, Memory: 2 * lockedLimit, ZCAlways: true})
 			s.must(err) // although its memory could not be registered
-			s.put(2 * limit)
+			s.put(2 * lockedLimit)
 			s.flush()
 			s.complete(s.result(-int(syscall.ENOMEM)), 0)
 			equal(t, "mode", s.q.Mode(), SendVectored)
-			equal(t, "bytes queued", s.q.Queued(), 2*limit)
+			equal(t, "bytes queued", s.q.Queued(), 2*lockedLimit)
 			join := s.reading()
 			s.finish()
 			join()
@@ -202,31 +204,33 @@ func TestScenario51_LockedMemoryIsUsedUp(t *testing.T) {
 	}
 	t.Run("a registration says what to do", func(t *testing.T) {
 		s := patientStage(t)
-		mem, err := NewArena(ArenaConfig{Size: 2 * limit})
+		mem, err := NewArena(ArenaConfig{Size: 2 * lockedLimit})
 		s.must(err)
 		defer mem.Close()
 		_, err = s.RegisterArena(mem)
-		refused(t, "RegisterArena", err, syscall.ENOMEM, "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK; it is "+strconv.Itoa(limit)+" bytes")
+		refused(t, "RegisterArena", err, syscall.ENOMEM, "RLIMIT_MEMLOCK may be too small: raise it with ulimit -l or LimitMEMLOCK=, or give the process CAP_IPC_LOCK; it is "+strconv.Itoa(lockedLimit)+" bytes")
 	})
 	// The kernel gives locked memory back late when a ring is closed. Close
 	// unregisters first; what is left to wait for is the ring's own memory.
-	t.Run("rounds of register and close", func(t *testing.T) {
-		mem, err := NewArena(ArenaConfig{Size: limit / 2})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer mem.Close()
-		for range 50 {
-			patiently(t, func() error {
-				r, err := New(Config{Entries: 8})
-				if err != nil {
-					return err
-				}
-				_, err = r.RegisterArena(mem)
-				return errors.Join(err, r.Close())
-			})
-		}
-	})
+	t.Run("rounds of register and close", registerAndCloseAgainAndAgain)
+}
+
+func registerAndCloseAgainAndAgain(t *testing.T) {
+	mem, err := NewArena(ArenaConfig{Size: lockedLimit / 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Close()
+	for range 50 {
+		patiently(t, func() error {
+			r, err := New(Config{Entries: 8})
+			if err != nil {
+				return err
+			}
+			_, err = r.RegisterArena(mem)
+			return errors.Join(err, r.Close())
+		})
+	}
 }
 
 // dropPrivileges makes this process that of a user with that limit of locked

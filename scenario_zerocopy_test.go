@@ -76,15 +76,44 @@ func TestScenario41_QueueKeepsMemoryUntilTheNotification(t *testing.T) {
 // Whatever makes a zero-copy send fail: the error comes first, as a result
 // with F_MORE, and a notification follows.
 func TestScenario42_EveryErrorIsNotified(t *testing.T) {
+	for _, c := range zcErrors() {
+		t.Run(c.name, func(t *testing.T) {
+			s := newZCStage(t, Config{})
+			prep := c.setUp(s)
+			s.queue(1, func(q SQE) { s.must(prep(q)) })
+			if c.after == nil {
+				s.submit()
+			} else {
+				c.after(s)
+			}
+			r := s.nextOf(1)
+			if c.name == "bundle" && HaveSendBundles() != nil {
+				// A flag that a kernel does not know, it refuses before there is a notification.
+				s.is(r, -int(syscall.EINVAL), -1, "")
+				return
+			}
+			s.is(r, int(r.Res), -1, "M")
+			if err := r.Err(); !oneOf(err, c.want) {
+				t.Fatalf("error %v, want one of %v", err, c.want)
+			}
+			s.isNotif(s.nextOf(1))
+		})
+	}
+}
+
+// A zcError is a zero-copy send that fails with one of some errors.
+type zcError struct {
+	name  string
+	want  []syscall.Errno
+	setUp func(*zcStage) func(SQE) error // returns what prepares the send
+	after func(*zcStage)                 // once it is submitted
+}
+
+func zcErrors() []zcError {
 	zc := func(s *zcStage) func(SQE) error {
 		return func(q SQE) error { return q.PrepSendZC(FD(s.fd), s.part(0, 4096), 0, 0) }
 	}
-	for _, c := range []struct {
-		name  string
-		want  []syscall.Errno
-		setUp func(*zcStage) func(SQE) error // returns what prepares the send
-		after func(*zcStage)                 // once it is submitted
-	}{
+	return []zcError{
 		{name: "bad descriptor", want: []syscall.Errno{syscall.EBADF}, setUp: func(s *zcStage) func(SQE) error {
 			return func(q SQE) error { return q.PrepSendZC(math.MaxInt16, s.part(0, 4096), 0, 0) }
 		}},
@@ -131,28 +160,6 @@ func TestScenario42_EveryErrorIsNotified(t *testing.T) {
 			fd, _ := streamPair(s)
 			return func(q SQE) error { return q.PrepSendZC(FD(fd), s.part(0, 4096), 0, 0) }
 		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := newZCStage(t, Config{})
-			prep := c.setUp(s)
-			s.queue(1, func(q SQE) { s.must(prep(q)) })
-			if c.after == nil {
-				s.submit()
-			} else {
-				c.after(s)
-			}
-			r := s.nextOf(1)
-			if c.name == "bundle" && HaveSendBundles() != nil {
-				// A flag that a kernel does not know, it refuses before there is a notification.
-				s.is(r, -int(syscall.EINVAL), -1, "")
-				return
-			}
-			s.is(r, int(r.Res), -1, "M")
-			if err := r.Err(); !oneOf(err, c.want) {
-				t.Fatalf("error %v, want one of %v", err, c.want)
-			}
-			s.isNotif(s.nextOf(1))
-		})
 	}
 }
 
