@@ -37,7 +37,7 @@ func TestAwaitWhatIsReady(t *testing.T) {
 
 func TestAwaitForNothingDoesNotWait(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
+		a, _ := streamPair(g)
 		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 		n, err := g.Await(context.Background(), 0)
 		equal(t, "submitted", n, 1)
@@ -49,7 +49,7 @@ func TestAwaitForNothingDoesNotWait(t *testing.T) {
 // context would.
 func TestAwaitWhatComesLater(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		p := make([]byte, 4)
 		for i := range uint64(20) {
 			g.queue(i, func(s SQE) { s.PrepRecv(FD(a), p, 0) })
@@ -88,7 +88,7 @@ func TestAwaitSeveral(t *testing.T) {
 // When the context ends first the requests go on.
 func TestAwaitEndsWithItsContext(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 
 		ctx, cancel := context.WithCancel(context.Background())
@@ -134,7 +134,7 @@ func TestAwaitIsNotWokenByAnEarlierContext(t *testing.T) {
 // has left.
 func TestAwaitAfterOneThatEnded(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), make([]byte, 4), 0) })
 		for range 3 {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
@@ -177,7 +177,7 @@ func TestMuchWorkWithoutCompletions(t *testing.T) {
 				short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 				defer cancel()
 				equal(t, "error while nothing comes", second(g.Await(short, 1)), context.DeadlineExceeded)
-				r, w := g.unixPair()
+				r, w := streamPair(g)
 				// What is added first is woken last.
 				g.queue(42, func(s SQE) { s.PrepPollAdd(FD(r), 1) })
 				for range skipped {
@@ -300,7 +300,7 @@ func TestAwaitTakesNoThread(t *testing.T) {
 }
 
 func TestAwaitInServe(t *testing.T) {
-	a, b := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	a, b := streamPair(t)
 	p := make([]byte, 4)
 	err := Serve(Config{Entries: 4}, func(r *Ring) error {
 		for range 20 {

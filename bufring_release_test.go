@@ -16,7 +16,6 @@ import (
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/invariant"
 	"github.com/uring-go/uring/internal/live"
-	"github.com/uring-go/uring/internal/testutil"
 )
 
 // A slice belongs to the program until it is released, once, whatever happens
@@ -33,7 +32,7 @@ func TestSlicesOfManyConnectionsReleasedInAnyOrder(t *testing.T) {
 			s := &borrower{stage: newStage(t, c), rnd: rand.New(rand.NewSource(9)), byFD: map[uint64]*conn{}}
 			conns := make([]conn, 5)
 			for i := range conns {
-				conns[i].in, conns[i].out = testutil.UnixPair(t, syscall.SOCK_STREAM)
+				conns[i].in, conns[i].out = streamPair(t)
 				s.byFD[uint64(conns[i].in)] = &conns[i]
 				s.armOn(conns[i].in, 0)
 			}

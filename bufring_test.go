@@ -53,7 +53,7 @@ func TestGroupThatRequestsMadeIsNotTheWrongThread(t *testing.T) {
 			g.must(br.Close())
 
 			testutil.Need(t, HaveSendProvided)
-			a, _ := g.unixPair()
+			a, _ := streamPair(g)
 			q, err := g.NewSendQueue(FD(a), SendQueueConfig{Mode: SendProvided, Memory: 64})
 			g.must(err)
 			g.must(q.Close())

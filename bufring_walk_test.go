@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/uring-go/uring/internal/kernel"
-	"github.com/uring-go/uring/internal/testutil"
 )
 
 // The account of who has which buffer must hold whatever the program does while
@@ -113,7 +112,7 @@ func TestBundleIsWalkedWhileOtherBuffersGoRound(t *testing.T) {
 // other buffer goes round and round past its place in the ring.
 func TestBufferHeldByAWorkerIsFoundWhenItsTurnHasLongPassed(t *testing.T) {
 	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16})
-	slow, toSlow := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	slow, toSlow := streamPair(t)
 	s.async(slow)
 	s.waitHead(1)
 

@@ -211,7 +211,7 @@ func TestSyncCancelWaitsForWorkers(t *testing.T) {
 // submitted them, and however many kernel threads are between.
 func TestSyncCancelOfAllBringsTheCompletions(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
+		a, _ := streamPair(g)
 		p := newTestArena(t, 4096).Bytes()
 		for range 20 {
 			async := 0
@@ -240,7 +240,7 @@ func TestSyncCancelOfAnotherThreadsRequests(t *testing.T) {
 	const n = 16
 	for range 20 {
 		g := newRig(t, Config{Entries: n})
-		a, _ := g.unixPair()
+		a, _ := streamPair(g)
 		submitted, done := make(chan bool), make(chan bool)
 		go func() { // its thread lives on
 			runtime.LockOSThread()
@@ -286,7 +286,7 @@ func TestSyncCancelOfAZeroCopySend(t *testing.T) {
 // Entries that the kernel's thread has not taken yet are not left out.
 func TestSyncCancelWithTheKernelsThread(t *testing.T) {
 	g := newRig(t, Config{Entries: 64, Flags: SetupSQPoll, SQThreadIdle: time.Millisecond})
-	a, _ := g.unixPair()
+	a, _ := streamPair(g)
 	for range 50 {
 		for i := range 64 {
 			g.queue(uint64(i), func(s SQE) { s.PrepPollAdd(FD(a), 1) })
@@ -310,7 +310,7 @@ func (g *rig) armReads(fds ...FD) {
 
 func TestCancelByUserData(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		g.armReads(FD(a), FD(a))
 		g.queue(10, func(s SQE) { s.PrepCancel(1, 0) })
 		c := g.byUserData(2)
@@ -324,7 +324,7 @@ func TestCancelByUserData(t *testing.T) {
 
 func TestCancelAllWithTheSameUserData(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
+		a, _ := streamPair(g)
 		for range 3 {
 			g.queue(7, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 8)), 0) })
 		}
@@ -342,8 +342,8 @@ func TestCancelAllWithTheSameUserData(t *testing.T) {
 
 func TestCancelByDescriptor(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
-		b, _ := g.unixPair()
+		a, _ := streamPair(g)
+		b, _ := streamPair(g)
 		g.armReads(FD(a), FD(b), FD(a))
 		g.queue(10, func(s SQE) { s.PrepCancelFD(FD(a), CancelAll) })
 		c := g.byUserData(3)
@@ -360,8 +360,8 @@ func TestCancelByDescriptor(t *testing.T) {
 
 func TestCancelByDirectDescriptor(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
-		b, _ := g.unixPair()
+		a, _ := streamPair(g)
+		b, _ := streamPair(g)
 		g.must(g.RegisterFiles(4))
 		da, db := g.direct(1, a), g.direct(2, b)
 		g.armReads(da.FD(), db.FD(), da.FD())
@@ -374,8 +374,8 @@ func TestCancelByDirectDescriptor(t *testing.T) {
 
 func TestCancelAny(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
-		b, _ := g.unixPair()
+		a, _ := streamPair(g)
+		b, _ := streamPair(g)
 		g.armReads(FD(a), FD(b), FD(a))
 		g.queue(10, func(s SQE) { s.PrepCancel(0, CancelAny|CancelAll) })
 		c := g.byUserData(4)
@@ -392,15 +392,15 @@ func TestCancelByOpcode(t *testing.T) {
 	g.start(2, func(s SQE) { s.PrepRead(in, held(make([]byte, 1)), CurrentOffset) })
 	g.start(3, func(s SQE) { s.PrepPollAdd(in2, 1) })
 	g.start(4, func(s SQE) { s.PrepCancelFDOp(in, cgo.OpPollAdd, 0) })
-	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 4: 0}, g.both()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 4: 0}, g.results(2)); diff != "" {
 		t.Errorf("by descriptor and opcode: %s", diff)
 	}
 	g.start(5, func(s SQE) { s.PrepCancelOp(cgo.OpPollAdd, CancelAll) })
-	if diff := cmp.Diff(map[uint64]int32{3: errCanceled, 5: 1}, g.both()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{3: errCanceled, 5: 1}, g.results(2)); diff != "" {
 		t.Errorf("by opcode: %s", diff)
 	}
 	g.start(6, func(s SQE) { s.PrepCancelOp(cgo.OpRead, 0) })
-	if got := g.both(); got[6] != 0 || got[2] != errCanceled && got[2] != -int32(syscall.EINTR) {
+	if got := g.results(2); got[6] != 0 || got[2] != errCanceled && got[2] != -int32(syscall.EINTR) {
 		t.Errorf("the read: %v", got)
 	}
 	g.fails(syscall.ENOENT, func(s SQE) { s.PrepCancelOp(cgo.OpPollAdd, 0) })

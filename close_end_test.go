@@ -302,7 +302,7 @@ func TestCloseIsNotDeceivedByMessages(t *testing.T) {
 // Without descriptors to spare the count tells.
 func TestCloseWithoutDescriptors(t *testing.T) {
 	g := unclosedRig(t, Config{Entries: 4})
-	a, b := g.unixPair()
+	a, b := streamPair(g)
 	p := newTestArena(t, 4096).Bytes()
 	g.queue(1, func(s SQE) { s.PrepRecv(FD(a), p[:8], 0) })
 	g.submit()
@@ -348,7 +348,7 @@ func TestCloseOfARingWithoutItsThread(t *testing.T) {
 	})
 	t.Run("a request in flight", func(t *testing.T) {
 		files := openDescriptors(t)
-		a, _ := testutil.UnixPair(t, syscall.SOCK_STREAM)
+		a, _ := streamPair(t)
 		g := orphan(t, func(g *rig) {
 			g.register(4096)
 			g.queue(1, func(s SQE) { s.PrepRecv(FD(a), g.arenas[0].Bytes()[:8], 0) })

@@ -166,7 +166,7 @@ func TestCloseInsideTheLoop(t *testing.T) {
 // Close cancels what runs: nothing writes to its memory afterwards.
 func TestCloseStopsRequests(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		p := newTestArena(t, 4096).Bytes()
 		for i := range 8 {
 			g.queue(uint64(i), func(s SQE) { s.PrepRecv(FD(a), p[i*8:][:8], 0) })
@@ -186,7 +186,7 @@ func TestCloseStopsRequests(t *testing.T) {
 // A worker thread that holds a request is stopped too.
 func TestCloseStopsWorkers(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
-	a, b := g.unixPair()
+	a, b := streamPair(g)
 	p := newTestArena(t, 4096).Bytes()
 	s := g.queue(1, func(s SQE) { s.PrepRecv(FD(a), p[:8], 0) })
 	g.must(s.SetFlags(Async))

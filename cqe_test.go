@@ -142,7 +142,7 @@ func TestDeferredWorkIsFoundWithoutWaiting(t *testing.T) {
 	for _, flags := range []SetupFlags{SetupSingleIssuer | SetupDeferTaskrun, SetupCoopTaskrun} {
 		t.Run(flags.String(), func(t *testing.T) {
 			g := newRig(t, Config{Entries: 4, Flags: flags})
-			a, b := g.unixPair()
+			a, b := streamPair(g)
 			g.queue(9, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 			g.submit()
 			equal(t, "before the data", userData(g.Ring), nil)
@@ -353,11 +353,6 @@ func TestBigCompletions(t *testing.T) {
 		equal(t, "completion", c, CQE{UserData: i, Res: int32(i)})
 		equal(t, "second half", second, [2]uint64{1000 + i, 2000 + i})
 	}
-}
-
-type bigCQE struct {
-	CQE
-	Extra [2]uint64
 }
 
 func TestLargeCompletions(t *testing.T) {

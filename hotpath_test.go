@@ -15,7 +15,7 @@ import (
 // A request costs no allocation on its way into the kernel and back.
 func TestNothingIsAllocatedForARequest(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		p := newTestArena(t, 4096).Bytes()
 		sum := 0
 		for name, prep := range map[string]func(SQE){

@@ -17,7 +17,7 @@ import (
 // completion is taken, however that is done.
 func TestInFlight(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		p := newTestArena(t, 4096).Bytes()
 		for i := range 3 {
 			g.queue(uint64(i), func(s SQE) { s.PrepRecv(FD(a), p[8*i:][:1], 0) })
@@ -45,7 +45,7 @@ func TestInFlight(t *testing.T) {
 // A request that completes many times is over with the last of them.
 func TestInFlightOfRequestsWithManyCompletions(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		g.queue(1, func(s SQE) { s.PrepPollAddMultishot(FD(a), 1) })
 		g.submit()
 		for range 5 {
@@ -86,7 +86,7 @@ func TestInFlightOfZeroCopySends(t *testing.T) {
 // the kernel refuses: each has one last completion, or none if it does nothing.
 func TestInFlightOfOddRequests(t *testing.T) {
 	g := newRig(t, Config{Entries: 8})
-	a, _ := g.unixPair()
+	a, _ := streamPair(g)
 	p := newTestArena(t, 4096).Bytes()
 
 	s := g.queue(1, func(s SQE) { s.PrepRecv(FD(a), p, 0) })

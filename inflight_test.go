@@ -312,7 +312,7 @@ func TestInFlightRefusesSkippedCompletions(t *testing.T) {
 func TestInFlightHoldsMemory(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		type receive struct{ buf []byte }
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		func() {
 			table := NewInFlight[receive](g.Ring, 1)
 			s, err := table.Request(receive{make([]byte, 512)})

@@ -133,7 +133,7 @@ func (f *traffic) connect(slot uint32) *trafficConn {
 	case tcp:
 		c.near, c.far = testutil.TCPPair(c)
 	default:
-		c.near, c.far = testutil.UnixPair(c, syscall.SOCK_STREAM)
+		c.near, c.far = streamPair(c)
 	}
 	mode := sendModes[f.Intn(len(sendModes))]
 	if mode.zeroCopy() && !tcp || mode.have() != nil {

@@ -146,7 +146,7 @@ func TestAddrAfterAMessageWithoutOne(t *testing.T) {
 // room again the next time.
 func TestControlData(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		file := openTemp(t, "content")
 		out, in := NewMsg([]byte("x")), NewMsg(make([]byte, 8))
 		in.SetControl(make([]byte, 64))

@@ -17,7 +17,6 @@ import (
 	"testing"
 
 	"github.com/uring-go/uring/internal/live"
-	"github.com/uring-go/uring/internal/testutil"
 )
 
 // A ring that was never opened is an error to use, as when the error of New was
@@ -280,7 +279,7 @@ func TestServe(t *testing.T) {
 		var served *Ring
 		err := Serve(Config{Entries: 4}, func(r *Ring) error {
 			served = r
-			a, _ := testutil.UnixPair(t, syscall.SOCK_STREAM)
+			a, _ := streamPair(t)
 			g := rigOn(t, r)
 			g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) }) // never completes
 			g.submit()

@@ -76,9 +76,9 @@ func TestRequestsWithoutTheirThread(t *testing.T) {
 			runtime.LockOSThread() // this thread goes on
 			defer runtime.UnlockOSThread()
 			g := newRig(t, Config{Entries: 16, Flags: flags})
-			mine, toMine := g.unixPair()
-			ended, toEnded := g.unixPair()
-			never, _ := g.unixPair()
+			mine, toMine := streamPair(g)
+			ended, toEnded := streamPair(g)
+			never, _ := streamPair(g)
 			g.waiters(10, mine)
 			onEndingThread(t, func() {
 				g.waiters(30, ended)
@@ -111,7 +111,7 @@ func TestRequestsWithoutTheirThread(t *testing.T) {
 // With SetupSQPoll it is a thread of the kernel's that submits.
 func TestRequestsOfTheKernelsThread(t *testing.T) {
 	g := newRig(t, Config{Entries: 16, Flags: SetupSQPoll, SQThreadIdle: time.Millisecond})
-	fd, to := g.unixPair()
+	fd, to := streamPair(g)
 	onEndingThread(t, func() { g.waiters(10, fd) })
 	g.none()
 	g.write(to, "data")

@@ -326,7 +326,7 @@ func TestRegistrationOfABufRingIsItsOwn(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	a, b := g.unixPair()
+	a, b := streamPair(g)
 	g.write(a, "received")
 	c := g.answer(func(s SQE) { g.must(s.PrepRecvProvided(FD(b), br, 0, 0, 0)) })
 	file := openTemp(t, "")

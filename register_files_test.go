@@ -120,7 +120,7 @@ func TestWrongFilesAreRefused(t *testing.T) {
 	_, err := r.UpdateFiles(DirectSlot(0), []int{0})
 	wantError(t, err, "the table has 0")
 
-	a, _ := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	a, _ := streamPair(t)
 	if err := r.RegisterFDs([]int{a}); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestWrongFilesAreRefused(t *testing.T) {
 
 func TestDirectDescriptors(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		g.must(g.RegisterFiles(4))
 		fd := dupFD(t, a)
 		d := g.direct(3, fd)

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,7 +32,7 @@ type stage struct {
 // incremental buffers, or MinLeft, needs a kernel that has them.
 func newStage(tb testing.TB, c BufRingConfig) *stage {
 	tb.Helper()
-	in, out := testutil.UnixPair(tb, syscall.SOCK_STREAM)
+	in, out := streamPair(tb)
 	return stageOn(tb, Config{}, c, in, out)
 }
 

@@ -123,3 +123,8 @@ func nopBig(t *testing.T, r *Ring, userData, a, b uint64) {
 	}
 	s.UserData = userData
 }
+
+type bigCQE struct {
+	CQE
+	Extra [2]uint64
+}

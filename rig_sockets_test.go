@@ -223,3 +223,28 @@ func streamPair(tb testing.TB) (in, out int) {
 	tb.Helper()
 	return testutil.UnixPair(tb, syscall.SOCK_STREAM)
 }
+
+// loopback is a port on the loopback interface.
+func (g *rig) loopback(port uint16) Sockaddr {
+	g.Helper()
+	a, err := InetAddr(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
+	g.must(err)
+	return a
+}
+
+// name returns the socket's own port, as the system call tells it.
+func (g *rig) port(fd FD) uint16 {
+	g.Helper()
+	sa, err := syscall.Getsockname(int(fd))
+	g.must(err)
+	return uint16(sa.(*syscall.SockaddrInet4).Port)
+}
+
+// socket opens a socket, until the test ends.
+func (g *rig) socket(typ int) FD {
+	g.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, typ|syscall.SOCK_CLOEXEC, 0)
+	g.must(err)
+	g.Cleanup(func() { syscall.Close(fd) })
+	return FD(fd)
+}

@@ -131,6 +131,13 @@ func (g *rig) submit() {
 	}
 }
 
+// start queues a request with this user data and submits it.
+func (g *rig) start(userData uint64, prep func(SQE)) {
+	g.Helper()
+	g.queue(userData, prep)
+	g.submit()
+}
+
 // await submits what is queued and returns the next n completions; there must
 // be no more.
 func (g *rig) await(n int) []CQE {
@@ -149,6 +156,17 @@ func (g *rig) await(n int) []CQE {
 		g.Fatalf("%d completions, want %d: %+v", len(got), n, got)
 	}
 	return got
+}
+
+// results returns the results of the next n completions by user data.
+func (g *rig) results(n int) map[uint64]int32 {
+	g.Helper()
+	results := map[uint64]int32{}
+	for range n {
+		c := g.next()
+		results[c.UserData] = c.Res
+	}
+	return results
 }
 
 // byUserData is await for completions that come in any order.
@@ -238,11 +256,6 @@ func (g *rig) read(fd int) string {
 	g.Helper()
 	p := make([]byte, 1<<16)
 	return string(p[:readSome(g, fd, p)])
-}
-
-func (g *rig) unixPair() (a, b int) {
-	g.Helper()
-	return testutil.UnixPair(g, syscall.SOCK_STREAM)
 }
 
 // direct puts fd into a slot of the table of direct descriptors.
@@ -490,3 +503,8 @@ func closesLater(t *testing.T, r *Ring) {
 	}
 	t.Fatal(err)
 }
+
+const (
+	errCanceled = -int32(syscall.ECANCELED)
+	errTime     = -int32(syscall.ETIME)
+)

@@ -294,7 +294,7 @@ func (s *stage) drain() {
 func TestScenario09_TwoConnectionsShareABuffer(t *testing.T) {
 	s := newStage(t, BufRingConfig{Entries: 2, BufSize: 16, Incremental: true})
 	a, toA := s.in, s.out
-	b, toB := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	b, toB := streamPair(t)
 	s.armOn(a, 0)
 	s.armOn(b, 0)
 

@@ -133,7 +133,7 @@ func TestQueueWithoutATokenOwnsOnlyItsOwn(t *testing.T) {
 		var queues []*SendQueue
 		var peers []int
 		open := func() {
-			a, b := g.unixPair()
+			a, b := streamPair(g)
 			q, err := g.NewSendQueue(FD(a), SendQueueConfig{Memory: 64, Mode: SendVectored})
 			g.must(err)
 			queues, peers = append(queues, q), append(peers, b)

@@ -54,7 +54,7 @@ func TestCommandsAndEntriesOf128Bytes(t *testing.T) {
 // EINVAL, since Linux 6.7.
 func TestCommandWithARegisteredBuffer(t *testing.T) {
 	g := newRig(t, Config{})
-	a, b := g.unixPair()
+	a, b := streamPair(g)
 	reg := g.register(4096)
 	g.write(b, "12345")
 	inq := func(s SQE) { g.must(s.PrepUringCmdFixed(FD(a), cgo.SocketOpSIOCINQ, reg, nil)) }

@@ -43,7 +43,7 @@ func TestKeptMemoryIsUsedAgain(t *testing.T) {
 // grows in the meantime.
 func TestMemoryOnTheStackStays(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		var small [16]byte
 		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), small[:], 0) })
 		g.submit()

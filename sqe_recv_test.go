@@ -247,7 +247,7 @@ func TestRecvMsgMultishot(t *testing.T) {
 // A receive with PollFirst waits for the socket before it tries.
 func TestPollFirst(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 2, BufSize: 64})
 		g.must(err)
 		g.queue(1, func(s SQE) { err = s.PrepRecvProvided(FD(a), br, 0, 0, PollFirst) })

@@ -35,7 +35,7 @@ func TestMsgRing(t *testing.T) {
 func TestMsgRingFD(t *testing.T) {
 	testutil.Need(t, HaveMsgRing)
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		to := newRig(t, Config{Entries: 4})
 		g.must(g.RegisterFiles(4))
 		to.must(to.RegisterFiles(8))

@@ -12,7 +12,7 @@ import (
 
 func TestSendAndRecv(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		equal(t, "sent", g.do(func(s SQE) { s.PrepSend(FD(a), held([]byte("hello")), 0) }), 5)
 		p := make([]byte, 16)
 		n := g.do(func(s SQE) { s.PrepRecv(FD(b), p[:3], 0) })
@@ -41,7 +41,7 @@ func TestSendAndRecv(t *testing.T) {
 // MSG_WAITALL makes the kernel go on with a send until all of it is sent.
 func TestSendAllOfMuch(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		data := stream(0, 1<<20)
 		received := collect(dupFD(t, b))
 		equal(t, "sent", g.do(func(s SQE) { s.PrepSend(FD(a), data, syscall.MSG_WAITALL) }), len(data))
@@ -243,7 +243,7 @@ func TestZeroCopySendFails(t *testing.T) {
 	testutil.Need(t, HaveSendMsgZC)
 	g := newRig(t, Config{Entries: 8})
 	mem := g.register(4096).Bytes()
-	unix, _ := g.unixPair()
+	unix, _ := streamPair(g)
 	result, notification := g.zeroCopy(func(s SQE) error { return s.PrepSendZC(FD(unix), mem[:4], 0, 0) })
 	equal(t, "error on a UNIX socket", result.Err(), error(syscall.EOPNOTSUPP))
 	equal(t, "error of the notification", notification.Err(), nil)

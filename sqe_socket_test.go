@@ -283,7 +283,7 @@ func TestSocketDirect(t *testing.T) {
 
 func TestShutdown(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		g.do(func(s SQE) { s.PrepShutdown(FD(a), syscall.SHUT_WR) })
 		equal(t, "what the peer reads", g.read(b), "")
 		g.write(b, "the other way")
@@ -313,31 +313,6 @@ func TestSetsockopt(t *testing.T) {
 		}
 		g.none()
 	})
-}
-
-// socket opens a socket, until the test ends.
-func (g *rig) socket(typ int) FD {
-	g.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, typ|syscall.SOCK_CLOEXEC, 0)
-	g.must(err)
-	g.Cleanup(func() { syscall.Close(fd) })
-	return FD(fd)
-}
-
-// loopback is a port on the loopback interface.
-func (g *rig) loopback(port uint16) Sockaddr {
-	g.Helper()
-	a, err := InetAddr(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port))
-	g.must(err)
-	return a
-}
-
-// name returns the socket's own port, as the system call tells it.
-func (g *rig) port(fd FD) uint16 {
-	g.Helper()
-	sa, err := syscall.Getsockname(int(fd))
-	g.must(err)
-	return uint16(sa.(*syscall.SockaddrInet4).Port)
 }
 
 func TestBindListenAccept(t *testing.T) {

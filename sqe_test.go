@@ -176,7 +176,7 @@ func TestSkipSuccessWithAGivenSlot(t *testing.T) {
 
 func TestAsync(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		p := make([]byte, 8)
 		s := g.queue(1, func(s SQE) { s.PrepRecv(FD(a), p, 0) })
 		g.must(s.SetFlags(Async))
@@ -192,7 +192,7 @@ func TestSetFlagsRefusals(t *testing.T) {
 	testutil.Need(t, HaveIncremental)
 	testutil.Need(t, HaveSendMsgZC)
 	g := newRig(t, Config{Entries: 16})
-	a, b := g.unixPair()
+	a, b := streamPair(g)
 	br, err := g.NewBufRing(BufRingConfig{Group: 3, Entries: 2, BufSize: 4096, Incremental: true})
 	g.must(err)
 	classic, err := g.NewBufRing(BufRingConfig{Group: 4, Entries: 2, BufSize: 4096})
@@ -234,7 +234,7 @@ func TestSetFlagsRefusals(t *testing.T) {
 // A refused entry may be filled with another request, which completes.
 func TestPrepAfterARefusal(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		s := g.sqe()
 		if err := s.PrepSendZC(FD(a), held([]byte("data")), 0, Bundle); err == nil {
 			t.Fatal("a zero-copy send takes provided buffers")
@@ -282,7 +282,7 @@ func TestDrainAfterAFiller(t *testing.T) {
 // request may have its own there.
 func TestNoSocketOptionBehindDrain(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
+		a, _ := streamPair(g)
 		g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, 0) })
 		s := g.queue(2, func(s SQE) { s.PrepNop() })
 		g.must(s.SetFlags(Drain))
@@ -300,7 +300,7 @@ func TestNoSocketOptionBehindDrain(t *testing.T) {
 func TestPrepRefusesToBeLinked(t *testing.T) {
 	testutil.Need(t, HaveSendMsgZC)
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
+		a, _ := streamPair(g)
 		reg := g.register(4096)
 		p := reg.Bytes()[:4]
 		for name, prep := range map[string]func(SQE) error{

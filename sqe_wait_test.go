@@ -18,7 +18,7 @@ import (
 // IORING_POLL_ADD_LEVEL has no Go name for that.
 func TestLevelTriggeredPollsAreRefused(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
+		a, _ := streamPair(g)
 		for _, multi := range []uint32{0, cgo.PollAddMulti} {
 			g.fails(syscall.EINVAL, func(s SQE) {
 				s.PrepPollAdd(FD(a), 1)
@@ -105,7 +105,7 @@ func TestTimeoutETimeSuccess(t *testing.T) {
 
 func TestLinkTimeoutCancelsARead(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		p := make([]byte, 8)
 		read := func() {
 			s := g.queue(1, func(s SQE) { s.PrepRead(FD(a), p, CurrentOffset) })
@@ -135,7 +135,7 @@ const (
 
 func TestPoll(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		equal(t, "events of an idle socket", PollMask(g.do(func(s SQE) { s.PrepPollAdd(FD(a), pollIn|pollOut) })), pollOut)
 
 		g.queue(1, func(s SQE) { s.PrepPollAdd(FD(a), pollIn) })
@@ -151,7 +151,7 @@ func TestPoll(t *testing.T) {
 
 func TestPollMultishotAndRemove(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		g.queue(1, func(s SQE) { s.PrepPollAddMultishot(FD(a), pollIn) })
 		g.submit()
 		for range 3 {
@@ -167,32 +167,6 @@ func TestPollMultishotAndRemove(t *testing.T) {
 		g.fails(syscall.ENOENT, func(s SQE) { s.PrepPollRemove(1) })
 	})
 }
-
-// both waits for two completions and returns their results by user data.
-func (g *rig) both() map[uint64]int32 {
-	g.Helper()
-	results := map[uint64]int32{}
-	for range 2 {
-		c := g.next()
-		results[c.UserData] = c.Res
-	}
-	return results
-}
-
-// start submits a request with this user data.
-func (g *rig) start(userData uint64, prep func(SQE)) {
-	g.Helper()
-	s := g.sqe()
-	prep(s)
-	s.UserData = userData
-	_, err := g.Submit()
-	g.must(err)
-}
-
-const (
-	errCanceled = -int32(syscall.ECANCELED)
-	errTime     = -int32(syscall.ETIME)
-)
 
 func TestTimeoutsAtAPointInTime(t *testing.T) {
 	g := newRig(t, Config{})
@@ -223,7 +197,7 @@ func TestTimeoutRemove(t *testing.T) {
 	g := newRig(t, Config{})
 	g.start(1, func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) })
 	g.start(2, func(s SQE) { s.PrepTimeoutRemove(1) })
-	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 2: 0}, g.both()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 2: 0}, g.results(2)); diff != "" {
 		t.Error(diff)
 	}
 	g.fails(syscall.ENOENT, func(s SQE) { s.PrepTimeoutRemove(1) })
@@ -237,7 +211,7 @@ func TestTimeoutUpdate(t *testing.T) {
 	} {
 		g.start(1, func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) })
 		g.start(2, update)
-		if diff := cmp.Diff(map[uint64]int32{1: errTime, 2: 0}, g.both()); diff != "" {
+		if diff := cmp.Diff(map[uint64]int32{1: errTime, 2: 0}, g.results(2)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
@@ -253,20 +227,13 @@ func TestLinkTimeoutUpdate(t *testing.T) {
 	g.must(s.SetFlags(Link))
 	g.start(2, func(s SQE) { s.PrepLinkTimeout(time.Hour, 0) })
 	g.start(3, func(s SQE) { s.PrepLinkTimeoutUpdate(2, time.Millisecond, 0) })
-	results := g.both()
-	for id, res := range g.one() {
+	results := g.results(2)
+	for id, res := range g.results(1) {
 		results[id] = res
 	}
 	if diff := cmp.Diff(map[uint64]int32{1: errCanceled, 2: errTime, 3: 0}, results); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// one waits for one completion, as both does for two.
-func (g *rig) one() map[uint64]int32 {
-	g.Helper()
-	c := g.next()
-	return map[uint64]int32{c.UserData: c.Res}
 }
 
 func TestPollUpdate(t *testing.T) {
@@ -275,20 +242,20 @@ func TestPollUpdate(t *testing.T) {
 	const readable, urgent = 1, 2 // POLLIN, POLLPRI
 	g.start(1, func(s SQE) { s.PrepPollAdd(in, urgent) })
 	g.start(2, func(s SQE) { s.PrepPollUpdate(1, 9, 0, PollUpdateUserData) })
-	if diff := cmp.Diff(map[uint64]int32{2: 0}, g.one()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, g.results(1)); diff != "" {
 		t.Error(diff)
 	}
 	g.start(3, func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) })
-	if diff := cmp.Diff(map[uint64]int32{3: -int32(syscall.ENOENT)}, g.one()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{3: -int32(syscall.ENOENT)}, g.results(1)); diff != "" {
 		t.Errorf("the old user data: %s", diff)
 	}
 	g.start(4, func(s SQE) { s.PrepPollUpdate(9, 0, readable, PollUpdateEvents) })
-	if diff := cmp.Diff(map[uint64]int32{4: 0}, g.one()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{4: 0}, g.results(1)); diff != "" {
 		t.Error(diff)
 	}
 	_, err := syscall.Write(int(out), []byte("x"))
 	g.must(err)
-	if diff := cmp.Diff(map[uint64]int32{9: readable}, g.one()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{9: readable}, g.results(1)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -305,7 +272,7 @@ func TestPollUpdateToWhatIsThere(t *testing.T) {
 	_, err := syscall.Write(int(out), []byte("x"))
 	g.must(err)
 	g.start(2, func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents) })
-	if diff := cmp.Diff(map[uint64]int32{1: readable, 2: 0}, g.both()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{1: readable, 2: 0}, g.results(2)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -316,7 +283,7 @@ func TestPollUpdateKeepsMultishot(t *testing.T) {
 	const readable, urgent = 1, 2
 	g.start(1, func(s SQE) { s.PrepPollAddMultishot(in, urgent) })
 	g.start(2, func(s SQE) { s.PrepPollUpdate(1, 0, readable, PollUpdateEvents|PollAddMulti) })
-	if diff := cmp.Diff(map[uint64]int32{2: 0}, g.one()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, g.results(1)); diff != "" {
 		t.Error(diff)
 	}
 	for range 2 {
@@ -339,11 +306,11 @@ func TestFutexWaitAndWake(t *testing.T) {
 		g.start(1, func(s SQE) { s.PrepFutexWait(word, 5, 0b01, flags) })
 		g.start(2, func(s SQE) { s.PrepFutexWait(word, 5, 0b10, flags) })
 		g.start(3, func(s SQE) { s.PrepFutexWake(word, 100, 0b10, flags) })
-		if diff := cmp.Diff(map[uint64]int32{2: 0, 3: 1}, g.both()); diff != "" {
+		if diff := cmp.Diff(map[uint64]int32{2: 0, 3: 1}, g.results(2)); diff != "" {
 			t.Errorf("flags %d: %s", flags, diff)
 		}
 		g.start(4, func(s SQE) { s.PrepFutexWake(word, 1, FutexMatchAny, flags) })
-		if diff := cmp.Diff(map[uint64]int32{1: 0, 4: 1}, g.both()); diff != "" {
+		if diff := cmp.Diff(map[uint64]int32{1: 0, 4: 1}, g.results(2)); diff != "" {
 			t.Errorf("flags %d: %s", flags, diff)
 		}
 		g.want(0, func(s SQE) { s.PrepFutexWake(word, 1, FutexMatchAny, flags) })
@@ -361,7 +328,7 @@ func TestFutexWaitv(t *testing.T) {
 	}
 	g.start(1, func(s SQE) { g.must(s.PrepFutexWaitv(waiters)) })
 	g.start(2, func(s SQE) { s.PrepFutexWake(&words[1], 1, FutexMatchAny, FutexPrivate) })
-	if diff := cmp.Diff(map[uint64]int32{1: 1, 2: 1}, g.both()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{1: 1, 2: 1}, g.results(2)); diff != "" {
 		t.Error(diff)
 	}
 	words[2] = 9
@@ -392,7 +359,7 @@ func TestWaitid(t *testing.T) {
 		var info Siginfo
 		g.start(1, func(s SQE) { s.PrepWaitid(PPID, cmd.Process.Pid, &info, exited|noWait) })
 		g.must(stdin.Close())
-		if diff := cmp.Diff(map[uint64]int32{1: 0}, g.one()); diff != "" {
+		if diff := cmp.Diff(map[uint64]int32{1: 0}, g.results(1)); diff != "" {
 			t.Error(diff)
 		}
 		c.want.PID, c.want.UID = int32(cmd.Process.Pid), uint32(syscall.Getuid())
@@ -436,12 +403,12 @@ func TestEpoll(t *testing.T) {
 	g.start(2, func(s SQE) {
 		s.PrepEpollCtl(epfd, syscall.EPOLL_CTL_MOD, int(in), EpollEvent{Events: syscall.EPOLLIN, Fd: 77})
 	})
-	if diff := cmp.Diff(map[uint64]int32{2: 0}, g.one()); diff != "" {
+	if diff := cmp.Diff(map[uint64]int32{2: 0}, g.results(1)); diff != "" {
 		t.Error(diff)
 	}
 	_, err = syscall.Write(int(out), []byte("x"))
 	g.must(err)
-	if diff := cmp.Diff(map[uint64]int32{1: 1}, g.one()); diff != "" || events[0].Fd != 77 {
+	if diff := cmp.Diff(map[uint64]int32{1: 1}, g.results(1)); diff != "" || events[0].Fd != 77 {
 		t.Errorf("%+v %s", events[0], diff)
 	}
 }

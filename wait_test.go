@@ -151,7 +151,7 @@ func TestGetEventsFails(t *testing.T) {
 
 func TestSubmitAndWaitTimeout(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := g.unixPair()
+		a, b := streamPair(g)
 		g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 		const d = 30 * time.Millisecond
 		start := time.Now()
@@ -240,7 +240,7 @@ func TestWaitsSurviveSignals(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGURG, syscall.SIGUSR1} {
 		t.Run(sig.String(), func(t *testing.T) {
 			inEachMode(t, func(t *testing.T, g *rig) {
-				a, b := g.unixPair()
+				a, b := streamPair(g)
 				g.queue(1, func(s SQE) { s.PrepRecv(FD(a), held(make([]byte, 4)), 0) })
 				bombard(t, sig, 50, func() { syscall.Write(b, []byte("data")) })
 				n, err := g.SubmitAndWait(1)

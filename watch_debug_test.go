@@ -388,7 +388,7 @@ func TestMemoryOfMultishotMessages(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
 	br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 2, BufSize: 512})
 	g.must(err)
-	a, _ := g.unixPair()
+	a, _ := streamPair(g)
 	s, err := g.Request(0x77)
 	g.must(err)
 	g.must(s.PrepRecvMsgMultishot(FD(a), br, NewMsg(), 0))
@@ -421,7 +421,7 @@ var global [64]byte
 // What SyncCancel waited for uses no memory, though its completion is to come.
 func TestMemoryOfCancelledRequests(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := g.unixPair()
+		a, _ := streamPair(g)
 		p := make([]byte, 512)
 		g.queue(0x77, func(s SQE) { s.PrepRecv(FD(a), p, 0) })
 		g.submit()
