@@ -58,7 +58,7 @@ func (g *rig) drain(fd int) {
 // waitsForNonblocking makes each request that waits in spite of O_NONBLOCK.
 func (g *rig) waitsForNonblocking(name string, flags SQEFlags, ends func() (in, out int)) {
 	g.Helper()
-	buf := make([]byte, 8)
+	buf := held(make([]byte, 8))
 	reads := map[string]func(SQE, FD) error{
 		"PrepRead":  func(s SQE, fd FD) error { s.PrepRead(fd, buf, CurrentOffset); return nil },
 		"PrepReadv": func(s SQE, fd FD) error { return s.PrepReadv(fd, [][]byte{buf}, CurrentOffset, 0) },
