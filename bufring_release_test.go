@@ -532,7 +532,7 @@ func TestCloseThatTheKernelRefusesChangesNothing(t *testing.T) {
 // A buffer ring whose buffers a request may still use is kept until the Ring is
 // closed, and does not keep it from that.
 func TestKeptEntriesOfTheKernelDoNotKeepTheRingOpen(t *testing.T) {
-	in, _ := testutil.UnixPair(t, syscall.SOCK_STREAM)
+	in, _ := streamPair(t)
 	ring, err := New(Config{})
 	if err != nil {
 		t.Fatal(err)

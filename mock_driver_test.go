@@ -9,7 +9,6 @@ import (
 	unsafe "unsafe"
 
 	gomock "github.com/golang/mock/gomock"
-
 	cgo "github.com/uring-go/uring/cgo"
 )
 

@@ -5,6 +5,8 @@ package uring
 import (
 	"syscall"
 	"testing"
+
+	"github.com/uring-go/uring/internal/kernel"
 )
 
 // Descriptors of Go's net and os packages are O_NONBLOCK. Requests wait all the
@@ -114,6 +116,9 @@ func (g *rig) spliceDoesNotWait() {
 		"PrepTee from an empty pipe":      func(s SQE) { s.PrepTee(FD(empty), FD(full), 8, 0) },
 		"PrepTee to a full pipe":          func(s SQE) { s.PrepTee(FD(in), FD(full), 8, 0) },
 	} {
+		if name == "PrepSplice to a full socket" && !hasLinux(g, kernel.V(6, 5)) {
+			continue // older kernels send pages beyond the socket's limit
+		}
 		equal(g, name, g.answer(prep).Err(), error(syscall.EAGAIN))
 	}
 }
