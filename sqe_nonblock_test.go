@@ -3,6 +3,7 @@
 package uring
 
 import (
+	"runtime"
 	"syscall"
 	"testing"
 
@@ -60,7 +61,9 @@ func (g *rig) drain(fd int) {
 // waitsForNonblocking makes each request that waits in spite of O_NONBLOCK.
 func (g *rig) waitsForNonblocking(name string, flags SQEFlags, ends func() (in, out int)) {
 	g.Helper()
-	buf := held(make([]byte, 8))
+	buf := make([]byte, 8)
+	msg := NewMsg(buf)
+	defer runtime.KeepAlive(msg)
 	reads := map[string]func(SQE, FD) error{
 		"PrepRead":  func(s SQE, fd FD) error { s.PrepRead(fd, buf, CurrentOffset); return nil },
 		"PrepReadv": func(s SQE, fd FD) error { return s.PrepReadv(fd, [][]byte{buf}, CurrentOffset, 0) },
@@ -71,9 +74,9 @@ func (g *rig) waitsForNonblocking(name string, flags SQEFlags, ends func() (in, 
 	}
 	if name == "socket" {
 		reads["PrepRecv"] = func(s SQE, fd FD) error { s.PrepRecv(fd, buf, 0); return nil }
-		reads["PrepRecvMsg"] = func(s SQE, fd FD) error { s.PrepRecvMsg(fd, NewMsg(buf), 0); return nil }
+		reads["PrepRecvMsg"] = func(s SQE, fd FD) error { s.PrepRecvMsg(fd, msg, 0); return nil }
 		writes["PrepSend"] = func(s SQE, fd FD) error { s.PrepSend(fd, buf, 0); return nil }
-		writes["PrepSendMsg"] = func(s SQE, fd FD) error { s.PrepSendMsg(fd, NewMsg(buf), 0); return nil }
+		writes["PrepSendMsg"] = func(s SQE, fd FD) error { s.PrepSendMsg(fd, msg, 0); return nil }
 	}
 	start := func(prep func(SQE, FD) error, fd int) {
 		g.queue(1, func(s SQE) {
