@@ -58,7 +58,6 @@ func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring
 		queues:   map[uint64]*SendQueue{},
 		groups:   map[uint16]struct{}{},
 	}
-	r.fd.Store(-1)
 	r.head, _ = q.CQ()
 	r.ended = q.SQGiven() - q.SQSilent()
 	if !r.disabled {

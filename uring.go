@@ -24,7 +24,7 @@ import (
 type Ring struct {
 	q   *cgo.Queues
 	drv driver
-	fd  atomic.Int32 // -1 if there is none, or none any more
+	fd  ringFD
 	// fdInUse is held by other goroutines while they use the descriptor.
 	fdInUse sync.RWMutex
 	head    uint32 // completions before it are handled; published by syncHead
@@ -99,11 +99,18 @@ func (r *Ring) usable() error {
 //
 // FD may be called from any goroutine at any time.
 func (r *Ring) FD() int {
-	if r == nil || r.q == nil {
+	if r == nil {
 		return -1
 	}
 	return int(r.fd.Load())
 }
+
+// A ringFD is a ring's descriptor, -1 if there is none, or none any more. That is
+// the zero value, too: of a ring that was not opened others know nothing.
+type ringFD struct{ plusOne atomic.Int32 }
+
+func (f *ringFD) Load() int32    { return f.plusOne.Load() - 1 }
+func (f *ringFD) Store(fd int32) { f.plusOne.Store(fd + 1) }
 
 // name notes the ring's descriptor.
 func (r *Ring) name(fd int) {

@@ -117,7 +117,7 @@ func (s SQE) prepared() {
 // submitting notes that the entries that were taken are submitted now. Those
 // that the kernel leaves in the queue must be left alone, too.
 func (r *Ring) submitting() {
-	if r.closed {
+	if r.gone() {
 		return
 	}
 	r.checkSubmitted()
