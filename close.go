@@ -50,10 +50,12 @@ func (r *Ring) Close() error {
 	if r.closed {
 		return r.awaitEnd(until)
 	}
+	fd := r.hide() // or messages of others could come without end
 	err := r.quiesce(until)
 	if errors.Is(err, ErrWrongThread) && r.owner.ended() {
 		r.orphaned()
 	} else if err != nil {
+		r.name(fd)
 		return err
 	}
 	return errors.Join(r.shut(), r.awaitEnd(until))
@@ -221,9 +223,6 @@ func (r *Ring) shut() error {
 	for _, z := range r.zcrx {
 		err = errors.Join(err, z.unmap())
 	}
-	r.fdInUse.Lock()
-	r.unname()
-	r.fdInUse.Unlock()
 	r.closed, r.noSQE = true, ErrClosed
 	r.q, r.head = r.q.Closed(), 0
 	closeRaw(r.drv)

@@ -121,7 +121,16 @@ func (r *Ring) name(fd int) {
 	ringsByFD.Store(fd, r)
 }
 
-// unname keeps others from using the ring's descriptor. fdInUse is locked.
+// hide keeps others from using the ring's descriptor, and returns it.
+func (r *Ring) hide() (fd int) {
+	r.fdInUse.Lock()
+	defer r.fdInUse.Unlock()
+	fd = r.FD()
+	r.unname()
+	return fd
+}
+
+// unname is hide with fdInUse locked.
 func (r *Ring) unname() {
 	ringsByFD.CompareAndDelete(r.FD(), r)
 	r.fd.Store(-1)
