@@ -101,7 +101,7 @@ var ringsByFD sync.Map
 // goroutines tell a ring's owner something. Linux 6.13. See
 // io_uring_register_sync_msg(3).
 func (r *Ring) SyncMsg(c CQE) error {
-	if r == nil || r.q == nil {
+	if r == nil || r.drv == nil { // Close writes q
 		return errNoRing
 	}
 	r.fdInUse.RLock()
