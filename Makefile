@@ -98,7 +98,7 @@ fuzz: liburing ## run each fuzz target for a while (FUZZTIME=30s), say how many 
 demo: build ## run the demonstration (DEMO_FLAGS="-size 64MiB")
 	bin/uring demo $(DEMO_FLAGS)
 
-bench: liburing ## compare with C, giouring and package net, as root (BENCH_FLAGS=-quick for under 3 minutes)
+bench: liburing ## compare with C, giouring and package net, as root (BENCH_FLAGS=-quick for under 5 minutes)
 	cd bench && go build -buildvcs=false -o bin/bench . && bin/bench $(BENCH_FLAGS)
 
 docker: ## build the images uring-build, uring and uring-test (DOCKER_FLAGS="--build-arg BASE=...")

@@ -27,14 +27,14 @@ type options struct {
 }
 
 // experiments in the order in which they run and are reported.
-var experiments = []func(*bench) *experiment{nopExperiment, proxyExperiment, echoExperiment, bufferExperiment, zcExperiment}
+var experiments = []func(*bench) *experiment{nopExperiment, proxyExperiment, echoExperiment, bufferExperiment, zcExperiment, filesExperiment}
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("bench: ")
 	var o options
-	flag.BoolVar(&o.quick, "quick", false, "few short samples, under 3 minutes; full figures take up to 25")
-	flag.StringVar(&o.only, "only", "", "experiments to run, separated by commas: nop, proxy, echo, buffers, zc")
+	flag.BoolVar(&o.quick, "quick", false, "few short samples, under 5 minutes; full figures take up to 40")
+	flag.StringVar(&o.only, "only", "", "experiments to run, separated by commas: nop, proxy, echo, buffers, zc, files")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each experiment, 0 for its own number")
 	flag.StringVar(&o.out, "out", "", "folder for the results; without it they go to bench/results, or with -quick or -only to bin/results")
 	flag.Float64Var(&o.disturbed, "disturbed", 0.12, "measure again when others use more of a processor than this")

@@ -28,7 +28,8 @@ type experiment struct {
 	budget time.Duration // no new round after this time
 	tables []table
 	plots  []chart
-	notes  []string // what limits it, for the report
+	notes  []string     // what limits it, for the report
+	after  func() error // cleans up, if there is something
 
 	samples  []sample
 	failures []error
@@ -79,6 +80,11 @@ func (b *bench) measure(e *experiment) {
 		}
 	}
 	progress("%s: done", e.name)
+	if e.after != nil {
+		if err := e.after(); err != nil {
+			e.failures = append(e.failures, err)
+		}
+	}
 }
 
 // progress shows on a terminal what is being done.

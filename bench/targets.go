@@ -64,7 +64,7 @@ func targets() (all []target) {
 		all = append(all, target{what: "echo, " + style(peer) + ", CPU for a request over package net", experiment: "echo", group: "echo",
 			value: "cpu_us", peer: peer, reference: "package net", most: 1})
 	}
-	return all
+	return append(all, fileTargets()...)
 }
 
 // style is how an echo server with this package is written.

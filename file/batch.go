@@ -27,7 +27,7 @@ func (f *File) ReadBatch(parts []Part) error {
 
 // ReadBatchContext is ReadBatch until ctx ends, see [File.ReadAtContext].
 func (f *File) ReadBatchContext(ctx context.Context, parts []Part) error {
-	b := batch{file: f, op: "read", prep: prepRead, class: core.Disk}
+	b := batch{file: f, op: "read", prep: prepRead}
 	return b.run(ctx, parts, f.ReadAtContext)
 }
 
@@ -39,7 +39,7 @@ func (f *File) WriteBatch(parts []Part) error {
 
 // WriteBatchContext is WriteBatch until ctx ends, see [File.WriteAtContext].
 func (f *File) WriteBatchContext(ctx context.Context, parts []Part) error {
-	b := batch{file: f, op: "write", prep: prepWrite, class: core.Disk, write: true}
+	b := batch{file: f, op: "write", prep: prepWrite, write: true}
 	return b.run(ctx, parts, f.WriteAtContext)
 }
 
@@ -48,7 +48,6 @@ type batch struct {
 	file  *File
 	op    string
 	prep  func(uring.SQE, *core.Request) error
-	class core.Class
 	write bool
 }
 
@@ -97,7 +96,7 @@ func (b *batch) refuse(parts []Part, err error) error {
 	return err
 }
 
-// errLater marks parts that the ring is not good for.
+// later marks parts that the ring is not good for.
 type later struct{}
 
 func (later) Error() string { return "to be carried out by itself" }
@@ -106,8 +105,7 @@ func (later) Error() string { return "to be carried out by itself" }
 // better carried out by itself.
 func (b *batch) request(p *Part) *core.Request {
 	f := b.file
-	if p.Off < 0 || f.kind != regular || f.core == nil || f.nowait.Load() == cannot ||
-		b.write && (f.direct == nil || f.nowait.Load() == unknown) {
+	if p.Off < 0 || f.kind != regular || f.core == nil || f.nowait.Load() == cannot || b.write && f.direct == nil {
 		// A buffered write is copied to the page cache: a worker of the kernel's
 		// does that no faster.
 		p.Err = later{}
@@ -139,11 +137,12 @@ func (b *batch) request(p *Part) *core.Request {
 			return nil
 		}
 	}
-	return b.rest1(p)
+	return b.remaining(p)
 }
 
-func (b *batch) rest1(p *Part) *core.Request {
-	r := b.file.request(b.class, b.prep)
+// remaining returns a request for what is left of a part.
+func (b *batch) remaining(p *Part) *core.Request {
+	r := b.file.request(core.Disk, b.prep)
 	r.Buf, r.Off = p.Buf[p.N:], p.Off+int64(p.N)
 	return r
 }
@@ -173,7 +172,7 @@ func (b *batch) results(ctx context.Context, list []*core.Request, one func(cont
 			// The end of the file. For the rest, direct I/O is not good.
 			b.finish(p, func() (int, error) { return one(ctx, p.Buf[p.N:], p.Off+int64(p.N)) })
 		case p.N < len(p.Buf):
-			next := b.rest1(p)
+			next := b.remaining(p)
 			next.Hold = p
 			more = append(more, next)
 		}
@@ -182,6 +181,7 @@ func (b *batch) results(ctx context.Context, list []*core.Request, one func(cont
 	return more
 }
 
+// finish carries out what is left of a part by a call.
 func (b *batch) finish(p *Part, call func() (int, error)) {
 	n, err := call()
 	p.N += n

@@ -122,6 +122,7 @@ func TestReadBufLeavesTheKernelBehind(t *testing.T) {
 // Close of an engine and of files waits for requests, and stops what runs in
 // the background.
 func TestCloseWaits(t *testing.T) {
+	needRing(t)
 	e, err := New(Config{ringOnly: true, Depth: 1})
 	must(t, err)
 	f, w := slow(t, e)

@@ -109,7 +109,11 @@ func testDirectWrites(t *testing.T, f *File, name string, want []byte) {
 		copy(parts[i].Buf, random(4096))
 		copy(want[parts[i].Off:], parts[i].Buf)
 	}
+	before := f.engine.Stats()
 	must(t, f.WriteBatch(parts))
+	if after := f.engine.Stats(); after.Ring && f.nowait.Load() != cannot && after.Rings < before.Rings+20 {
+		t.Errorf("%d requests of a batch of 20 went to the ring", after.Rings-before.Rings)
+	}
 	data, err := os.ReadFile(name)
 	must(t, err)
 	if !bytes.Equal(data, want) {

@@ -197,7 +197,8 @@ func second[T any](_ T, err error) error { return err }
 
 func TestUseOfNil(t *testing.T) {
 	var f *File
-	for what, err := range map[string]error{"read": second(f.Read(nil)), "close": f.Close(), "stat": second(f.Stat()), "sync": f.Sync()} {
+	for what, err := range map[string]error{"read": second(f.Read(nil)), "close": f.Close(), "stat": second(f.Stat()), "sync": f.Sync(),
+		"writeto": second(f.WriteTo(nil)), "readfrom": second(f.ReadFrom(nil)), "readat": second(f.ReadAt(nil, 0)), "readbuf": second(f.ReadBuf(t.Context(), 1, 0))} {
 		if !errors.Is(err, os.ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
 		}

@@ -128,7 +128,12 @@ func (f *File) gated(op string, call func() error) error {
 	err := f.begin()
 	if err == nil {
 		defer f.uses.end()
-		_, err = f.engine.blocking(context.Background(), func() (int, error) { return 0, call() })
+		if k := f.engine.quick(f.engine.paths); k != nil {
+			defer k.give()
+			err = call()
+		} else {
+			_, err = f.engine.blocking(context.Background(), func() (int, error) { return 0, call() })
+		}
 	}
 	if pe, ok := err.(*fs.PathError); ok {
 		return pe

@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-var modelSteps = flag.Int("model.steps", 300, "steps of each goroutine of the model test")
+var modelSteps = flag.Int("model.steps", 120, "steps of each goroutine of the model test")
 
 // Goroutines do random things to files of their own, through the package and
 // through package os: results, errors, positions and contents are the same.

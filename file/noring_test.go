@@ -19,6 +19,7 @@ import (
 // Where io_uring is forbidden, as in most containers, everything works and Stats
 // says why it goes the other way.
 func TestWithoutIOUring(t *testing.T) {
+	needRing(t)
 	if !testutil.Confined(t, forbidIOUring) {
 		return
 	}
@@ -35,9 +36,24 @@ func TestWithoutIOUring(t *testing.T) {
 	must(t, e.Close())
 }
 
+// needRing skips a test of what is without io_uring where it is not there
+// anyway.
+func needRing(t *testing.T) {
+	t.Helper()
+	if testutil.IsConfined(t) {
+		return
+	}
+	r, err := uring.New(uring.Config{})
+	if err != nil {
+		t.Skip(err)
+	}
+	must(t, r.Close())
+}
+
 // A filter that is installed later makes the ring useless: requests go on
 // without it.
 func TestIOUringForbiddenLater(t *testing.T) {
+	needRing(t)
 	if !testutil.Confined(t, func() error { return nil }) {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
 	"syscall"
 
 	"github.com/uring-go/uring"
@@ -231,7 +232,10 @@ func (f *File) saw(hit bool) {
 
 // WriteTo copies the rest of the file to w. See [io.WriterTo].
 func (f *File) WriteTo(w io.Writer) (int64, error) {
-	if f != nil && f.kind == stream {
+	switch {
+	case f == nil:
+		return 0, os.ErrInvalid
+	case f.kind == stream:
 		return f.os.WriteTo(w)
 	}
 	var total int64

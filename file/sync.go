@@ -77,6 +77,7 @@ type merger struct {
 
 // A round is a sync that has yet to begin.
 type round struct {
+	calls int           // that it is for
 	full  bool          // some want more than the data
 	begin chan struct{} // closed when the one who does it may begin
 	done  chan struct{}
@@ -93,12 +94,13 @@ func (m *merger) join(data bool, sync func(data bool) error) error {
 	}
 	r := m.next
 	if r != nil {
+		r.calls++
 		r.full = r.full || !data
 		m.mu.Unlock()
 		<-r.done
 		return r.err
 	}
-	r = &round{full: !data, begin: make(chan struct{}), done: make(chan struct{})}
+	r = &round{calls: 1, full: !data, begin: make(chan struct{}), done: make(chan struct{})}
 	m.next = r
 	m.mu.Unlock()
 	<-r.begin

@@ -77,8 +77,7 @@ func TestSharedSyncs(t *testing.T) {
 	for i := range 8 {
 		go func() { others <- m.join(i != 3, do) }()
 	}
-	wait(t, "8 wait", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return m.next != nil && m.next.full })
-	time.Sleep(10 * time.Millisecond)
+	wait(t, "8 wait", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return m.next != nil && m.next.calls == 8 })
 	goOn <- bad
 	if err := <-first; err != bad {
 		t.Error(err)

@@ -93,6 +93,10 @@ func (f *File) write(ctx context.Context, p []byte, off int64) (int, error) {
 		return n, nil
 	}
 	if f.nowait.Load() == cannot {
+		if k := f.engine.quick(f.engine.hot); k != nil {
+			defer k.give()
+			return f.pwrite(p, off)
+		}
 		return f.engine.blocking(ctx, func() (int, error) { return f.pwrite(p, off) })
 	}
 	return f.writeWaiting(ctx, core.Worker, p, off)
@@ -131,7 +135,10 @@ func (f *File) writeNow(p []byte, off int64) (n int, ok bool) {
 // ReadFrom copies r to the file, at its position. See [os.File.ReadFrom]: what
 // comes from another file is copied by the kernel.
 func (f *File) ReadFrom(r io.Reader) (int64, error) {
-	if f != nil && f.kind == stream {
+	switch {
+	case f == nil:
+		return 0, os.ErrInvalid
+	case f.kind == stream:
 		return f.os.ReadFrom(r)
 	}
 	limited, _ := r.(*io.LimitedReader)
@@ -141,11 +148,11 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	}
 	switch source := source.(type) {
 	case *os.File:
-		if f != nil && f.direct == nil {
+		if f.direct == nil {
 			return f.copyFile(source, limited)
 		}
 	case *File:
-		if f != nil && f.direct == nil && source != nil && source != f && source.kind != stream && source.direct == nil && source.uses.begin() {
+		if f.direct == nil && source != nil && source != f && source.kind != stream && source.direct == nil && source.uses.begin() {
 			defer source.uses.end()
 			source.pos.Lock()
 			defer source.pos.Unlock()

@@ -102,7 +102,7 @@ int main(int argc, char **argv)
 			break;
 	}
 	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	printf("{\"Ops\":%llu,\"Seconds\":%f,\"CPU\":%f,\"Threads\":1,\"P50\":0,\"P99\":0}\n",
-	       (unsigned long long)ops, (now_ns() - begun) / 1e9, cpu / 1e3 / ops);
+	printf("{\"ops\":%llu,\"rate\":%f,\"cpu_us\":%f,\"threads\":1}\n",
+	       (unsigned long long)ops, ops / ((now_ns() - begun) / 1e9), cpu / 1e3 / ops);
 	return 0;
 }

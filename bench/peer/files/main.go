@@ -21,12 +21,12 @@ import (
 
 // A result is what one run gave.
 type result struct {
-	Ops     int64   // operations
-	Seconds float64 // it took
-	CPU     float64 // microseconds of processor time for an operation
-	Threads int     // the most at once, those of the kernel's included
-	P50     float64 // latency in microseconds
-	P99     float64
+	Ops     int64   `json:"ops"`
+	Rate    float64 `json:"rate"`    // operations a second
+	CPU     float64 `json:"cpu_us"`  // microseconds of processor time for an operation
+	Threads int     `json:"threads"` // the most at once, those of the kernel's included
+	P50     float64 `json:"p50_us"`  // latency in microseconds
+	P99     float64 `json:"p99_us"`
 }
 
 // An options says what to do.
@@ -56,9 +56,6 @@ func main() {
 	flag.IntVar(&o.batch, "batch", 64, "reads of a call with work batch")
 	flag.IntVar(&o.depth, "depth", 0, "of the engine")
 	flag.Parse()
-	if os.Getenv("FILES_STACKS") != "" {
-		time.AfterFunc(o.time*5, func() { panic("hangs") })
-	}
 	w, err := newWork(o)
 	peer.Must(err)
 	defer w.close()
@@ -108,10 +105,12 @@ func measure(o options, w *work) result {
 	stop.Store(true)
 	wg.Wait()
 	// Operations that end after the time are counted, those begun before it not.
-	r := result{Ops: count.Load(), Seconds: took.Seconds(), Threads: <-most}
-	if r.Ops > 0 {
-		r.CPU = float64(used.Nanoseconds()) / 1000 / float64(r.Ops)
+	r := result{Ops: count.Load(), Threads: <-most}
+	if r.Ops == 0 {
+		log.Fatal("not one operation ended in time")
 	}
+	r.Rate = float64(r.Ops) / took.Seconds()
+	r.CPU = float64(used.Nanoseconds()) / 1000 / float64(r.Ops)
 	all := slices.Concat(latencies...)
 	slices.Sort(all)
 	if len(all) > 0 {

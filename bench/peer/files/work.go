@@ -252,9 +252,7 @@ func (w *work) close() {
 		peer.Must(h.Close())
 	}
 	if w.engine != nil {
-		if os.Getenv("FILES_STATS") != "" {
-			fmt.Fprintln(os.Stderr, w.engine.Stats())
-		}
+		fmt.Fprintln(os.Stderr, w.engine.Stats())
 		peer.Must(w.engine.Close())
 	}
 }
