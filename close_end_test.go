@@ -246,6 +246,7 @@ func TestCloseWhereTheCountDoesNotTell(t *testing.T) {
 			equal(g, "in flight", g.InFlight(), -1)
 		},
 		"a message without a ring": func(g *rig) {
+			library(g.TB.(*testing.T), 12)
 			needsCall(g.TB.(*testing.T), SyncMsg(g.FD(), CQE{}))
 			g.await(1)
 			equal(g, "in flight", g.InFlight(), -1)

@@ -61,7 +61,7 @@ func (c Config) lacksMemory() string {
 		have := c.Memory.Len() - c.MemoryOffset
 		switch need, err := MemorySize(c); {
 		case err != nil:
-			return fmt.Sprintf("Config.Memory may be too small: it has %d bytes from MemoryOffset on", have)
+			return fmt.Sprintf("Config.Memory may be too small: it has %d bytes from MemoryOffset on; MemorySize tells how many are needed, if the program is built with a liburing that has it", have)
 		case need > have:
 			return fmt.Sprintf("Config.Memory is too small: it has %d bytes from MemoryOffset on, and the queues need %d: MemorySize tells how many", have, need)
 		}
