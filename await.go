@@ -82,6 +82,9 @@ func (p *parker) close() error { return p.file.Close() }
 //
 // It returns how many entries the kernel took. When ctx ends first the error
 // is that of ctx, and nothing is cancelled.
+//
+// Linux 6.12.117 does not signal the eventfd of rings with SetupDeferTaskrun, and
+// Await then sleeps until ctx ends. 6.12.107 and 6.16 and later do.
 func (r *Ring) Await(ctx context.Context, n int) (int, error) {
 	if err := r.usable(); err != nil {
 		return 0, err
