@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
@@ -119,8 +120,9 @@ func TestSeccompRefusesRings(t *testing.T) {
 				denied("NewBufRing", second(g.NewBufRing(BufRingConfig{Entries: 4, BufSize: 8})))
 				denied("RegisterFiles", g.RegisterFiles(4))
 				denied("RegisterArena", second(g.RegisterArena(g.arena(4096))))
-				library(t, 15) // for what is next
-				denied("QueryKernel", second(QueryKernel()))
+				if cgo.HeaderMajor != 2 || cgo.HeaderMinor >= 15 { // or the library is in the way
+					denied("QueryKernel", second(QueryKernel()))
+				}
 			})
 		}
 	}
