@@ -129,7 +129,10 @@ func TestEntryThatIsNotThere(t *testing.T) {
 	panics(t, "PrepNop", "queue full", full.PrepNop)
 	panics(t, "SetFlags", "queue full", func() { full.SetFlags(Link) })
 	panics(t, "SetBufGroup", "queue full", func() { full.SetBufGroup(3) })
-	panics(t, "an SQE of nothing", "does not come from NextSQE", SQE{}.PrepNop)
+	var nothing *Ring
+	s, err := nothing.NextSQE()
+	equal(t, "error", err, errNoRing)
+	panics(t, "an SQE of no ring", "no ring", s.PrepNop)
 	g.submit()
 	equal(t, "completion", g.await(1)[0], CQE{UserData: 1})
 
@@ -144,7 +147,7 @@ func TestEntryThatIsNotThere(t *testing.T) {
 	closed, err := New(Config{Entries: 4})
 	g.must(err)
 	g.must(closed.Close())
-	s, err := closed.NextSQE()
+	s, err = closed.NextSQE()
 	equal(t, "error", err, ErrClosed)
 	panics(t, "after Close", "use after Close", s.PrepNop)
 }

@@ -113,24 +113,37 @@ func (s SQE) refuse(err error) error {
 // mustBe panics unless the SQE has an entry. A program that ignores the error of
 // NextSQE has none to put its request in.
 func (s SQE) mustBe() {
-	if s.ring == nil || s.SQE == s.ring.none {
-		noEntry(s.ring)
+	if s.SQE == s.ring.none {
+		panic(noEntry{s.ring}) // not by a call, which would cost inlining
 	}
 }
 
-//go:noinline
-func noEntry(r *Ring) {
-	why := "it does not come from NextSQE"
-	if r != nil {
-		why = "NextSQE returned an error: " + r.noSQE.Error()
-	}
-	panic("uring: this SQE has no entry for a request, " + why)
+// noRing is in the place of a ring that is not there: its queue is full.
+var noRing = &Ring{none: &new([2]cgo.SQE)[0], noSQE: errNoRing, q: new(cgo.Queues).Closed()}
+
+// noEntry is what mustBe panics with.
+type noEntry struct{ ring *Ring }
+
+func (e noEntry) Error() string {
+	return "uring: this SQE has no entry for a request, NextSQE returned an error: " + e.ring.noSQE.Error()
 }
 
 // prep fills the fields that every request has.
 func (s SQE) prep(op uint8, fd FD, addr uint64, n uint32, off uint64) {
-	s.mustBe()
-	if invariant.On { // a call that does nothing would cost inlining
+	s.fill(op, int32(fd), addr, n, off)
+	if fd.IsDirect() {
+		s.SQE.FD = int32(fd &^ directBit)
+		s.Flags |= cgo.SQEFixedFile
+	}
+}
+
+// fill is prep for a number that is no direct descriptor. It is small enough to be
+// inlined twice.
+func (s SQE) fill(op uint8, fd int32, addr uint64, n uint32, off uint64) {
+	if s.SQE == s.ring.none {
+		panic(noEntry{s.ring}) // mustBe, which the compiler finds too much here
+	}
+	if invariant.On {
 		s.prepared()
 	}
 	if s.Silent() {
@@ -139,12 +152,7 @@ func (s SQE) prep(op uint8, fd FD, addr uint64, n uint32, off uint64) {
 	}
 	s.Opcode = op
 	s.Flags &= uint8(callersFlags)
-	if fd.IsDirect() {
-		s.SQE.FD = int32(fd &^ directBit)
-		s.Flags |= cgo.SQEFixedFile
-	} else {
-		s.SQE.FD = int32(fd)
-	}
+	s.SQE.FD = fd
 	s.Off = off
 	s.Addr = addr
 	s.Len = n
@@ -158,7 +166,7 @@ var (
 )
 
 // PrepNop does nothing. See io_uring_prep_nop(3).
-func (s SQE) PrepNop() { s.prep(cgo.OpNop, -1, 0, 0, 0) }
+func (s SQE) PrepNop() { s.fill(cgo.OpNop, -1, 0, 0, 0) }
 
 // PrepNopResult does nothing and completes with the result: for tests of what
 // becomes of results, and errors. Linux 6.10; older kernels make it 0. It is
@@ -197,8 +205,9 @@ func (r *Ring) NextSQE() (s SQE, err error) {
 		r.checkSubmitted()
 	}
 	if r == nil || r.q == nil {
-		err = errNoRing
-	} else if s.ring, s.SQE = r, r.q.NextSQE(); s.SQE == nil {
+		r = noRing
+	}
+	if s.ring, s.SQE = r, r.q.NextSQE(); s.SQE == nil {
 		s.SQE, err = r.none, r.noSQE
 	} else if invariant.On {
 		s.entryWatch = r.taken(s.SQE)
@@ -214,7 +223,7 @@ func (r *Ring) NextSQE() (s SQE, err error) {
 func (r *Ring) NextSQE128() (SQE, error) {
 	switch {
 	case r == nil || r.q == nil:
-		return SQE{}, errNoRing
+		return noRing.noEntry(errNoRing)
 	case r.closed:
 		return r.noEntry(ErrClosed)
 	case r.flags&(SetupSQE128|SetupSQEMixed) == 0:
