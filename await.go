@@ -12,8 +12,9 @@ import (
 
 // A parker lets a goroutine wait for the ring in Go's network poller.
 type parker struct {
-	file *os.File
-	conn syscall.RawConn
+	file  *os.File
+	conn  syscall.RawConn
+	renew bool // the kernel may signal the eventfd once only
 }
 
 // newParker waits on a duplicate of the ring's descriptor. With
@@ -53,8 +54,17 @@ func (r *Ring) newEventParker() (*parker, error) {
 	p, err := newParker(fd)
 	if err != nil {
 		r.drv.UnregisterEventFD()
+		return nil, err
 	}
-	return p, err
+	answer, err := bugEventFD.check()
+	p.renew = answer != "" || err != nil
+	return p, nil
+}
+
+// renewEventFD makes the kernel signal the eventfd once more.
+func (r *Ring) renewEventFD(fd int) error {
+	r.drv.UnregisterEventFD()
+	return check(opRegisterEventFD, r.drv.RegisterEventFD(fd, false))
 }
 
 // newParker takes fd over.
@@ -67,7 +77,7 @@ func newParker(fd int) (*parker, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &parker{file, conn}, nil
+	return &parker{file: file, conn: conn}, nil
 }
 
 func (p *parker) close() error { return p.file.Close() }
@@ -82,9 +92,6 @@ func (p *parker) close() error { return p.file.Close() }
 //
 // It returns how many entries the kernel took. When ctx ends first the error
 // is that of ctx, and nothing is cancelled.
-//
-// Linux 6.12.117 does not signal the eventfd of rings with SetupDeferTaskrun, and
-// Await then sleeps until ctx ends. 6.12.107 and 6.16 and later do.
 func (r *Ring) Await(ctx context.Context, n int) (int, error) {
 	if err := r.usable(); err != nil {
 		return 0, err
@@ -174,7 +181,13 @@ func (r *Ring) park(ctx context.Context, want uint32) error {
 // sleep waits in the poller until want completions are ready.
 func (r *Ring) sleep(want uint32) error {
 	var failed error
-	err := r.parked.conn.Read(func(uintptr) bool {
+	err := r.parked.conn.Read(func(fd uintptr) bool {
+		// Before it looks: what comes in between wakes it again.
+		if r.parked.renew {
+			if failed = r.renewEventFD(int(fd)); failed != nil {
+				return true
+			}
+		}
 		var ready bool
 		ready, failed = r.advance(want)
 		return ready || failed != nil

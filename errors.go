@@ -210,6 +210,7 @@ const (
 	opPollable          = "make the ring's descriptor pollable"
 	opMakeEventFD       = "make an eventfd"
 	opRegisterEventFD   = "register an eventfd"
+	opUnregisterEventFD = "unregister the eventfd"
 	opRegisterZCRX      = "register a zero-copy receive"
 	opRegisterBPF       = "register a filter"
 )

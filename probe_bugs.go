@@ -73,7 +73,7 @@ func (b *bug) off() error {
 
 var bugs = []*bug{
 	bugShortened, bugOrder, bugIncrementalOrder, bugBundleBufMore, bugEOFBufMore, bugErrorBuffer, bugTrunc, bugWaitAll,
-	bugMissedEnd, bugClone,
+	bugMissedEnd, bugClone, bugEventFD,
 }
 
 var (

@@ -115,7 +115,12 @@ func (r *Ring) SetIOWait(on bool) error {
 // stand for many completions, and there may be more signals than completions.
 // After one, go over [Ring.Completions] until it yields nothing: with
 // [SetupDeferTaskrun] the signal comes while the completion is still in the
-// kernel, and one call does not always fetch all. See
+// kernel, and one call does not always fetch all.
+//
+// Some kernels signal only the first work that another thread adds to a ring with
+// SetupDeferTaskrun, as data for a receive does: [KernelBugs] tells. There
+// unregister the eventfd and register it again, after each signal and before going
+// over the completions. Linux 6.12.117 is one of them. See
 // io_uring_register_eventfd(3) and io_uring_register_eventfd_async(3).
 func (r *Ring) RegisterEventFD(fd int, async bool) error {
 	if err := r.usable(); err != nil {
@@ -152,7 +157,7 @@ func (r *Ring) UnregisterEventFD() error {
 	if !r.eventFD {
 		return errors.New("uring: UnregisterEventFD: RegisterEventFD was not called before")
 	}
-	err := check("unregister the eventfd", r.drv.UnregisterEventFD())
+	err := check(opUnregisterEventFD, r.drv.UnregisterEventFD())
 	r.eventFD = err != nil
 	return err
 }

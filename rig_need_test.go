@@ -229,7 +229,7 @@ func library(t *testing.T, minor int) {
 // measured are kernels that were seen to have what the probes' versions say,
 // and nothing else.
 var measured = []kernel.Version{
-	{Major: 6, Minor: 1, Patch: 176}, {Major: 6, Minor: 12, Patch: 43}, {Major: 6, Minor: 12, Patch: 107}, {Major: 6, Minor: 16, Patch: 12},
+	{Major: 6, Minor: 1, Patch: 176}, {Major: 6, Minor: 12, Patch: 43}, {Major: 6, Minor: 12, Patch: 107}, {Major: 6, Minor: 12, Patch: 117}, {Major: 6, Minor: 16, Patch: 12},
 	{Major: 6, Minor: 17, Patch: 13}, {Major: 6, Minor: 18, Patch: 15},
 	{Major: 6, Minor: 18, Patch: 44}, {Major: 6, Minor: 19, Patch: 14}, {Major: 7, Minor: 0, Patch: 13},
 	{Major: 7, Minor: 1, Patch: 13}, {Major: 7, Minor: 2, Patch: 12}, {Major: 7, Minor: 3, Patch: 4},
@@ -260,8 +260,9 @@ var seenOn = map[*bug][]string{
 	bugErrorBuffer:      {"6.12.43", "6.16.12", "6.17.13"},
 	bugTrunc:            {"6.12.107", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13"},
 	bugWaitAll:          {"6.12.107", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12"},
-	bugMissedEnd:        {"6.12.43", "6.12.107", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12", "7.3.4"},
+	bugMissedEnd:        {"6.12.43", "6.12.107", "6.12.117", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12", "7.3.4"},
 	bugClone:            {"6.16.12", "6.17.13"},
+	bugEventFD:          {"6.12.117"},
 }
 
 func lowest(f SetupFlags) SetupFlags { return f & -f }
