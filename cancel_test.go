@@ -176,8 +176,7 @@ func (anyCancel) String() string { return "is a cancellation" }
 // Workers that copy from the page cache go on for a while. When SyncCancel
 // returns, they do not.
 func TestSyncCancelWaitsForWorkers(t *testing.T) {
-	const size = 64 << 20
-	f := pageCache(t, size)
+	f, size := pageCache(t)
 	for name, m := range map[string]Match{
 		"any": {Any: true}, "user data": {UserData: ptr(uint64(1))}, "descriptor": {FD: ptr(FD(f.Fd()))},
 	} {

@@ -29,8 +29,7 @@ func unclosedRig(t *testing.T, c Config) *rig {
 
 // A worker thread that copies from the page cache cannot be stopped.
 func TestCloseWaitsForWorkers(t *testing.T) {
-	const size = 64 << 20
-	f := pageCache(t, size)
+	f, size := pageCache(t)
 	for i := range 4 {
 		g := unclosedRig(t, Config{Entries: 4})
 		a := newTestArena(t, size)

@@ -56,8 +56,9 @@ func openFDs(t *testing.T) []string {
 	return fds
 }
 
-// pageCache returns a file of so many bytes in memory.
-func pageCache(t *testing.T, size int) *os.File {
+// pageCache returns a file in memory and its size: as much as is written in a
+// fifth of a second, as an emulated machine takes long to copy it.
+func pageCache(t *testing.T) (f *os.File, size int) {
 	t.Helper()
 	f, err := os.CreateTemp("/dev/shm", "uring")
 	if err != nil {
@@ -67,10 +68,13 @@ func pageCache(t *testing.T, size int) *os.File {
 		f.Close()
 		os.Remove(f.Name())
 	})
-	if _, err := f.Write(bytes.Repeat([]byte{0x11}, size)); err != nil {
-		t.Fatal(err)
+	part := bytes.Repeat([]byte{0x11}, 2<<20)
+	for start := time.Now(); size < 64<<20 && (size == 0 || time.Since(start) < 200*time.Millisecond); size += len(part) {
+		if _, err := f.Write(part); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return f
+	return f, size
 }
 
 // workers returns the workers of the process, and where each may run. They are
