@@ -17,7 +17,7 @@ func bufferExperiment(b *bench) *experiment {
 			{title: "resident memory of the server in MiB", value: "mib", groups: []string{idle}},
 		},
 		plots: []chart{
-			{file: "memory-idle", title: "Idle connections", value: "mib", axis: "connections", unit: "resident MiB", groups: []string{idle}},
+			{file: "memory-idle", title: "Idle connections", note: "TCP over loopback; without the memory of the sockets, which is the kernel's.", value: "mib", axis: "connections", unit: "server's resident memory in MiB", groups: []string{idle}},
 		},
 		notes: []string{
 			"Classic buffers are used up whole by every message; incremental ones only as far as the message reaches.",

@@ -21,6 +21,8 @@ func (b *bench) echoServers() []echoServer {
 	}
 }
 
+const echoNote = "TCP over loopback, requests and answers of 64 bytes."
+
 // echoExperiment measures short requests with short answers.
 func echoExperiment(b *bench) *experiment {
 	e := &experiment{
@@ -32,8 +34,8 @@ func echoExperiment(b *bench) *experiment {
 			{title: "99th percentile of a round trip in µs", value: "p99_us"},
 		},
 		plots: []chart{
-			{file: "echo-cpu", title: "Processor time of an echo server", value: "cpu_us", axis: "connections", unit: "µs for a request"},
-			{file: "echo-rps", title: "An echo server", value: "rps", axis: "connections", unit: "requests a second"},
+			{file: "echo-cpu", title: "Processor time of an echo server", note: echoNote, value: "cpu_us", axis: "connections", unit: "server's processor time for a request in µs", log: true},
+			{file: "echo-rps", title: "An echo server", note: echoNote, value: "rps", axis: "connections", unit: "requests per second"},
 		},
 		notes: []string{
 			"Each connection sends a request when the answer to the last one is there. The client is a C program on io_uring. With two processors it is as busy as the server, and limits the requests a second at 64 and 512 connections: compare the server's processor time.",

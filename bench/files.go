@@ -50,8 +50,8 @@ func filesExperiment(b *bench) *experiment {
 			{title: "µs for 99 of 100 operations, by goroutines", value: "p99_us", groups: []string{cachedReads, mostlyHot, directReads}},
 		},
 		plots: []chart{
-			{file: "files-cpu", title: "Direct reads of a loop device", value: "cpu_us", axis: "goroutines", unit: "µs of processor time", groups: []string{loopReads}},
-			{file: "files-threads", title: "Direct reads of a slow disk", value: "threads", axis: "goroutines", unit: "threads", log: true, groups: []string{slowReads}},
+			{file: "files-cpu", title: "Direct reads of a loop device", note: "4 KiB at random places of an ext4 file on a loop device, which lies in memory; no network.", value: "cpu_us", axis: "goroutines", unit: "processor time for a read in µs", log: true, groups: []string{loopReads}},
+			{file: "files-threads", title: "Direct reads of a slow disk", note: "4 KiB at random places of a loop device that is held to 4,000 reads a second; no network.", value: "threads", axis: "goroutines", unit: "threads at most", log: true, groups: []string{slowReads}},
 		},
 		notes: []string{
 			"Reads and writes of 4 KiB at random places of a file of 1 GiB. C and fio keep as many reads on their way as there are goroutines; C waits for one of them at a time.",

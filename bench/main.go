@@ -24,6 +24,7 @@ type options struct {
 	rounds    int
 	out       string
 	disturbed float64
+	redraw    bool
 }
 
 // experiments in the order in which they run and are reported.
@@ -38,6 +39,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each experiment, 0 for its own number")
 	flag.StringVar(&o.out, "out", "", "folder for the results; without it they go to bench/results, or with -quick or -only to bin/results")
 	flag.Float64Var(&o.disturbed, "disturbed", 0.12, "measure again when others use more of a processor than this")
+	flag.BoolVar(&o.redraw, "draw", false, "measure nothing: draw the plots again, from the stored results")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		log.Fatalf("unexpected argument %q", flag.Arg(0))
@@ -46,9 +48,12 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if os.Getenv(inNamespace) == "" {
+	switch {
+	case o.redraw:
+		err = b.drawAgain()
+	case os.Getenv(inNamespace) == "":
 		err = b.prepare()
-	} else {
+	default:
 		err = b.run()
 	}
 	if err != nil {
@@ -74,7 +79,7 @@ func newBench(o options) (*bench, error) {
 	b := &bench{options: o, bin: filepath.Join(root, "bench", "bin"), root: root}
 	if o.out == "" {
 		b.out = filepath.Join(root, "bench", "results")
-		if o.quick || o.only != "" {
+		if !o.redraw && (o.quick || o.only != "") {
 			b.out = filepath.Join(b.bin, "results") // do not replace full figures
 		}
 	}

@@ -5,14 +5,16 @@ import (
 	"time"
 )
 
+const nopNote = "In one process, without a network."
+
 // nopExperiment measures what a request costs beyond the work it asks for.
 func nopExperiment(b *bench) *experiment {
 	e := &experiment{
 		name: "nop", title: "A request that does nothing", rounds: 9, budget: b.long(6 * time.Minute),
 		tables: []table{{title: "ns of processor time for a request, by requests in a batch", value: "cpu_ns"}},
 		plots: []chart{
-			{file: "nop-default", title: "A request that does nothing, default ring", value: "cpu_ns", axis: "requests in a batch", unit: "ns for a request", log: true, groups: []string{"default ring"}},
-			{file: "nop-defer", title: "A request that does nothing, single issuer with deferred work", value: "cpu_ns", axis: "requests in a batch", unit: "ns for a request", log: true, groups: []string{"single issuer, deferred work"}},
+			{file: "nop-default", title: "A request that does nothing, default ring", note: nopNote, value: "cpu_ns", axis: "requests in a batch", unit: "processor time for a request in ns", log: true, groups: []string{"default ring"}},
+			{file: "nop-defer", title: "A request that does nothing, single issuer with deferred work", note: nopNote, value: "cpu_ns", axis: "requests in a batch", unit: "processor time for a request in ns", log: true, groups: []string{"single issuer, deferred work"}},
 		},
 		notes: []string{
 			"A ring of 256 entries. One call submits a batch and waits for it; then the completions are read.",

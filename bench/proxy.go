@@ -10,6 +10,7 @@ import (
 // $from and $to for ports.
 type proxyMode struct {
 	group, peer string
+	short       string // what plots call it
 	program     string
 	args        string
 	sizes       []int // nil is all
@@ -28,23 +29,29 @@ func proxyModes(b *bench) []proxyMode {
 		netFlags   = " $from $to $size"
 	)
 	return []proxyMode{
-		{"one buffer at a time", "proxy.c -u1", c, theirFlags + "-u1", nil},
-		{"one buffer at a time", "-send queue", ours, ourFlags + "-send queue", nil},
-		{"one buffer at a time", "-incremental -send queue", ours, ourFlags + "-incremental -send queue", nil},
-		{"bundles", "proxy.c -u1 -C1 -c1", c, theirFlags + "-u1 -C1 -c1", nil},
-		{"bundles", "-recv-bundle -send bundle", ours, ourFlags + "-recv-bundle -send bundle", nil},
-		{"bundles", "-incremental -recv-bundle -send bundle", ours, ourFlags + "-incremental -recv-bundle -send bundle", nil},
-		{"zero copy", "proxy.c -z1 -u0", c, theirFlags + "-z1 -u0", nil},
-		{"zero copy", "proxy.c -z1 -u0 -M1 -c1", c, theirFlags + "-z1 -u0 -M1 -c1", nil},
-		{"zero copy", "-send zc -zc-always", ours, ourFlags + "-send zc -zc-always", nil},
-		{"zero copy", "-recv-bundle -send zc-gather -zc-always", ours, ourFlags + "-recv-bundle -send zc-gather -zc-always", nil},
-		{netGroup, "Read and Write", net, "rw" + netFlags, nil},
-		{netGroup, "io.Copy", net, "copy" + netFlags, []int{32768}},
+		{"one buffer at a time", "proxy.c -u1", "proxy.c, single buffers", c, theirFlags + "-u1", nil},
+		{"one buffer at a time", "-send queue", "uring proxy, single buffers", ours, ourFlags + "-send queue", nil},
+		{"one buffer at a time", "-incremental -send queue", "uring proxy, incremental", ours, ourFlags + "-incremental -send queue", nil},
+		{"bundles", "proxy.c -u1 -C1 -c1", "proxy.c, bundles", c, theirFlags + "-u1 -C1 -c1", nil},
+		{"bundles", "-recv-bundle -send bundle", "uring proxy, bundles", ours, ourFlags + "-recv-bundle -send bundle", nil},
+		{"bundles", "-incremental -recv-bundle -send bundle", "uring proxy, incremental bundles", ours, ourFlags + "-incremental -recv-bundle -send bundle", nil},
+		{"zero copy", "proxy.c -z1 -u0", "proxy.c", c, theirFlags + "-z1 -u0", nil},
+		{"zero copy", "proxy.c -z1 -u0 -M1 -c1", "proxy.c, sendmsg", c, theirFlags + "-z1 -u0 -M1 -c1", nil},
+		{"zero copy", "-send zc -zc-always", "uring proxy", ours, ourFlags + "-send zc -zc-always", nil},
+		{"zero copy", "-recv-bundle -send zc-gather -zc-always", "uring proxy, gathered", ours, ourFlags + "-recv-bundle -send zc-gather -zc-always", nil},
+		{netGroup, "Read and Write", "package net, Read and Write", net, "rw" + netFlags, nil},
+		{netGroup, "io.Copy", "package net, io.Copy", net, "copy" + netFlags, []int{32768}},
 	}
 }
 
+const proxyNote = "TCP over loopback, one connection, 256 receive buffers."
+
 // proxyExperiment forwards one connection as fast as it goes.
 func proxyExperiment(b *bench) *experiment {
+	names := make(map[string]string)
+	for _, m := range proxyModes(b) {
+		names[m.peer] = m.short
+	}
 	e := &experiment{
 		name: "proxy", title: "A proxy with one connection", rounds: 7, budget: b.long(11 * time.Minute),
 		tables: []table{
@@ -52,9 +59,9 @@ func proxyExperiment(b *bench) *experiment {
 			{title: "processor seconds of the proxy for a GB", value: "cpu_s_per_gb"},
 		},
 		plots: []chart{
-			{file: "proxy-mbps", title: "A proxy with one connection", value: "mbps", axis: "buffer size", unit: "MB/s", log: true, groups: []string{"one buffer at a time", "bundles", netGroup}},
-			{file: "proxy-cpu", title: "Processor time of a proxy with one connection", value: "cpu_s_per_gb", axis: "buffer size", unit: "s for a GB", log: true, groups: []string{"one buffer at a time", "bundles", netGroup}},
-			{file: "proxy-zc", title: "A proxy with zero-copy sends", value: "mbps", axis: "buffer size", unit: "MB/s", log: true, groups: []string{"zero copy"}},
+			{file: "proxy-mbps", title: "A proxy with one connection", note: proxyNote, value: "mbps", axis: "size of a receive buffer in bytes", unit: "throughput in MB/s", log: true, groups: []string{"one buffer at a time", "bundles", netGroup}, names: names},
+			{file: "proxy-cpu", title: "Processor time of a proxy with one connection", note: proxyNote, value: "cpu_s_per_gb", axis: "size of a receive buffer in bytes", unit: "processor time for a GB in s", log: true, groups: []string{"one buffer at a time", "bundles", netGroup}, names: names},
+			{file: "proxy-zc", title: "A proxy with zero-copy sends", note: "TCP over loopback, which copies the bytes of zero-copy sends after all.", value: "mbps", axis: "size of a receive buffer in bytes", unit: "throughput in MB/s", log: true, groups: []string{"zero copy"}, names: names},
 		},
 		notes: []string{
 			"proxy.c is the one among liburing's own examples, with -m1 -f1 -d1 -B0; the others are modes of `uring proxy`, with -fixed-files and multishot receives, and for package net a program of a few lines. Nagle's algorithm is on in all of them.",

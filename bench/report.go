@@ -34,10 +34,8 @@ func (b *bench) report(done []*experiment, took time.Duration) error {
 	b.scoreboard(&page, done)
 	for _, e := range done {
 		b.section(&page, e)
-		for _, c := range e.plots {
-			if err := e.plot(c, b.disturbed, filepath.Join(b.out, "plots", c.file+".svg")); err != nil {
-				return err
-			}
+		if err := b.draw(e); err != nil {
+			return err
 		}
 	}
 	if err := os.WriteFile(filepath.Join(b.out, "RESULTS.md"), []byte(page.String()), 0o644); err != nil {
@@ -48,6 +46,41 @@ func (b *bench) report(done []*experiment, took time.Duration) error {
 		return err
 	}
 	return writeCSV(filepath.Join(b.out, "results.csv"), done)
+}
+
+// draw draws the plots of an experiment.
+func (b *bench) draw(e *experiment) error {
+	for _, c := range e.plots {
+		if err := e.plot(c, b.disturbed, filepath.Join(b.out, "plots", c.file+".svg")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drawAgain draws the plots from the samples of an earlier run.
+func (b *bench) drawAgain() error {
+	data, err := os.ReadFile(filepath.Join(b.out, "results.json"))
+	if err != nil {
+		return err
+	}
+	var all []sample
+	if err := json.Unmarshal(data, &all); err != nil {
+		return err
+	}
+	for _, make := range experiments {
+		e := make(b)
+		e.rounds = 0
+		for _, s := range all {
+			if s.Experiment == e.name {
+				e.samples, e.rounds = append(e.samples, s), max(e.rounds, s.Round+1)
+			}
+		}
+		if err := b.draw(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (b *bench) head(page *strings.Builder, took time.Duration) {
