@@ -209,8 +209,8 @@ static inline bool uring_pollable(int fd)
 	return ok;
 }
 
-/* One of the above, or -errno. */
-static inline int uring_read_kind(int fd)
+/* One of the above, or -errno; format gets the file's S_IFMT. */
+static inline int uring_read_kind_format(int fd, mode_t *format)
 {
 	struct stat st;
 	struct termios tty;
@@ -219,7 +219,8 @@ static inline int uring_read_kind(int fd)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	switch (st.st_mode & S_IFMT) {
+	*format = st.st_mode & S_IFMT;
+	switch (*format) {
 	case S_IFSOCK:
 		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
 			return -errno;
@@ -234,6 +235,13 @@ static inline int uring_read_kind(int fd)
 	return uring_pollable(fd) ? URING_READS_MESSAGES : URING_READS_UNPOLLABLE;
 }
 
+static inline int uring_read_kind(int fd)
+{
+	mode_t format;
+
+	return uring_read_kind_format(fd, &format);
+}
+
 /*
  * Whether the kernel can only read it by a call that waits: it has no O_NONBLOCK,
  * and is none of those that need not have it.
@@ -242,12 +250,10 @@ static inline bool uring_read_blocks(int fd)
 {
 	static const char *const names[] = { "anon_inode:[eventfd]", "anon_inode:[timerfd]", "anon_inode:[signalfd]" };
 	char path[32], name[32];
+	mode_t format;
 	ssize_t n;
 
-	if (uring_read_kind(fd) != URING_READS_MESSAGES || fcntl(fd, F_GETFL) & O_NONBLOCK)
-		return false;
-	struct stat st;
-	if (fstat(fd, &st) == 0 && (S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode)))
+	if (uring_read_kind_format(fd, &format) != URING_READS_MESSAGES || format == S_IFSOCK || fcntl(fd, F_GETFL) & O_NONBLOCK)
 		return false;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = readlink(path, name, sizeof(name) - 1);
