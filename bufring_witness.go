@@ -2,6 +2,7 @@ package uring
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/uring-go/uring/cgo"
 )
@@ -220,14 +221,7 @@ func (b *BufRing) entry(pos uint32) (addr uint64, left uint32) {
 // verifyBuffers compares the accounts of buffer rings with the kernel's, if all
 // completions have been handed over.
 func (r *Ring) verifyBuffers() {
-	again := r.unverified[:0]
-	for _, b := range r.unverified {
-		if b.verify() {
-			again = append(again, b)
-		}
-	}
-	clear(r.unverified[len(again):])
-	r.unverified = again
+	r.unverified = slices.DeleteFunc(r.unverified, func(b *BufRing) bool { return !b.verify() })
 }
 
 // moved asks for verify before the next entry into the kernel.

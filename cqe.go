@@ -158,10 +158,7 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 				}
 				r.head = next
 				if ok {
-					r.end(c.Flags)
-					if invariant.On {
-						r.completed(c)
-					}
+					r.noteTaken(c)
 				}
 				if ok && !yield(c) {
 					return
@@ -175,6 +172,14 @@ func (r *Ring) Completions() iter.Seq[CQE] {
 				return
 			}
 		}
+	}
+}
+
+// noteTaken counts a completion that was taken from the queue.
+func (r *Ring) noteTaken(c CQE) {
+	r.end(c.Flags)
+	if invariant.On {
+		r.completed(c)
 	}
 }
 
@@ -246,9 +251,8 @@ func (r *Ring) Advance(n int) {
 		e, next, ok := r.q.CQE(r.head)
 		if ok {
 			c := newCQE(e)
-			r.end(c.Flags)
 			r.see(c, r.head)
-			r.completed(c)
+			r.noteTaken(c)
 			n--
 		}
 		r.head = next

@@ -2,6 +2,7 @@ package uring
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -197,14 +198,7 @@ func (r *Ring) beforeEnter() error {
 }
 
 func (r *Ring) publishBuffers() {
-	again := r.unsent[:0]
-	for _, b := range r.unsent {
-		if b.publish() {
-			again = append(again, b)
-		}
-	}
-	clear(r.unsent[len(again):])
-	r.unsent = again
+	r.unsent = slices.DeleteFunc(r.unsent, func(b *BufRing) bool { return !b.publish() })
 }
 
 // keepUnsubmitted deals with rings that have [SetupSQRewind], where each submit
