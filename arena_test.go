@@ -15,7 +15,7 @@ func TestArena(t *testing.T) {
 			t.Errorf("size %d: %v", size, err)
 		}
 	}
-	a := newTestArena(t, 5000)
+	a := newArena(t, 5000)
 	equal(t, "size", a.Len()%os.Getpagesize(), 0)
 	equal(t, "covers it", a.Len() >= 5000 && a.Len() < 5000+os.Getpagesize(), true)
 	for _, b := range a.Bytes() {
@@ -39,7 +39,7 @@ func TestArena(t *testing.T) {
 // queues in it.
 func TestArenaIsUsedFromManyGoroutines(t *testing.T) {
 	library(t, 11)
-	a := newTestArena(t, 1<<18)
+	a := newArena(t, 1<<18)
 	r, err := New(Config{Entries: 8, Memory: a})
 	needsCall(t, err)
 	size := r.MemoryUsed()

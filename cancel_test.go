@@ -183,7 +183,7 @@ func TestSyncCancelWaitsForWorkers(t *testing.T) {
 		for _, all := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, "/all=", all), func(t *testing.T) {
 				g := newRig(t, Config{Entries: 4})
-				a := newTestArena(t, size)
+				a := newArena(t, size)
 				s := g.queue(1, func(s SQE) { s.PrepRead(FD(f.Fd()), a.Bytes(), 0) })
 				g.must(s.SetFlags(Async))
 				g.submit()
@@ -211,7 +211,7 @@ func TestSyncCancelWaitsForWorkers(t *testing.T) {
 func TestSyncCancelOfAllBringsTheCompletions(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, _ := streamPair(g)
-		p := newTestArena(t, 4096).Bytes()
+		p := newArena(t, 4096).Bytes()
 		for range 20 {
 			async := 0
 			for i := range 8 {
@@ -268,7 +268,7 @@ func TestSyncCancelOfAZeroCopySend(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
 	fd, peer := testutil.TCPPair(t)
 	g.must(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, beyond))
-	p := newTestArena(t, beyond).Bytes()
+	p := newArena(t, beyond).Bytes()
 	c := g.answer(func(s SQE) { g.must(s.PrepSendZC(FD(fd), p, 0, 0)) })
 	_, err := g.SyncCancel(Match{Any: true}, true, time.Millisecond)
 	equal(t, "is ErrDeadlineExceeded", errors.Is(err, os.ErrDeadlineExceeded), true)

@@ -32,7 +32,7 @@ func TestCloseWaitsForWorkers(t *testing.T) {
 	f, size := pageCache(t)
 	for i := range 4 {
 		g := unclosedRig(t, Config{Entries: 4})
-		a := newTestArena(t, size)
+		a := newArena(t, size)
 		s := g.queue(1, func(s SQE) { s.PrepRead(FD(f.Fd()), a.Bytes(), 0) })
 		g.must(s.SetFlags(Async))
 		g.submit()
@@ -65,7 +65,7 @@ func TestCloseWaitsForADevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer direct.Close()
-	a := newTestArena(t, size)
+	a := newArena(t, size)
 	for i := range 4 {
 		part := a.Bytes()[i*size/4:][:size/4]
 		g.queue(1, func(s SQE) { s.PrepRead(FD(direct.Fd()), part, uint64(i*size/4)) })
@@ -176,7 +176,7 @@ func ownAddress() *syscall.SockaddrInet4 {
 }
 
 func TestCloseLetsGoOfConnections(t *testing.T) {
-	p := newTestArena(t, 4096).Bytes()
+	p := newArena(t, 4096).Bytes()
 	inEachClosing(t, func(t *testing.T, g *rig, direct bool) {
 		a, b, err := pairOf()
 		g.must(err)
@@ -202,7 +202,7 @@ func pairOf() (a, b int, err error) {
 
 // A locked file that is in the table only, or in use by a worker thread only.
 func TestCloseLetsGoOfLocks(t *testing.T) {
-	p := newTestArena(t, 1<<20).Bytes()
+	p := newArena(t, 1<<20).Bytes()
 	inEachClosing(t, func(t *testing.T, g *rig, direct bool) {
 		file := t.TempDir() + "/file"
 		open := func() int {
@@ -229,7 +229,7 @@ func TestCloseLetsGoOfLocks(t *testing.T) {
 // Completions that are not posted, and some that belong to no request, keep the
 // count from telling: the kernel tells.
 func TestCloseWhereTheCountDoesNotTell(t *testing.T) {
-	p := newTestArena(t, 4096).Bytes()
+	p := newArena(t, 4096).Bytes()
 	for name, use := range map[string]func(*rig){
 		"SkipSuccess": func(g *rig) {
 			s := g.queue(1, func(s SQE) { s.PrepNop() })
@@ -286,7 +286,7 @@ func TestCloseIsNotDeceivedByMessages(t *testing.T) {
 	g := unclosedRig(t, Config{Entries: 4})
 	fd, peer := testutil.TCPPair(t)
 	g.must(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, beyond))
-	p := newTestArena(t, beyond).Bytes()
+	p := newArena(t, beyond).Bytes()
 	copy(p, stream(0, len(p)))
 	c := g.answer(func(s SQE) { g.must(s.PrepSendZC(FD(fd), p, 0, 0)) })
 	other := newRig(t, Config{Entries: 4})
@@ -303,7 +303,7 @@ func TestCloseIsNotDeceivedByMessages(t *testing.T) {
 func TestCloseWithoutDescriptors(t *testing.T) {
 	g := unclosedRig(t, Config{Entries: 4})
 	a, b := streamPair(g)
-	p := newTestArena(t, 4096).Bytes()
+	p := newArena(t, 4096).Bytes()
 	g.queue(1, func(s SQE) { s.PrepRecv(FD(a), p[:8], 0) })
 	g.submit()
 	var limit syscall.Rlimit
@@ -331,7 +331,7 @@ func TestCloseOfARingWithoutItsThread(t *testing.T) {
 		return g
 	}
 	t.Run("nothing in flight", func(t *testing.T) {
-		files := openDescriptors(t)
+		files := len(openFDs(t))
 		g := orphan(t, func(g *rig) {
 			g.must(g.RegisterRingFD())
 			g.must(g.RegisterFiles(4))
@@ -341,13 +341,13 @@ func TestCloseOfARingWithoutItsThread(t *testing.T) {
 			g.submit() // its completion is never taken
 		})
 		equal(t, "error", g.Close(), nil)
-		equal(t, "descriptors", openDescriptors(t), files)
+		equal(t, "descriptors", len(openFDs(t)), files)
 		for _, a := range g.arenas {
 			equal(t, "error of the arena's Close", a.Close(), nil)
 		}
 	})
 	t.Run("a request in flight", func(t *testing.T) {
-		files := openDescriptors(t)
+		files := len(openFDs(t))
 		a, _ := streamPair(t)
 		g := orphan(t, func(g *rig) {
 			g.register(4096)
@@ -360,7 +360,7 @@ func TestCloseOfARingWithoutItsThread(t *testing.T) {
 			equal(t, "is busy", errors.Is(err, ErrBusy), true)
 		}
 		equal(t, "arena is busy", errors.Is(g.arenas[0].Close(), ErrBusy), true)
-		equal(t, "descriptors", openDescriptors(t), files+2)
+		equal(t, "descriptors", len(openFDs(t)), files+2)
 		live.Closed(g.Ring)
 		live.Closed(g.arenas[0])
 	})
@@ -379,7 +379,7 @@ func TestCloseWithEntriesThatTheKernelsThreadHasNotTaken(t *testing.T) {
 		g := unclosedRig(t, Config{Entries: 64, Flags: SetupSQPoll, SQThreadIdle: time.Millisecond})
 		a, b, err := pairOf()
 		g.must(err)
-		p := newTestArena(t, 4096).Bytes()
+		p := newArena(t, 4096).Bytes()
 		for i := range 64 {
 			g.queue(uint64(i), func(s SQE) { s.PrepRecv(FD(a), p[64*i:][:64], 0) })
 		}

@@ -167,7 +167,7 @@ func TestCloseInsideTheLoop(t *testing.T) {
 func TestCloseStopsRequests(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := streamPair(g)
-		p := newTestArena(t, 4096).Bytes()
+		p := newArena(t, 4096).Bytes()
 		for i := range 8 {
 			g.queue(uint64(i), func(s SQE) { s.PrepRecv(FD(a), p[i*8:][:8], 0) })
 		}
@@ -187,7 +187,7 @@ func TestCloseStopsRequests(t *testing.T) {
 func TestCloseStopsWorkers(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
 	a, b := streamPair(g)
-	p := newTestArena(t, 4096).Bytes()
+	p := newArena(t, 4096).Bytes()
 	s := g.queue(1, func(s SQE) { s.PrepRecv(FD(a), p[:8], 0) })
 	g.must(s.SetFlags(Async))
 	g.submit()
@@ -231,11 +231,11 @@ func TestOpeningAndClosingLeavesNothing(t *testing.T) {
 	for i := range 4 {
 		use(i)
 	}
-	files, goroutines, maps := openDescriptors(t), runtime.NumGoroutine(), mappings(t)
+	files, goroutines, maps := len(openFDs(t)), runtime.NumGoroutine(), mappings(t)
 	for i := range 100 {
 		use(i)
 	}
-	if n := openDescriptors(t); n > files {
+	if n := len(openFDs(t)); n > files {
 		t.Errorf("%d descriptors before, %d after", files, n)
 	}
 	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > goroutines && time.Now().Before(deadline); {

@@ -41,7 +41,7 @@ func newSeam(t *testing.T, method string, errno syscall.Errno, failures int) *se
 	}
 	ctrl := gomock.NewController(t)
 	drv := NewmockDriver(ctrl)
-	s := &seam{T: t, mem: &memory{}, arena: newTestArena(t, 2*os.Getpagesize())}
+	s := &seam{T: t, mem: &memory{}, arena: newArena(t, 2*os.Getpagesize())}
 	s.ring = newRing(s.mem.queues(u.flags), drv, u.flags, 0)
 	s.ring.fd.Store(9)
 	for name := range driverMethods() {
@@ -200,7 +200,7 @@ var seamUses = map[string]struct {
 	"UpdateBuffers": {prepare: func(s *seam) func() error {
 		reg, err := s.ring.RegisterArena(s.arena)
 		s.must(err)
-		other := newTestArena(s.T, 1)
+		other := newArena(s.T, 1)
 		return func() error { return second(s.ring.ReplaceArena(reg, other, 0)) }
 	}},
 	"CloneBuffers": {prepare: func(s *seam) func() error {
@@ -325,7 +325,7 @@ func TestWhatIsThereAlreadyIsNotTheWrongThread(t *testing.T) {
 					heard = -int(syscall.EEXIST)
 				}
 				drv.Probe(gomock.Any()).Return(heard)
-				err := c.use(r, newTestArena(t, 2*os.Getpagesize()))
+				err := c.use(r, newArena(t, 2*os.Getpagesize()))
 				equal(t, "is EEXIST", errors.Is(err, syscall.EEXIST), true)
 				equal(t, "is ErrWrongThread", errors.Is(err, ErrWrongThread), !there)
 				equal(t, "says what is there", strings.Contains(err.Error(), want), there)

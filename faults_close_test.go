@@ -23,7 +23,7 @@ func TestCloseCancelsBeforeItFrees(t *testing.T) {
 		drv.UnregisterBuffers().Return(0),
 		drv.Exit(),
 	)
-	a := newTestArena(t, 4096)
+	a := newArena(t, 4096)
 	if _, err := r.RegisterArena(a); err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 func TestFailedRegistrationsLeaveNothing(t *testing.T) {
 	r, _, drv := newMockRing(t, 0)
-	a := newTestArena(t, 4096)
+	a := newArena(t, 4096)
 	gomock.InOrder(
 		drv.RegisterBuffersSparse(gomock.Any()).Return(-int(syscall.ENOMEM)),
 		drv.RegisterBuffersSparse(gomock.Any()).Return(0),

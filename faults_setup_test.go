@@ -47,7 +47,7 @@ func newScarce(t *testing.T, flags SetupFlags, left int) *scarce {
 	if err := file.Truncate(1 << 32); err != nil {
 		t.Fatal(err)
 	}
-	k := &scarce{model: openModel(), arena: newTestArena(t, 4096), left: left, groups: map[uint32]bool{}, buffers: map[uint32]bool{}}
+	k := &scarce{model: openModel(), arena: newArena(t, 4096), left: left, groups: map[uint32]bool{}, buffers: map[uint32]bool{}}
 	k.ring.drv, k.ring.flags = k, flags
 	k.ring.fd.Store(int32(file.Fd()))
 	return k
@@ -222,14 +222,14 @@ type leftovers struct {
 
 func leftoversOf(t *testing.T) leftovers {
 	t.Helper()
-	return leftovers{live.Counts(), openDescriptors(t), runtime.NumGoroutine()}
+	return leftovers{live.Counts(), len(openFDs(t)), runtime.NumGoroutine()}
 }
 
 // leavesNothing compares with what was there before.
 func (k *scarce) leavesNothing(t *testing.T, before leftovers, what string) {
 	t.Helper()
 	equal(t, what+": objects", live.Counts(), before.objects)
-	equal(t, what+": descriptors", openDescriptors(t), before.files)
+	equal(t, what+": descriptors", len(openFDs(t)), before.files)
 	equal(t, what+": groups", k.groups, nil)
 	equal(t, what+": buffer groups in use", len(k.ring.groups), 0)
 	equal(t, what+": registered buffers", k.buffers, nil)

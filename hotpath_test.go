@@ -16,7 +16,7 @@ import (
 func TestNothingIsAllocatedForARequest(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := streamPair(g)
-		p := newTestArena(t, 4096).Bytes()
+		p := newArena(t, 4096).Bytes()
 		sum := 0
 		for name, prep := range map[string]func(SQE){
 			"nop":     func(s SQE) { s.PrepNop() },

@@ -18,7 +18,7 @@ import (
 func TestInFlight(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := streamPair(g)
-		p := newTestArena(t, 4096).Bytes()
+		p := newArena(t, 4096).Bytes()
 		for i := range 3 {
 			g.queue(uint64(i), func(s SQE) { s.PrepRecv(FD(a), p[8*i:][:1], 0) })
 		}
@@ -64,7 +64,7 @@ func TestInFlightOfZeroCopySends(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
 	g := newRig(t, Config{Entries: 4})
 	fd, peer := testutil.TCPPair(t)
-	p := newTestArena(t, 4096).Bytes()
+	p := newArena(t, 4096).Bytes()
 	g.queue(1, func(s SQE) { g.must(s.PrepSendZC(FD(fd), p, 0, 0)) })
 	if _, err := g.SubmitAndWait(1); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestInFlightOfZeroCopySends(t *testing.T) {
 func TestInFlightOfOddRequests(t *testing.T) {
 	g := newRig(t, Config{Entries: 8})
 	a, _ := streamPair(g)
-	p := newTestArena(t, 4096).Bytes()
+	p := newArena(t, 4096).Bytes()
 
 	s := g.queue(1, func(s SQE) { s.PrepRecv(FD(a), p, 0) })
 	g.must(s.SetFlags(Link))

@@ -147,7 +147,7 @@ func TestAddrAfterAMessageWithoutOne(t *testing.T) {
 func TestControlData(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := streamPair(g)
-		file := openTemp(t, "content")
+		file := int(newFile(t, "content").Fd())
 		out, in := NewMsg([]byte("x")), NewMsg(make([]byte, 8))
 		in.SetControl(make([]byte, 64))
 		for _, fds := range [][]int{{file}, nil, {file, file, file}} {

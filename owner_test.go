@@ -32,7 +32,7 @@ func TestAnotherThreadIsRefused(t *testing.T) {
 	for _, flags := range []SetupFlags{SetupSingleIssuer, SetupSingleIssuer | SetupDeferTaskrun} {
 		t.Run(flags.String(), func(t *testing.T) {
 			g := newRig(t, Config{Entries: 4, Flags: flags})
-			a := newTestArena(t, 4096)
+			a := newArena(t, 4096)
 			g.queue(1, func(s SQE) { s.PrepNop() })
 			onAnotherThread(func() {
 				for name, err := range map[string]error{
@@ -129,7 +129,7 @@ func TestRequestsOfTheKernelsThread(t *testing.T) {
 // thread if none is idle. Signals, which Go's scheduler sends too, get in the way
 // of that, and some kernels then give up and cancel the request.
 func TestSignalsWhileAWorkerStarts(t *testing.T) {
-	file := openTemp(t, "0123456789")
+	file := int(newFile(t, "0123456789").Fd())
 	cancelled, requests := 0, 0
 	// On Linux 6.16 the thread then waits 5 seconds before it ends.
 	for start := time.Now(); requests < 50 && time.Since(start) < patience; requests++ {

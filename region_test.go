@@ -18,7 +18,7 @@ func TestRegisteredWaits(t *testing.T) {
 			var c RegionConfig
 			c.Waits = true
 			if own {
-				c.Memory = newTestArena(t, 1)
+				c.Memory = newArena(t, 1)
 			}
 			r := newRig(t, Config{Entries: 4, Flags: SetupRDisabled})
 			g, err := r.RegisterRegion(c)
@@ -114,7 +114,7 @@ func TestRegionsWithoutWaits(t *testing.T) {
 
 func TestWrongRegionsAreRefused(t *testing.T) {
 	r := newRig(t, Config{Entries: 4})
-	a := newTestArena(t, 1)
+	a := newArena(t, 1)
 	_, err := r.RegisterRegion(RegionConfig{Size: -1})
 	wantError(t, err, "Size is -1")
 	_, err = r.RegisterRegion(RegionConfig{Size: 1, Memory: a})

@@ -46,7 +46,7 @@ func arenasOf(t *testing.T, n int) []*Arena {
 	t.Helper()
 	list := make([]*Arena, n)
 	for i := range list {
-		list[i] = newTestArena(t, 1<<14)
+		list[i] = newArena(t, 1<<14)
 	}
 	return list
 }
@@ -226,7 +226,7 @@ func TestWrongBuffersAreRefused(t *testing.T) {
 	wantError(t, err, "0 buffers")
 	_, err = r.RegisterArenasTagged(a, nil)
 	wantError(t, err, "0 tags for 1")
-	gone := newTestArena(t, 1)
+	gone := newArena(t, 1)
 	equal(t, "error of Close", gone.Close(), nil)
 	_, err = r.RegisterArenas([]*Arena{a[0], gone})
 	equal(t, "is ErrClosed", errors.Is(err, ErrClosed), true)
@@ -329,7 +329,7 @@ func TestRegistrationOfABufRingIsItsOwn(t *testing.T) {
 	a, b := streamPair(g)
 	g.write(a, "received")
 	c := g.answer(func(s SQE) { g.must(s.PrepRecvProvided(FD(b), br, 0, 0, 0)) })
-	file := openTemp(t, "")
+	file := int(newFile(t, "").Fd())
 	g.must(br.Consume(c, func(p []byte) error {
 		equal(t, "written from it", g.do(func(s SQE) { g.must(s.PrepWriteFixed(FD(file), reg, p, 0)) }), 8)
 		return nil
@@ -380,7 +380,7 @@ func TestRegisterArenaFillsTheTable(t *testing.T) {
 		g.must(err)
 		equal(t, "place", regs[i].Index(), uint16(i))
 	}
-	one := newTestArena(t, 1)
+	one := newArena(t, 1)
 	if _, err := g.RegisterArena(one); err == nil || !strings.Contains(err.Error(), "all 128 slots are taken") {
 		t.Errorf("one more: %v", err)
 	}
@@ -397,11 +397,11 @@ func TestRegisterArenaFillsTheTable(t *testing.T) {
 
 func TestRegisterArenaIsRefusedWithASentence(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
-	closed := newTestArena(t, 1)
+	closed := newArena(t, 1)
 	g.must(closed.Close())
 	equal(t, "closed arena", errors.Is(second(g.RegisterArena(closed)), ErrClosed), true)
 
-	big := newTestArena(t, maxRegistered+1)
+	big := newArena(t, maxRegistered+1)
 	if _, err := g.RegisterArena(big); err == nil || !strings.Contains(err.Error(), "at most 1073741824") {
 		t.Errorf("more than 1 GiB: %v", err)
 	}

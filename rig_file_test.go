@@ -14,18 +14,19 @@ import (
 	"github.com/uring-go/uring/internal/testutil"
 )
 
-func openTemp(t *testing.T, content string) int {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
+// newFile returns a file with this content, until the test ends.
+func newFile(tb testing.TB, content string) *os.File {
+	tb.Helper()
+	name := filepath.Join(tb.TempDir(), "file")
 	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	fd, err := syscall.Open(name, syscall.O_RDWR|syscall.O_CLOEXEC, 0)
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	return fd
+	tb.Cleanup(func() { f.Close() })
+	return f
 }
 
 func content(t *testing.T, fd int) string {
@@ -65,9 +66,7 @@ func (g *rig) loopDevice(f *os.File) *os.File {
 // file returns an empty file and its path, until the test ends.
 func (g *rig) file() (*os.File, string) {
 	g.Helper()
-	f, err := os.CreateTemp(g.TempDir(), "")
-	g.must(err)
-	g.Cleanup(func() { f.Close() })
+	f := newFile(g, "")
 	return f, f.Name()
 }
 

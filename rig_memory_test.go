@@ -12,12 +12,21 @@ import (
 	"github.com/uring-go/uring/cgo"
 )
 
-func newTestArena(t *testing.T, size int) *Arena {
-	t.Helper()
+// mapArena maps memory, which the caller closes.
+func mapArena(tb testing.TB, size int) *Arena {
+	tb.Helper()
 	a, err := NewArena(ArenaConfig{Size: size})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
+	return a
+}
+
+// newArena maps memory until the test ends. What a rig uses longer than that
+// comes from rig.arena.
+func newArena(t *testing.T, size int) *Arena {
+	t.Helper()
+	a := mapArena(t, size)
 	t.Cleanup(func() {
 		if err := a.Close(); err != nil {
 			t.Error(err)

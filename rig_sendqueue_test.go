@@ -170,6 +170,19 @@ func (s *sender) cancelSend() CQE {
 	return result
 }
 
+// cutShort sends n bytes, cancels that halfway, and returns the completion.
+func (s *sender) cutShort(n int) CQE {
+	s.Helper()
+	s.put(n)
+	s.flush()
+	s.blocked()
+	c := s.cancelSend()
+	if c.Res <= 0 || int(c.Res) >= n {
+		s.Fatalf("not a short send: %+v", observe(c))
+	}
+	return c
+}
+
 // fill makes the socket full of bytes of the stream.
 func (s *sender) fill() {
 	s.Helper()

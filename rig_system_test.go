@@ -17,15 +17,7 @@ import (
 	"github.com/uring-go/uring/cgo"
 )
 
-func openDescriptors(t *testing.T) int {
-	t.Helper()
-	names, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(names)
-}
-
+// mappings counts the mappings of the process.
 func mappings(t *testing.T) int {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/maps")
@@ -41,6 +33,7 @@ func mappings(t *testing.T) int {
 	return n
 }
 
+// openFDs returns the descriptors that are open, each with what it is of.
 func openFDs(t *testing.T) []string {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")

@@ -58,13 +58,10 @@ func newRig(tb testing.TB, c Config) *rig {
 // rigOn is a rig on a ring that the test opens and closes itself.
 func rigOn(tb testing.TB, r *Ring) *rig { return &rig{TB: tb, Ring: r} }
 
-// arena maps memory, to be registered with the ring.
+// arena maps memory, to be registered with the ring: it is closed after it.
 func (g *rig) arena(size int) *Arena {
 	g.Helper()
-	a, err := NewArena(ArenaConfig{Size: size})
-	if err != nil {
-		g.Fatal(err)
-	}
+	a := mapArena(g, size)
 	g.arenas = append(g.arenas, a)
 	return a
 }

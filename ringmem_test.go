@@ -17,7 +17,7 @@ import (
 // Two rings share an arena, and it is used again after them.
 func TestRingsInMemoryOfTheProgram(t *testing.T) {
 	library(t, 11)
-	a := newTestArena(t, 1<<16)
+	a := newArena(t, 1<<16)
 	for round := range 2 {
 		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
 			first, err := New(Config{Entries: 32, Memory: a})
@@ -60,7 +60,7 @@ func TestRingsInMemoryOfTheProgram(t *testing.T) {
 // Queues of many pages lie in pages that need not be side by side.
 func TestLargeRingsInMemoryOfTheProgram(t *testing.T) {
 	library(t, 11)
-	a := newTestArena(t, 1<<20)
+	a := newArena(t, 1<<20)
 	r, err := New(Config{Entries: 1024, Memory: a})
 	needsCall(t, err)
 	for range 3 {
@@ -75,7 +75,7 @@ func TestLargeRingsInMemoryOfTheProgram(t *testing.T) {
 
 func TestMemoryForRingsIsChecked(t *testing.T) {
 	page := os.Getpagesize()
-	a := newTestArena(t, 2*page)
+	a := newArena(t, 2*page)
 	for _, c := range []struct {
 		config Config
 		want   string
@@ -89,7 +89,7 @@ func TestMemoryForRingsIsChecked(t *testing.T) {
 		_, err := New(c.config)
 		wantError(t, err, c.want)
 	}
-	gone := newTestArena(t, 1)
+	gone := newArena(t, 1)
 	equal(t, "error of Close", gone.Close(), nil)
 	_, err := New(Config{Memory: gone})
 	equal(t, "is ErrClosed", errors.Is(err, ErrClosed), true)

@@ -74,7 +74,7 @@ func TestScenario52_CloseWithASendThatIsInNoQueue(t *testing.T) {
 		var err error
 		g.Ring, err = New(Config{Entries: 4})
 		g.must(err)
-		a := newTestArena(t, beyond)
+		a := newArena(t, beyond)
 		reg, err := g.RegisterArena(a)
 		g.must(err)
 		fd, peer := testutil.TCPPair(t)

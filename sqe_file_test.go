@@ -18,7 +18,7 @@ import (
 
 func TestReadAndWriteAtOffsets(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		fd := openTemp(t, "0123456789")
+		fd := int(newFile(t, "0123456789").Fd())
 		p := make([]byte, 4)
 		read := func(off uint64) string {
 			t.Helper()
@@ -38,7 +38,7 @@ func TestReadAndWriteAtOffsets(t *testing.T) {
 
 func TestReadAndWriteAtTheCurrentOffset(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		fd := openTemp(t, "0123456789")
+		fd := int(newFile(t, "0123456789").Fd())
 		p := make([]byte, 4)
 		for _, want := range []string{"0123", "4567", "89", ""} {
 			n := g.do(func(s SQE) { s.PrepRead(FD(fd), p, CurrentOffset) })
@@ -51,7 +51,7 @@ func TestReadAndWriteAtTheCurrentOffset(t *testing.T) {
 
 func TestReadAndWriteADirectDescriptor(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		fd := openTemp(t, "0123456789")
+		fd := int(newFile(t, "0123456789").Fd())
 		g.must(g.RegisterFiles(2))
 		d := g.direct(1, fd)
 		p := make([]byte, 4)
@@ -63,7 +63,7 @@ func TestReadAndWriteADirectDescriptor(t *testing.T) {
 
 func TestReadAndWriteOfNothing(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
-	fd := openTemp(t, "0123")
+	fd := int(newFile(t, "0123").Fd())
 	equal(t, "read into nil", g.do(func(s SQE) { s.PrepRead(FD(fd), nil, 0) }), 0)
 	equal(t, "write of nil", g.do(func(s SQE) { s.PrepWrite(FD(fd), nil, 0) }), 0)
 	equal(t, "content", content(t, fd), "0123")
@@ -71,7 +71,7 @@ func TestReadAndWriteOfNothing(t *testing.T) {
 
 func TestReadAndWriteRegisteredMemory(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
-		fd := openTemp(t, "0123456789")
+		fd := int(newFile(t, "0123456789").Fd())
 		g.register(4096) // so that the one in use has not index 0
 		reg := g.register(8192)
 		mem := reg.Bytes()
@@ -137,7 +137,7 @@ func TestCloseDirect(t *testing.T) {
 
 func TestLargeReadsAndWrites(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
-	fd := openTemp(t, "")
+	fd := int(newFile(t, "").Fd())
 	mem := g.arena(8 << 20).Bytes()
 	for i := range mem {
 		mem[i] = streamByte(i)

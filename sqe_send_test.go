@@ -34,7 +34,7 @@ func TestSendAndRecv(t *testing.T) {
 		syscall.Shutdown(a, syscall.SHUT_WR)
 		equal(t, "end of the stream", g.do(func(s SQE) { s.PrepRecv(FD(b), p, 0) }), 0)
 		g.fails(syscall.EPIPE, func(s SQE) { s.PrepSend(FD(a), p, syscall.MSG_NOSIGNAL) })
-		g.fails(syscall.ENOTSOCK, func(s SQE) { s.PrepSend(FD(openTemp(t, "")), p, 0) })
+		g.fails(syscall.ENOTSOCK, func(s SQE) { s.PrepSend(FD(newFile(t, "").Fd()), p, 0) })
 	})
 }
 

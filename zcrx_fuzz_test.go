@@ -59,7 +59,7 @@ func newFuzzedZCRX(t *testing.T, d *byteDice) *fuzzedZCRX {
 	page := os.Getpagesize()
 	r, _, calls := newMockRing(t, SetupDeferTaskrun|SetupCQEMixed)
 	r.fd.Store(9)
-	mem, refill := newTestArena(t, 4*page), newTestArena(t, 2*page)
+	mem, refill := newArena(t, 4*page), newArena(t, 2*page)
 	var reg cgo.ZCRXReg
 	calls.RegisterZCRX(gomock.Any(), gomock.Any(), gomock.Any()).DoAndReturn(
 		func(p *cgo.ZCRXReg, area *cgo.ZCRXArea, _ *cgo.RegionDesc) int {

@@ -37,10 +37,10 @@ func newZCRXOnMock(t *testing.T, flags SetupFlags) (*ZCRX, *memory, *zcrxKernel,
 	t.Helper()
 	r, m, calls := newMockRing(t, SetupDeferTaskrun|flags)
 	r.fd.Store(9)
-	k := &zcrxKernel{refill: newTestArena(t, 2*os.Getpagesize())}
+	k := &zcrxKernel{refill: newArena(t, 2*os.Getpagesize())}
 	calls.RegisterZCRX(gomock.Any(), gomock.Any(), gomock.Any()).DoAndReturn(k.register)
 	z, err := r.RegisterZCRX(ZCRXConfig{
-		Interface: 3, Queue: 2, Memory: newTestArena(t, 4*os.Getpagesize()),
+		Interface: 3, Queue: 2, Memory: newArena(t, 4*os.Getpagesize()),
 		RefillEntries: 4, RefillMemory: k.refill,
 	})
 	if err != nil {
@@ -200,7 +200,7 @@ func TestZCRXControls(t *testing.T) {
 // kept, as the kernel has it.
 func TestZCRXRefillRingElsewhere(t *testing.T) {
 	r, _, calls := newMockRing(t, SetupDeferTaskrun|SetupCQE32)
-	a, refill := newTestArena(t, 1), newTestArena(t, 2*os.Getpagesize())
+	a, refill := newArena(t, 1), newArena(t, 2*os.Getpagesize())
 	calls.RegisterZCRX(gomock.Any(), gomock.Any(), gomock.Any()).DoAndReturn(func(reg *cgo.ZCRXReg, _ *cgo.ZCRXArea, _ *cgo.RegionDesc) int {
 		reg.Tail, reg.RQEs = 4, 1<<20
 		return 0
@@ -214,8 +214,8 @@ func TestZCRXRefillRingElsewhere(t *testing.T) {
 }
 
 func TestZCRXRefusals(t *testing.T) {
-	a := newTestArena(t, 1)
-	closed := newTestArena(t, 1)
+	a := newArena(t, 1)
+	closed := newArena(t, 1)
 	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestZCRXNeedsADevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newTestArena(t, 1<<16)
+	a := newArena(t, 1<<16)
 	onOwner(t, Config{Entries: 4, Flags: SetupCQE32}, func(r *rig) {
 		_, err := r.RegisterZCRX(ZCRXConfig{Interface: lo.Index, Memory: a})
 		if !needsLinux(t, err, kernel.V(6, 15), 10) {
@@ -295,7 +295,7 @@ func TestZCRXWithoutADevice(t *testing.T) {
 }
 
 func withoutADevice(t *testing.T, buffers int) {
-	a := newTestArena(t, buffers*os.Getpagesize())
+	a := newArena(t, buffers*os.Getpagesize())
 	onOwner(t, Config{Entries: 8, Flags: SetupCQE32}, func(r *rig) {
 		z, err := r.RegisterZCRX(ZCRXConfig{NoDevice: true, Memory: a, RefillEntries: 64})
 		if errors.Is(err, syscall.EPERM) { // older kernels, too, look at rights first
