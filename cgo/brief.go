@@ -18,14 +18,15 @@ package cgo
 // them telling the scheduler costs 1 % at most.
 const briefEntries = 64
 
-// isBrief has the requests that the kernel submits in well under a microsecond:
-// they move no data, open and close nothing, and look through no list.
+// isBrief lists the requests that the kernel submits in well under a
+// microsecond: they move no data, open and close nothing, and look through no
+// list.
 var isBrief = [256]bool{
 	OpNop: true, OpPollAdd: true, OpPollRemove: true, OpTimeout: true, OpLinkTimeout: true, OpMsgRing: true,
 }
 
-// brief reports whether a call is certain to be short that submits the n entries
-// that were taken last, and does no more.
+// brief reports whether a call that only submits the n entries taken last is
+// certain to be short.
 func (r *Ring) brief(n uint32) bool {
 	if r.told || n > briefEntries || r.SQFlags()&(SQCQOverflow|SQTaskrun) != 0 {
 		return false

@@ -19,9 +19,9 @@ import (
 	"github.com/uring-go/uring/internal/testutil"
 )
 
-// While the kernel copies for many milliseconds in a call, garbage collection
-// waits for its end no more than if C made the call: not the first time either,
-// which into fresh memory takes the longest.
+// While the kernel copies for many milliseconds in one call, garbage collection
+// waits for it no longer than if C made the call. That holds for the first
+// call, too, which takes the longest if the memory is fresh.
 func TestLongCallsLetTheWorldStop(t *testing.T) {
 	const size = 1 << 20
 	fd := cachedFile(t, size)
@@ -186,8 +186,8 @@ func TestWaitingWorkMakesACallLong(t *testing.T) {
 	}
 }
 
-// Of a ring that polls, or whose requests the kernel's own thread submits, each
-// call is told to the scheduler.
+// The scheduler is told of each call for a ring that polls, or whose requests
+// the kernel's own thread submits.
 func TestRingsWithoutShortCalls(t *testing.T) {
 	for _, flags := range []uint32{SetupSQPoll, SetupIOPoll} {
 		r := enterRing(t, 8, flags)

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Entries added from Go leave the same bytes behind as those that liburing adds,
+// Entries that Go adds leave the same bytes as those that liburing adds,
 // wherever the tail is and however often it has gone round.
 func TestRefillIsLiburings(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))

@@ -1,9 +1,9 @@
 /*
  * Constants of the kernel's interface that a liburing older than 2.15 may not
- * have. They are the kernel's, so their values never change. Defining a macro
- * over an enumerator that is there already changes nothing, and a macro that
- * is there already stays. The ends of lists, such as IORING_OP_LAST, become
- * those of 2.15.
+ * have. They are the kernel's, so their values never change. A macro over an
+ * enumerator of the same value changes nothing, and a macro that is defined
+ * already stays. The ends of lists, such as IORING_OP_LAST, become those of
+ * 2.15.
  */
 #ifndef URING_COMPAT_H
 #define URING_COMPAT_H
@@ -96,8 +96,8 @@
 #endif
 
 /*
- * What headers of the kernel or the C library may be too old to have,
- * whichever liburing there is.
+ * What old headers of the kernel or the C library may lack, whichever
+ * liburing there is.
  */
 #ifndef RWF_NOAPPEND
 #define RWF_NOAPPEND 0x20

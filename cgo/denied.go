@@ -8,9 +8,9 @@ import "C"
 import "syscall"
 
 // Denied makes one of io_uring's system calls with arguments that no kernel
-// accepts, and returns the answer if the kernel's own code does not give it: the
-// answer of a seccomp filter, of another sandbox, or of a setting. It returns 0
-// if nothing stands between.
+// accepts, and returns the error if something other than the call's own code
+// gives it: a seccomp filter, another sandbox, or a setting. It returns 0 if
+// nothing stands in between.
 func Denied(c Call) syscall.Errno {
 	const noDescriptor = 1<<31 - 1
 	var errno, kernels syscall.Errno

@@ -4,7 +4,7 @@ package cgo
 
 import "testing"
 
-// Where rings can be opened nothing stands between.
+// Where rings can be opened, nothing stands in between.
 func TestNoCallIsDenied(t *testing.T) {
 	r, rc := Open(4, &Params{}, nil)
 	if rc < 0 {

@@ -5,6 +5,6 @@
 // Nothing here checks arguments, retries or explains: calls return what
 // liburing returns, a negative errno or a result. Use package uring.
 //
-// Without C (another operating system, or CGO_ENABLED=0) every call answers
-// with -ENOSYS, so that programs that import uring still compile.
+// Without C (another operating system, or CGO_ENABLED=0) every call returns
+// -ENOSYS, so that programs that import uring still compile.
 package cgo

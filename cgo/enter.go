@@ -113,8 +113,8 @@ func (r *Ring) cqNeedsEnter() bool {
 // submit submits and waits for n completions.
 func (r *Ring) submit(n uint32) int { return r.submitFor(n, n > 0) }
 
-// submitFor is submit; with getEvents and n 0 it lets completions in that are
-// there.
+// submitFor is submit. With getEvents and n 0 it also lets in the completions
+// that are ready in the kernel.
 func (r *Ring) submitFor(n uint32, getEvents bool) int {
 	flags := r.enterFlags()
 	queued := r.flush()
@@ -172,11 +172,11 @@ func (r *Ring) enter(submit, wait, flags uint32, arg unsafe.Pointer, size uintpt
 // yieldEvery is less than the 10 ms after which Go's scheduler interferes.
 const yieldEvery = 8 * time.Millisecond
 
-// yield lets other goroutines run now and then before a call that Go's scheduler
-// is told of. When a goroutine has not let others run for 10 ms, the scheduler's monitor
-// wants it to, and if it is in a system call takes its P away. It then looks
-// again every 20 µs, interrupts the call by a signal each time, and so takes as
-// much processor time as the loop itself.
+// yield lets other goroutines run now and then before a call that Go's
+// scheduler is told of. When a goroutine has run for 10 ms, the scheduler's
+// monitor asks it to let others run, and takes its P away if it is in a system
+// call. The monitor then looks again every 20 µs, interrupts the call by a
+// signal each time, and so takes as much processor time as the loop itself.
 func (r *Ring) yield() {
 	if time.Since(r.yielded) > yieldEvery {
 		runtime.Gosched()

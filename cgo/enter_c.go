@@ -18,9 +18,9 @@ package cgo
 */
 import "C"
 
-// The methods here submit and wait as liburing does it. The ones in enter.go do
-// the same without the way through C, and are held against these by a test;
-// the build tag uring_c_enter puts these in their place.
+// The methods here let liburing submit and wait. Those in enter.go do the same
+// without a call into C, and a test compares them with these. The build tag
+// uring_c_enter puts these in their place.
 
 // SubmitC is io_uring_submit.
 func (r *Ring) SubmitC() int { return int(C.io_uring_submit(r.c)) }

@@ -34,8 +34,9 @@ func (r *Ring) SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) in
 // GetEvents is io_uring_get_events.
 func (r *Ring) GetEvents() int { return r.getEvents() }
 
-// either returns what a call returns that submits, and that waits if there is
-// nothing to submit: an error of the wait does not hide what was submitted.
+// either returns the result of a call that submits and then waits: the number
+// of entries if some were submitted, so that an error of the wait does not hide
+// it, else the result of the wait.
 func either(submitted, waited int) int {
 	if submitted > 0 {
 		return submitted

@@ -47,8 +47,8 @@ var callers = map[string]caller{
 
 const callerVariable = "URING_TEST_CALLER"
 
-// Direct calls ask of the kernel exactly what liburing asks of it: a process
-// that goes through many states is traced once with each.
+// Direct calls give the kernel exactly the arguments that liburing's calls give
+// it: a process that takes a ring through many states is traced once with each.
 func TestDirectCallsAskWhatLiburingAsks(t *testing.T) {
 	want := traceEnters(t, "liburing")
 	got := traceEnters(t, "direct")
@@ -146,7 +146,7 @@ func (c caller) sleepyThread(t *testing.T) {
 	c.wait(r, 2)
 }
 
-// await waits until it is so.
+// await waits until so returns true.
 func await(t *testing.T, so func() bool) {
 	t.Helper()
 	for range 5000 {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A ring that waits for what comes of its own requests does not sleep, and finds
-// that out; one that waits for others sleeps, and hardly ever asks before.
+// A ring that waits for its own requests does not sleep, and the guess learns
+// that. One that waits for others sleeps, and hardly ever tries without.
 func TestGuess(t *testing.T) {
 	r := enterRing(t, 8, 0)
 	for range 100 {
@@ -41,8 +41,8 @@ func TestGuess(t *testing.T) {
 	}
 }
 
-// What was submitted by a call that found too few completions is not submitted
-// again, nor forgotten by what it returns.
+// A call that submits and finds too few completions waits for the rest: it does
+// not submit again, and its result counts what it submitted.
 func TestGuessIsWrong(t *testing.T) {
 	r := enterRing(t, 8, 0)
 	nops(r, 1)

@@ -10,8 +10,8 @@ import (
 	"unsafe"
 )
 
-// onHeap says for pieces of the address space whether they are an arena of the
-// Go heap. An arena has 64 MiB, and is never given back.
+// onHeap records for each 64 MiB of the address space whether it is an arena of
+// the Go heap. Arenas are never given back.
 var onHeap = struct {
 	sync.Mutex
 	piece map[uintptr]bool
@@ -20,11 +20,12 @@ var onHeap = struct {
 const pieceShift = 26
 
 // OnGoHeap reports whether p points into the Go heap, where the collector frees
-// what nothing leads to, and not at a variable of a package, or at memory that
-// was mapped, or allocated in C. It is for debug builds.
+// what nothing leads to. Variables of a package, mapped memory and memory from
+// C are not part of it. It is for debug builds.
 //
-// Only cgo tells: it panics when C gets a pointer to memory with a pointer into
-// the Go heap. With GODEBUG=cgocheck=0 it does not, and nothing is there.
+// The answer comes from a check of cgo, which panics when C gets a pointer to
+// memory that holds a pointer into the Go heap. GODEBUG=cgocheck=0 switches the
+// check off; OnGoHeap then always returns false.
 func OnGoHeap(p *byte) bool {
 	piece := uintptr(unsafe.Pointer(p)) >> pieceShift
 	onHeap.Lock()

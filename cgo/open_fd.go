@@ -13,16 +13,16 @@ import (
 // As in layout.go.
 const _ = -(unsafe.Sizeof(RawParams{}) ^ uintptr(C.sizeof_struct_io_uring_params))
 
-// Setup is io_uring_setup: it returns a descriptor, and in raw what the kernel
-// says of the ring.
+// Setup is io_uring_setup: it returns a descriptor, and the ring's parameters
+// in raw.
 func Setup(entries uint32, p Params, raw *RawParams) int {
 	cp := (*C.struct_io_uring_params)(unsafe.Pointer(raw))
 	*cp = p.c()
 	return int(C.io_uring_setup(C.unsigned(entries), cp))
 }
 
-// Map is io_uring_queue_mmap for a new ring. It returns -EBADMSG for what
-// cannot be parameters of the ring, and -EBUSY for a ring that is not new.
+// Map is io_uring_queue_mmap for a new ring. It returns -EBADMSG if raw cannot
+// be the ring's parameters, and -EBUSY if the ring is not new.
 func Map(fd int, raw *RawParams) (*Ring, Params, int) {
 	cp := *(*C.struct_io_uring_params)(unsafe.Pointer(raw))
 	if !offsetsFit(&cp) {
@@ -37,9 +37,10 @@ func Map(fd int, raw *RawParams) (*Ring, Params, int) {
 	return &Ring{c: c, Queues: queues(c), enterState: newEnterState(c)}, p, 0
 }
 
-// offsetsFit reports whether the queues can lie as p says: a header of words, the
-// completions, and then the indices of entries. The kernel maps as much as it
-// is asked for, and touching what is not there would be fatal.
+// offsetsFit reports whether the offsets in p are those of a ring: a header of
+// words, the completions, and then the indices of entries. The kernel maps as
+// much as it is asked for, and touching what lies beyond the ring would be
+// fatal.
 func offsetsFit(p *C.struct_io_uring_params) bool {
 	header := p.cq_off.cqes
 	for _, off := range []C.__u32{

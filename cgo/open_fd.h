@@ -9,8 +9,9 @@
 #include "shim.h"
 
 /*
- * Whether n bytes from p on, the start of a page, can be read. The kernel reads
- * the set of signals, or cannot, before it finds that there is no such request.
+ * Whether n bytes can be read from p on, the start of a page. The call fails in
+ * any case, as ~0 is no operation; but the kernel reads the set of signals
+ * first, and says EFAULT if it cannot.
  */
 static inline int uring_readable(const void *p, size_t n)
 {
@@ -23,7 +24,7 @@ static inline int uring_readable(const void *p, size_t n)
 	return 1;
 }
 
-/* Whether all is there that p made liburing map: some kernels map what is asked for, with nothing behind it. */
+/* Whether memory is behind all that liburing mapped: some kernels map what is asked for, with nothing behind it. */
 static inline int uring_is_mapped(const struct io_uring *ring)
 {
 	const size_t sqe = ring->flags & IORING_SETUP_SQE128 ? 2 * sizeof(struct io_uring_sqe) : sizeof(struct io_uring_sqe);
@@ -32,7 +33,7 @@ static inline int uring_is_mapped(const struct io_uring *ring)
 	       uring_readable(ring->sq.sqes, ring->sq.ring_entries * sqe);
 }
 
-/* Whether p is what the kernel said of the mapped ring. */
+/* Whether p has the sizes that the mapped ring has. */
 static inline int uring_is_ring_of(const struct io_uring *ring, const struct io_uring_params *p)
 {
 	return ring->sq.ring_entries == p->sq_entries && ring->sq.ring_mask == p->sq_entries - 1 &&

@@ -18,7 +18,7 @@ type Queues struct {
 	sqGiven *uint32 // the tail that the kernel sees
 	sqFlags *uint32 // set by the kernel
 	sqes    unsafe.Pointer
-	sqeSize uintptr // multiplying is faster than shifting by what the compiler does not know
+	sqeSize uintptr // multiplying is faster than a shift by a variable
 	sqMask  uint32
 	polled  bool // a thread of the kernel's consumes entries
 	bothSQE bool // entries of 64 and of 128 bytes in one queue
@@ -157,7 +157,7 @@ func (q *Queues) Last() *SQE { return q.before(*q.sqTail) }
 func (q *Queues) before(at uint32) *SQE {
 	consumed := atomic.LoadUint32(q.sqHead)
 	if q.polled {
-		consumed = *q.sqGiven // the kernel's thread says late what it has consumed
+		consumed = *q.sqGiven // the kernel's thread reports late what it has consumed
 	}
 	if int32(at-consumed) <= 0 {
 		return nil
@@ -169,9 +169,9 @@ func (q *Queues) before(at uint32) *SQE {
 }
 
 // isSecond reports whether slot i has the second half of an entry of 128 bytes.
-// As for the kernel, it is the opcode that makes an entry one; but what looks
-// like an opcode may lie in a second half. In a run of slots that look like
-// such entries, the first is one, the next its second half, and so on. An entry
+// The opcode tells, as it does for the kernel, but a second half may hold a
+// byte that looks like such an opcode. In a run of slots that look like entries
+// of 128 bytes, the first is one, the next its second half, and so on. An entry
 // begins at first.
 func (q *Queues) isSecond(i, first uint32) bool {
 	second := false
@@ -250,8 +250,8 @@ func (q *Queues) CQ() (head, tail uint32) {
 }
 
 // CQE returns a copy of completion i and the position of the next one. ok is
-// false for an entry that only fills a gap. No kernel posts half a completion of
-// 32 bytes; one that is, is taken for one of 16.
+// false for an entry that only fills a gap. No kernel posts half a completion
+// of 32 bytes; it would be taken for one of 16.
 func (q *Queues) CQE(i uint32) (e CQE, next uint32, ok bool) {
 	e = *(*CQE)(q.cqe(i))
 	if !q.mixed {

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// mixed is a queue of eight places for entries of both sizes.
+// mixed is a queue of eight slots for entries of both sizes.
 type mixed struct {
 	Queues
 	head, tail, given uint32
@@ -31,8 +31,8 @@ func (m *mixed) small() {
 	m.taken = append(m.taken, m.NextSQE())
 }
 
-// wide takes an entry of 128 bytes, with a second half that begins with op. If
-// it would begin at the last place, that is an entry of its own.
+// wide takes an entry of 128 bytes whose second half begins with op. It cannot
+// begin at the last slot, which becomes an entry of its own.
 func (m *mixed) wide(op uint8) {
 	if m.tail%8 == 7 {
 		m.taken = append(m.taken, &m.sqes[7])
@@ -60,11 +60,11 @@ func (m *mixed) check(t *testing.T, n int) {
 	expect("the last entry", m.Last(), before)
 }
 
-// Whatever a second half looks like.
+// They are found whatever a second half looks like.
 func TestBeforeAndLastOfMixedEntries(t *testing.T) {
 	for _, op := range []uint8{OpNop, OpNop128, OpUringCmd128, 0xff} {
 		m := newMixed()
-		for round := range 50 { // from each place of the queue
+		for round := range 50 { // from each slot of the queue
 			m.check(t, 0)
 			m.small()
 			m.check(t, 0)
@@ -77,7 +77,7 @@ func TestBeforeAndLastOfMixedEntries(t *testing.T) {
 			m.head = m.tail - 3 // all but the last two
 			m.check(t, len(m.taken)-2)
 			m.head, m.taken = m.tail, nil
-			for range round % 3 { // begin at another place
+			for range round % 3 { // begin at another slot
 				m.NextSQE()
 				m.head = m.tail
 			}

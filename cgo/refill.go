@@ -38,8 +38,8 @@ func NewRefillRing(mem []byte, reg *ZCRXReg) (RefillRing, bool) {
 func (r *RefillRing) Entries() uint32 { return uint32(len(r.entries)) }
 
 // Space returns how many entries are free: none if the kernel says that it has
-// read what is not there. The load orders what the kernel has read of them
-// before what is written there next.
+// read what is not there. The load orders the kernel's reads of them before the
+// writes that follow.
 func (r *RefillRing) Space() uint32 {
 	n := r.Entries()
 	return n - min(n, r.next-atomic.LoadUint32(r.head))

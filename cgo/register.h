@@ -1,6 +1,6 @@
 /*
  * The C side of what is registered with a ring. What liburing 2.9 does not have
- * answers with -ENOSYS.
+ * returns -ENOSYS.
  */
 #ifndef URING_REGISTER_H
 #define URING_REGISTER_H
@@ -38,8 +38,8 @@ enum {
 };
 
 /*
- * struct io_uring_napi with the fields that the kernel has since 6.13 and the
- * headers of liburing have not.
+ * struct io_uring_napi with the fields of Linux 6.13, which liburing's headers
+ * lack.
  */
 struct uring_napi {
 	uint32_t busy_poll_to;
@@ -84,8 +84,8 @@ static inline int uring_register_sync_msg(int fd, uint64_t user_data, unsigned r
 }
 
 /*
- * The kernel does not say again which features it has, and liburing maps the
- * new queues by them.
+ * liburing maps the new queues as p.features says, and the kernel does not fill
+ * that in again.
  */
 static inline int uring_resize_rings(struct io_uring *ring, unsigned sq, unsigned cq)
 {

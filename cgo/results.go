@@ -5,9 +5,9 @@ import (
 	"unsafe"
 )
 
-// What requests have to say that is more than a number.
+// The results of requests that are more than a number.
 
-// A Statx is a struct statx. Mask says which fields mean something.
+// A Statx is a struct statx. Mask says which fields are filled in.
 type Statx struct {
 	Mask           uint32
 	Blksize        uint32
@@ -52,7 +52,7 @@ func (e *EpollEvent) Bytes() []byte {
 
 // A Siginfo is a siginfo_t about a child process.
 type Siginfo struct {
-	Signo  int32 // SIGCHLD, or 0 if there was nothing to say
+	Signo  int32 // SIGCHLD, or 0 if there was no child to report
 	Errno  int32
 	Code   int32 // CLD_EXITED, CLD_KILLED, …
 	_      int32

@@ -99,8 +99,8 @@ func (r *Ring) Exit() {
 	r.c = nil
 }
 
-// LoseRingFD forgets that the ring's descriptor is registered with a thread, which
-// has ended: the number means another ring to the one that calls Exit.
+// LoseRingFD forgets that the ring's descriptor was registered with a thread
+// that has ended: to the thread that calls Exit the number means another ring.
 func (r *Ring) LoseRingFD() { r.c.enter_ring_fd = -1 }
 
 // FD returns the ring's file descriptor.

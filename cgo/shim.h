@@ -192,11 +192,11 @@ static inline int uring_set_nonblock(int fd)
 	return 0;
 }
 
-/* What reads of a descriptor bring. */
+/* What a descriptor gives to reads. */
 enum {
 	URING_READS_STREAM,	/* bytes, of which any number may be read */
-	URING_READS_MESSAGES,	/* what a short read cuts, or refuses */
-	URING_READS_UNPOLLABLE,	/* what the kernel cannot wait for */
+	URING_READS_MESSAGES,	/* messages, which a short read cuts or refuses */
+	URING_READS_UNPOLLABLE,	/* bytes that the kernel cannot wait for */
 };
 
 static inline bool uring_pollable(int fd)
@@ -243,8 +243,8 @@ static inline int uring_read_kind(int fd)
 }
 
 /*
- * Whether the kernel can only read it by a call that waits: it has no O_NONBLOCK,
- * and is none of those that need not have it.
+ * Whether the kernel can only read it by a call that waits: without O_NONBLOCK,
+ * except for kinds that do not need it.
  */
 static inline bool uring_read_blocks(int fd)
 {

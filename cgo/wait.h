@@ -1,6 +1,6 @@
 /*
  * The C side of the ways to wait that enter.go does not have. What liburing 2.9
- * does not have answers with -ENOSYS.
+ * does not have returns -ENOSYS.
  */
 #ifndef URING_WAIT_H
 #define URING_WAIT_H
@@ -31,7 +31,7 @@ static inline int uring_wait(struct io_uring *ring, const struct uring_wait *w)
 	struct io_uring_cqe *cqe;
 
 	if (w->block) {
-		/* The kernel reads 64 signals; the mask is the thread's and these. */
+		/* The kernel reads 64 signals: those of the thread's mask, and these. */
 		pthread_sigmask(SIG_SETMASK, NULL, &set);
 		*(uint64_t *)&set |= w->block;
 		mask = &set;

@@ -4,13 +4,14 @@ package cgo
 
 import "syscall"
 
-// Witness returns two descriptors: read becomes readable, at the end of its
-// stream, when the last reference to the file held is gone and the files that
-// were let go with it or before it are closed.
+// Witness returns two descriptors. The stream of read ends when the last
+// reference to held is gone, and the files that were let go before it or with
+// it are closed.
 //
-// A thread of the kernel closes files later, those that it let go last first. So
-// held is a socket with the other end of read in a message that nobody takes:
-// closing it lets go of that end, which is closed with the files after.
+// A thread of the kernel closes files later, starting with the one it let go
+// last. So held is a socket with a message that nobody takes, and the message
+// has the other end of read: closing held lets go of that end, which is closed
+// with the files that come after.
 func Witness() (held, read, rc int) {
 	var p, s [2]int
 	if err := syscall.Pipe2(p[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
