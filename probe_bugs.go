@@ -21,8 +21,8 @@ type KernelBug struct {
 	Err         error  // why it could not be found out
 }
 
-// KernelBugs looks for the kernel bugs that the package knows how to see. Each
-// is tried once; that takes a few milliseconds, and a TCP connection on the
+// KernelBugs looks for the kernel bugs that the package can provoke. Each is
+// tried once, which takes a few milliseconds and a TCP connection on the
 // loopback interface.
 func KernelBugs() []KernelBug {
 	list := make([]KernelBug, len(bugs))
@@ -37,9 +37,9 @@ func KernelBugs() []KernelBug {
 type bug struct {
 	name        string
 	consequence string
-	// look provokes the bug and returns what the kernel did if that was wrong,
-	// "" if it was right, and an error if it cannot be told. An error that
-	// matches ErrNotSupported means that the kernel lacks what has the bug.
+	// look provokes the bug. It returns what the kernel did wrong, "" if it did
+	// right, and an error if that could not be found out. An error that matches
+	// ErrNotSupported means that the kernel lacks the feature that has the bug.
 	look func() (answer string, err error)
 
 	mu     sync.Mutex
@@ -47,7 +47,7 @@ type bug struct {
 	answer string
 }
 
-// check is look, which it calls until that has an answer.
+// check calls look until it has an answer, and then returns that answer.
 func (b *bug) check() (answer string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -62,7 +62,7 @@ func (b *bug) check() (answer string, err error) {
 	return answer, nil
 }
 
-// off is the reason why a feature is switched off, if the kernel has the bug.
+// off returns the reason to switch a feature off if the kernel has the bug.
 func (b *bug) off() error {
 	answer, err := b.check()
 	if err == nil && answer != "" {
@@ -129,9 +129,9 @@ func onTrialLook(look func(*trial) (string, error)) func() (string, error) {
 	}
 }
 
-// 1.5 buffers of data are received at once. A kernel that shortens the second
-// buffer to the half that it needs does so before it receives, and leaves it
-// short when it then gets nothing: another receive, of another stream, meets it.
+// 1.5 buffers of data are received at once. Some kernels shorten the second
+// buffer to the half that they need, before they receive. If nothing comes
+// then, the buffer stays short for the receives of other streams.
 func lookShortened(t *trial) (string, error) {
 	const size = 1024
 	a, b, err := t.tcpPair()
@@ -204,7 +204,7 @@ func lookEOFBufMore(t *trial) (string, error) {
 		return "", err
 	}
 	if c.Flags&cgo.CQEFBuffer == 0 {
-		return "", nil // then it says nothing about the buffer
+		return "", nil // the completion says nothing about a buffer
 	}
 	return compareBufMore(c, true), nil
 }
@@ -331,17 +331,17 @@ var bugMissedEnd = &bug{
 	},
 }
 
-// A streamEnd is a way in which streams end.
+// A streamEnd is one way in which a stream ends.
 type streamEnd struct {
 	what   string
 	open   func(t *trial, n int) (fd int32, err error) // with n bytes to receive, and the end after them
 	result int                                         // of a receive at the end
 }
 
-// look receives a stream with a multishot receive. One that finds data for more
-// than 32 buffers makes a pause, and goes on as if woken by what was there when
-// it did: where the kernel knows that the data it then takes is the last, it
-// waits after that, even if the stream has ended by then.
+// look receives a stream with a multishot receive. After 32 buffers such a
+// receive pauses, and goes on as if the data that is there had just come. A
+// kernel with the bug takes the rest of the data and then waits, even if the
+// stream has ended by then.
 func (end streamEnd) look(t *trial) (string, error) {
 	const n = 40
 	if err := t.buffers(0, n+1, 1); err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/uring-go/uring/internal/kernel"
 )
 
-// MemorySize returns how many bytes of memory the queues of such a ring take,
-// in whole pages: what [Config].Memory must have room for. See
-// io_uring_memory_size_params(3) and io_uring_memory_size(3).
+// MemorySize returns how many bytes the queues of a ring with this
+// configuration take, in whole pages: [Config].Memory must have room for them.
+// See io_uring_memory_size_params(3) and io_uring_memory_size(3).
 func MemorySize(c Config) (int, error) {
 	c.Memory = nil
 	c, err := c.normalize()
@@ -23,9 +23,9 @@ func MemorySize(c Config) (int, error) {
 	return max(rc, 0), checkSince(opSize, rc, kernel.V(5, 1), "2.11")
 }
 
-// LockedSize returns how many bytes such a ring counts towards RLIMIT_MEMLOCK:
-// none since Linux 5.12. See io_uring_mlock_size_params(3) and
-// io_uring_mlock_size(3).
+// LockedSize returns how many bytes a ring with this configuration counts
+// towards RLIMIT_MEMLOCK: none since Linux 5.12. See
+// io_uring_mlock_size_params(3) and io_uring_mlock_size(3).
 func LockedSize(c Config) (int, error) {
 	c, err := c.normalize()
 	if err != nil {
@@ -53,8 +53,8 @@ func (c Config) checkMemory() error {
 	return nil
 }
 
-// lacksMemory says why there is no memory for the queues, if it is not the
-// kernel's to allocate.
+// lacksMemory says why there is no memory for the queues, where the kernel does
+// not allocate it.
 func (c Config) lacksMemory() string {
 	switch {
 	case c.Memory != nil:
@@ -87,7 +87,7 @@ func (c Config) largeQueues() bool {
 	return c.Entries*sqe > os.Getpagesize() || completions*cqe+c.Entries*4+header > os.Getpagesize()
 }
 
-// memory returns the bytes for the queues, all zero, or nil to have them
+// memory returns the bytes for the queues, all zero, or nil if they are to be
 // allocated.
 func (c Config) memory() ([]byte, error) {
 	if c.Memory == nil {
@@ -140,7 +140,7 @@ func (r *Ring) MemoryUsed() int {
 	return r.memoryUsed
 }
 
-// DontFork keeps the ring's memory from child processes that fork(2) makes; a
+// DontFork keeps the ring's memory from child processes made by fork(2). A
 // child that execs, such as one of os/exec, does not have it anyway. See
 // io_uring_ring_dontfork(3).
 func (r *Ring) DontFork() error {
@@ -152,9 +152,10 @@ func (r *Ring) DontFork() error {
 
 // ResizeRings changes the lengths of the queues, to powers of two as in
 // [Config]; cq of 0 means twice sq. Completions that are ready stay. No entry
-// may be queued: submit first. It returns EOVERFLOW if what is in a queue does
-// not fit into the new one. The ring must have [SetupDeferTaskrun], and its
-// descriptor, and not [SetupNoMMap]. Linux 6.13. See io_uring_resize_rings(3).
+// may be queued: submit first. It returns EOVERFLOW if the completions do not
+// fit into the new queue. The ring must have [SetupDeferTaskrun] and its
+// descriptor, and must not have [SetupNoMMap]. Linux 6.13. See
+// io_uring_resize_rings(3).
 func (r *Ring) ResizeRings(sq, cq int) error {
 	if err := r.usable(); err != nil {
 		return err
@@ -172,7 +173,7 @@ func (r *Ring) ResizeRings(sq, cq int) error {
 	case r.flags&SetupDeferTaskrun == 0:
 		return errors.New("uring: ResizeRings needs a ring with SetupDeferTaskrun")
 	case r.flags&SetupNoMMap != 0:
-		return errors.New("uring: ResizeRings does not go with SetupNoMMap: the memory has its size")
+		return errors.New("uring: ResizeRings does not go with SetupNoMMap: that memory cannot grow")
 	case r.FD() < 0:
 		return errors.New("uring: ResizeRings needs the ring's descriptor, to map the new queues")
 	case r.q.SQReady() > 0:
@@ -187,7 +188,7 @@ func (r *Ring) ResizeRings(sq, cq int) error {
 	seen := r.noted - r.head
 	r.head, _ = r.q.CQ()
 	r.noted = r.head + seen
-	r.ended += r.q.SQGiven() - given // if the kernel counts anew
+	r.ended += r.q.SQGiven() - given // if the kernel starts counting again
 	return r.resetSlots()
 }
 

@@ -10,16 +10,16 @@ import (
 )
 
 // AtFDCWD, as the directory of a path, is the process's working directory.
-// Paths that do not start with / are relative to a directory: this, or an
-// ordinary descriptor, as the kernel takes no direct one there. Prep methods
-// copy paths, and refuse those with a zero byte in them.
+// Paths that do not start with / are relative to a directory: AtFDCWD, or an
+// ordinary descriptor. The kernel accepts no direct descriptor there. Prep
+// methods copy paths, and refuse those with a zero byte.
 const AtFDCWD = cgo.AtFDCWD
 
 // Flags of the requests that take a path.
 const (
 	AtEmptyPath       = cgo.AtEmptyPath       // an empty path is dir itself
-	AtSymlinkNofollow = cgo.AtSymlinkNofollow // a symbolic link is meant itself
-	AtSymlinkFollow   = cgo.AtSymlinkFollow   // PrepLinkat: what it points at
+	AtSymlinkNofollow = cgo.AtSymlinkNofollow // do not follow a symbolic link
+	AtSymlinkFollow   = cgo.AtSymlinkFollow   // PrepLinkat: follow a symbolic link
 	AtRemovedir       = cgo.AtRemovedir       // PrepUnlinkat: remove a directory
 )
 
@@ -42,8 +42,8 @@ func (s SQE) prepOpenat(op uint8, dir int, path string, flags int, mode, fileInd
 }
 
 // PrepOpenatDirect opens a file in slot d of the table of direct descriptors.
-// With [DirectAlloc] the result is the slot. O_CLOEXEC means nothing there and
-// is refused by the kernel. Linux 5.15. See io_uring_prep_openat_direct(3) and
+// With [DirectAlloc] the result is the slot. The kernel refuses O_CLOEXEC,
+// which means nothing there. Linux 5.15. See io_uring_prep_openat_direct(3) and
 // io_uring_prep_open_direct(3).
 func (s SQE) PrepOpenatDirect(dir int, path string, flags int, mode uint32, d Direct) error {
 	return s.prepOpenat(cgo.OpOpenat, dir, path, flags, mode, d.fileIndex())
@@ -59,7 +59,7 @@ type OpenHow struct {
 
 const sizeofOpenHow = 24
 
-// PrepOpenat2 is [SQE.PrepOpenat] with more to say about how the path may be
+// PrepOpenat2 is [SQE.PrepOpenat] with more control over how the path is
 // followed. See io_uring_prep_openat2(3).
 func (s SQE) PrepOpenat2(dir int, path string, how OpenHow) error {
 	return s.prepOpenat2(cgo.OpOpenat2, dir, path, how, 0)
@@ -85,7 +85,7 @@ func (s SQE) PrepOpenat2Direct(dir int, path string, how OpenHow, d Direct) erro
 	return s.prepOpenat2(cgo.OpOpenat2, dir, path, how, d.fileIndex())
 }
 
-// StatxMask says what a [Statx] has, and what is wanted of it.
+// A StatxMask says which parts of a [Statx] are wanted, or filled in.
 type StatxMask uint32
 
 // The parts of a [Statx].
@@ -96,8 +96,8 @@ const (
 	StatxDIOAlign   StatxMask = cgo.StatxDIOAlign   // Linux 6.1
 )
 
-// A Statx is what the kernel says about a file: a struct statx. Mask, of
-// [StatxMask] flags, says which fields mean something:
+// A Statx has the kernel's data about a file: a struct statx. Mask, of
+// [StatxMask] flags, says which fields are filled in:
 //
 //	Mask           uint32
 //	Blksize        uint32
@@ -127,9 +127,10 @@ type Statx = cgo.Statx
 // method Time returns a [time.Time].
 type StatxTimestamp = cgo.StatxTimestamp
 
-// PrepStatx asks what want says about a file, for st, whose Mask says what it
-// got. st must stay reachable until the completion. With [AtEmptyPath] and an
-// empty path the file is dir itself. See io_uring_prep_statx(3).
+// PrepStatx asks for the parts of a file's data that want names, and puts them
+// into st, whose Mask says what came. st must stay reachable until the
+// completion. With [AtEmptyPath] and an empty path the file is dir itself. See
+// io_uring_prep_statx(3).
 func (s SQE) PrepStatx(dir int, path string, flags int, want StatxMask, st *Statx) error {
 	addr, err := s.keepPath(path)
 	if err != nil {
@@ -215,9 +216,9 @@ func (s SQE) PrepSetxattr(path, name string, value []byte, flags int) error {
 }
 
 // PrepGetxattr reads an extended attribute of the file path into value; the
-// result is its length. With no room the result is the room that is needed, and
-// with too little the request fails with ERANGE. value must stay reachable
-// until the completion. Linux 5.19. See io_uring_prep_getxattr(3).
+// result is its length. If value is empty, the result is the length that is
+// needed; if value is too short, the request fails with ERANGE. value must stay
+// reachable until the completion. Linux 5.19. See io_uring_prep_getxattr(3).
 func (s SQE) PrepGetxattr(path, name string, value []byte) error {
 	pathAddr, err := s.prepXattr(cgo.OpGetxattr, 0, name, path, value, 0)
 	if err != nil {

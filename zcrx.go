@@ -15,28 +15,27 @@ import (
 
 // A ZCRXConfig says how a network device receives for a ring without copying.
 type ZCRXConfig struct {
-	// Interface is the device's index, see [net.Interface], and Queue the number
-	// of the one receive queue that the ring takes over. Steering the wanted
-	// flows to that queue, and splitting headers from data, are set up outside,
-	// with ethtool(8).
+	// Interface is the device's index, see [net.Interface], and Queue the
+	// number of the one receive queue that the ring takes over. Use ethtool(8)
+	// to steer the wanted flows to that queue, and to split headers from data.
 	Interface, Queue int
-	// NoDevice receives from any connection, with copies, and without Interface
-	// and Queue: for tests of programs where there is no device. Buffers may
-	// have to be given back with [ZCRX.Flush]. Linux 7.1.
+	// NoDevice receives from any connection, by copying, and without Interface
+	// and Queue: for tests on machines without such a device. Buffers may have
+	// to be given back with [ZCRX.Flush]. Linux 7.1.
 	NoDevice bool
-	// Memory is what the device writes into: all of the arena, which cannot be
-	// closed before the ring.
+	// The device writes into Memory, all of the arena, which cannot be closed
+	// before the ring.
 	Memory *Arena
-	// DMABuf is there instead of Memory if the device writes into memory of
+	// DMABuf is set instead of Memory if the device writes into memory of
 	// another device. Linux 6.16.
 	DMABuf *DMABuf
-	// BufSize is how large the device's buffers are, in bytes: a power of two of
-	// at least a page, which is also what 0 means. Each must lie in contiguous
-	// memory, as in huge pages. Linux 7.0.
+	// BufSize is the size of the device's buffers in bytes: a power of two, at
+	// least a page; 0 means a page. Each buffer must lie in contiguous memory,
+	// as in huge pages. Linux 7.0.
 	BufSize int
 	// RefillEntries is the length of the [RefillRing], rounded up to a power of
-	// two; the most is 32768. 0 means 4096. There should be one for each piece
-	// that the program holds at a time, and some more.
+	// two; the most is 32768. 0 means 4096. There should be an entry for each
+	// piece that the program holds at a time, and some more.
 	RefillEntries int
 	// RefillMemory is the program's memory for the refill ring: a page, and 16
 	// bytes for each entry. Without it the kernel allocates some.
@@ -49,7 +48,7 @@ type DMABuf struct {
 	Size int // all of it, in bytes
 }
 
-// A ZCRXID is what requests and other rings know a [ZCRX] by.
+// A ZCRXID identifies a [ZCRX] to requests and other rings.
 type ZCRXID uint32
 
 // A ZCRX is a receive queue of a network device that writes what it receives
@@ -110,7 +109,7 @@ func (r *Ring) RegisterZCRX(c ZCRXConfig) (*ZCRX, error) {
 }
 
 func newZCRX(r *Ring, c ZCRXConfig, reg *cgo.ZCRXReg) *ZCRX {
-	// What the kernel chose; older ones do not say, but none chooses less.
+	// What the kernel chose. Older kernels do not say, but none chooses less.
 	size := max(int(reg.BufLen), os.Getpagesize())
 	z := &ZCRX{ring: r, id: ZCRXID(reg.ID), memory: c.Memory, size: c.size(), shift: bits.Len(uint(size)) - 1}
 	z.lent = make([]uint32, (z.size+uint64(size)-1)>>z.shift)
@@ -120,7 +119,7 @@ func newZCRX(r *Ring, c ZCRXConfig, reg *cgo.ZCRXReg) *ZCRX {
 	return z
 }
 
-// check says in words what the kernel answers with a bare EINVAL.
+// check explains what the kernel would refuse with a bare EINVAL.
 func (c ZCRXConfig) check(r *Ring) error {
 	page := os.Getpagesize()
 	switch {
@@ -129,9 +128,9 @@ func (c ZCRXConfig) check(r *Ring) error {
 	case c.RefillMemory == nil && r.FD() < 0:
 		return errors.New("uring: RegisterZCRX needs the ring's descriptor, to map the kernel's memory; or set ZCRXConfig.RefillMemory")
 	case c.NoDevice && (c.Interface != 0 || c.Queue != 0):
-		return errors.New("uring: ZCRXConfig.NoDevice goes without Interface and Queue")
+		return errors.New("uring: ZCRXConfig.NoDevice does not go with Interface or Queue")
 	case !c.NoDevice && c.Interface < 1 || c.Queue < 0:
-		return fmt.Errorf("uring: ZCRXConfig names queue %d of interface %d", c.Queue, c.Interface)
+		return fmt.Errorf("uring: ZCRXConfig names queue %d of interface %d, want an interface from 1 on and a queue from 0 on", c.Queue, c.Interface)
 	case (c.Memory == nil) == (c.DMABuf == nil):
 		return errors.New("uring: ZCRXConfig needs one of Memory and DMABuf")
 	case c.Memory != nil && c.Memory.Len() == 0:
@@ -170,7 +169,7 @@ func (c ZCRXConfig) size() uint64 {
 	return uint64(c.Memory.Len())
 }
 
-// since is the first kernel that takes all of it.
+// since returns the first kernel that accepts all of it.
 func (c ZCRXConfig) since() kernel.Version {
 	switch {
 	case c.NoDevice:
@@ -183,15 +182,15 @@ func (c ZCRXConfig) since() kernel.Version {
 	return kernel.V(6, 15)
 }
 
-// ID returns what [SQE.PrepRecvZCMultishot] knows it by.
+// ID returns what [SQE.PrepRecvZCMultishot] takes.
 func (z *ZCRX) ID() ZCRXID { return z.id }
 
 // Refill returns the ring in which buffers go back to the kernel.
 func (z *ZCRX) Refill() *RefillRing { return &z.refill }
 
-// Flush makes the kernel take what is in the [RefillRing], which it otherwise
-// does when it needs buffers. That makes room. Linux 6.19. See
-// io_uring_register_zcrx_ctrl(3).
+// Flush makes the kernel take the buffers that are in the [RefillRing] now,
+// which makes room there. Without it the kernel takes them when it needs
+// buffers. Linux 6.19. See io_uring_register_zcrx_ctrl(3).
 func (z *ZCRX) Flush() error {
 	_, err := z.control("flush a refill ring", cgo.ZCRXCtrlFlushRQ)
 	return err
@@ -217,9 +216,9 @@ func (z *ZCRX) control(op string, what uint32) (int, error) {
 
 // ImportZCRX lets requests of the ring receive by an instance of another ring,
 // given what [ZCRX.Export] returned. The completions come to this ring; the
-// other one's [ZCRX] makes segments of them and takes their buffers back. As
-// it does not lock, the two rings need one goroutine, or a lock around them.
-// The ring must be as [Ring.RegisterZCRX] wants it. Linux 6.19. See
+// other ring's [ZCRX] makes segments of them and takes their buffers back. It
+// does not lock: the two rings need one goroutine, or a lock around both. The
+// ring needs what [Ring.RegisterZCRX] needs. Linux 6.19. See
 // io_uring_register_ifq(3).
 func (r *Ring) ImportZCRX(fd int) (ZCRXID, error) {
 	if err := r.usable(); err != nil {
@@ -264,11 +263,11 @@ type ZCRXSegment struct {
 	n    uint32
 }
 
-// Segment finds the data that a completion of [SQE.PrepRecvZCMultishot]
-// brings: second is what [Ring.CompletionsBig] yields with it. It returns the
-// zero ZCRXSegment for one without data: the end, or an error, see [CQE.Err].
-// Each completion must be looked at once. One whose data does not lie in the
-// memory gives [ErrBadCompletion].
+// Segment finds the data that a completion of [SQE.PrepRecvZCMultishot] brings:
+// second is what [Ring.CompletionsBig] yields with it. For a completion without
+// data, the end or an error (see [CQE.Err]), it returns the zero ZCRXSegment.
+// Call it once for each completion. If the data does not lie in the memory, the
+// error is [ErrBadCompletion].
 func (z *ZCRX) Segment(c CQE, second [2]uint64) (ZCRXSegment, error) {
 	if c.Res <= 0 {
 		return ZCRXSegment{}, nil
@@ -291,8 +290,8 @@ func (z *ZCRX) Segment(c CQE, second [2]uint64) (ZCRXSegment, error) {
 // buffer is the number of the buffer that the segment starts in.
 func (s ZCRXSegment) buffer() uint64 { return s.off >> s.zcrx.shift }
 
-// Bytes returns the data, until Release and as long as the ring is open: nil
-// for the zero ZCRXSegment and for data in a [DMABuf].
+// Bytes returns the data, valid until Release and while the ring is open. It is
+// nil for the zero ZCRXSegment and for data in a [DMABuf].
 func (s ZCRXSegment) Bytes() []byte {
 	if s.n == 0 || s.zcrx.memory == nil || s.zcrx.ring.closed {
 		return nil
@@ -344,9 +343,9 @@ func (q *RefillRing) Space() int {
 	return int(q.ring.Space())
 }
 
-// Return gives the buffers of segments back, all at once, and returns how many
-// it took: it stops with [ErrRefillFull], or at one that is not lent with
-// [ErrReleased]. The rest is still lent.
+// Return gives the buffers of segments back, all at once, and returns how many.
+// It stops with [ErrRefillFull] if there is no room, and with [ErrReleased] at
+// a segment that is not lent. The rest stays lent.
 //
 //uring:covers io_uring_smp_store_release
 func (q *RefillRing) Return(segments ...ZCRXSegment) (int, error) {

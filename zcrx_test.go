@@ -224,7 +224,7 @@ func TestZCRXRefusals(t *testing.T) {
 	for text, c := range map[string]ZCRXConfig{
 		"interface 0":              {Memory: a},
 		"queue -1":                 {Interface: 1, Queue: -1, Memory: a},
-		"without Interface":        {Interface: 1, NoDevice: true, Memory: a},
+		"does not go with Interface":        {Interface: 1, NoDevice: true, Memory: a},
 		"one of Memory and DMABuf": {Interface: 1},
 		"Memory and DMABuf":        {Interface: 1, Memory: a, DMABuf: &DMABuf{FD: 1, Size: a.Len()}},
 		"use after Close":          {Interface: 1, Memory: closed},
