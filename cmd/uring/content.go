@@ -6,19 +6,19 @@ import (
 	"os"
 )
 
-// A content is a sequence of bytes to send. Any part of it can be had, so that
-// a receiver can be checked too.
+// A content is a sequence of bytes to send. Any part of it can be read, so that
+// a receiver can be checked, too.
 type content interface {
 	size() int64
-	// fill fills p with the bytes from off on, which are there.
+	// fill fills p with the bytes from off on. The content has them.
 	fill(p []byte, off int64) error
 }
 
-// Random content costs little more than a copy, or else making it up would
-// take longer than sending it. It consists of units that are copied from a
-// block of pseudo-random bytes, each with its own first word. Connections
-// start at different places of the block: no unit is like another one nearby,
-// nor like the one at the same place of another connection.
+// Random content must cost little more than a copy, or making it up would take
+// longer than sending it. So it consists of units that are copied from a block
+// of pseudo-random bytes, and each gets its own first word. Connections start
+// at different units of the block: no unit is like one nearby, or like the one
+// at the same offset of another connection.
 const (
 	unitSize   = 256
 	blockUnits = 4096
@@ -64,7 +64,7 @@ func (c randomContent) fill(p []byte, off int64) error {
 	return nil
 }
 
-// mix is the SplitMix64 generator: its n-th number for a seed.
+// mix returns the n-th number of the SplitMix64 generator for a seed.
 func mix(seed, n uint64) uint64 {
 	z := seed + (n+1)*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
@@ -72,7 +72,7 @@ func mix(seed, n uint64) uint64 {
 	return z ^ z>>31
 }
 
-// A fileContent is what a file held when it was opened, several times over.
+// A fileContent is what a file held when it was opened, repeated.
 type fileContent struct {
 	file   *os.File
 	length int64

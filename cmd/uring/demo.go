@@ -29,8 +29,8 @@ type demoMode struct {
 
 func always() error { return nil }
 
-// demoModes go from one buffer and one request for everything to one request
-// for many buffers.
+// demoModes lead from a request for each buffer to one request for many
+// buffers.
 var demoModes = []demoMode{
 	{"single", "one receive, one send, one buffer each", always, 64 << 10, func(c *proxyConfig) {
 		c.recvSingle, c.send = true, uring.SendPlain
@@ -67,7 +67,7 @@ var demoModes = []demoMode{
 	}},
 }
 
-// A demoResult is what one mode came to.
+// A demoResult is what one mode did.
 type demoResult struct {
 	mode    demoMode
 	skipped error // why the mode did not run
@@ -204,7 +204,7 @@ func (d *demo) runMode(m demoMode) (demoResult, error) {
 		if sinkErr := <-sink; !errors.Is(err, syscall.ENOMEM) || sinkErr != nil {
 			return r, errors.Join(err, sinkErr)
 		}
-		r.skipped = err // which says what limit to raise
+		r.skipped = err // it says which limit to raise
 		fmt.Fprintf(d.out, " not run: %v\n", err)
 		return r, nil
 	}
@@ -232,14 +232,14 @@ func (d *demo) dots() func(sinkProgress) {
 	return func(sinkProgress) { fmt.Fprint(d.out, ".") }
 }
 
-// background runs fn and returns where its error comes.
+// background runs fn and returns a channel that gets its error.
 func background(fn func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- fn() }()
 	return done
 }
 
-// awaitAddr waits for an address, or the error of what should have sent it.
+// awaitAddr waits for an address, or for the error that came in its place.
 func awaitAddr(addr <-chan netip.AddrPort, done <-chan error) (netip.AddrPort, error) {
 	select {
 	case a := <-addr:
@@ -270,10 +270,10 @@ func (d *demo) table() {
 	}
 	w.Flush()
 	fmt.Fprintln(d.out, "\nSender, proxy and sink share this machine's processors, and the sink's SHA-256 is part of the time.")
-	fmt.Fprintln(d.out, "\"copied\" means that the kernel reported to have copied what was sent without copying, as it does on loopback.")
+	fmt.Fprintln(d.out, "\"copied\" counts the zero-copy sends whose bytes the kernel copied after all, as it does on loopback.")
 }
 
-// copied says what became of zero-copy sends.
+// copied says how many zero-copy sends the kernel copied.
 func (r demoResult) copied() string {
 	p := r.proxy
 	switch {

@@ -34,8 +34,8 @@ func filesCommand(args []string) int {
 	})
 	fs.IntVar(&c.reads, "reads", 1500, "`reads` a second that the slow disk gives")
 	fs.DurationVar(&c.time, "time", 5*time.Second, "how `long` each of the runs takes")
-	fs.StringVar(&c.path, "file", "", "read this `file`, at the speed of its disk, and make no slow disk")
-	side := fs.String("side", "", "be one `side`, os or file: what the command starts for itself")
+	fs.StringVar(&c.path, "file", "", "read this `file`, at the speed of its disk, instead of a slow disk made here")
+	side := fs.String("side", "", "be one `side`, os or file; the command starts itself with this")
 	if status, over := parse(fs, args); over {
 		return status
 	}
@@ -67,7 +67,7 @@ func numbers(s string) (list []int, err error) {
 }
 
 // showFiles reads a slow disk through package os and through package file, and
-// shows what each takes.
+// shows what each costs.
 func showFiles(ctx context.Context, c filesConfig, out io.Writer) (err error) {
 	where := slowDisk{procs: os.DevNull}
 	if c.path == "" {
@@ -121,8 +121,8 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }
 
-// runChild has one side work in a process of its own, which may crash, and in
-// the control group of the slow disk.
+// runChild runs one side in a process of its own, which may crash, and in the
+// control group of the slow disk.
 func (c filesConfig) runChild(ctx context.Context, side string, readers int, procs string, show func(sideState)) (last sideState, err error) {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `echo $$ > "$0" && exec "$@"`, procs, "/proc/"+strconv.Itoa(os.Getpid())+"/exe", "files",
 		"-side", side, "-readers", strconv.Itoa(readers), "-time", c.time.String(), "-file", c.path)
@@ -147,7 +147,7 @@ func (c filesConfig) runChild(ctx context.Context, side string, readers int, pro
 	return last, nil
 }
 
-// crash returns what Go's runtime said when the program ended.
+// crash returns what Go's runtime printed when the program ended.
 func crash(said string, err error) string {
 	for line := range strings.Lines(said) {
 		if reason, ok := strings.CutPrefix(line, "fatal error: "); ok {

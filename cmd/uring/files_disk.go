@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// A slowDisk is a loop device on a file in memory, and a control group whose
-// processes may read it so many times a second only.
+// A slowDisk is a loop device on a file in memory, and a control group that
+// limits how often its processes may read it in a second.
 type slowDisk struct {
 	dir     string
 	image   string
@@ -75,7 +75,7 @@ func (d *slowDisk) slow(reads int) error {
 	return os.WriteFile(filepath.Join(group, file), []byte(rule), 0)
 }
 
-// remove takes apart what was made.
+// remove removes what was made.
 func (d *slowDisk) remove() error {
 	var err error
 	if d.group != "" {
@@ -93,7 +93,7 @@ func (d *slowDisk) remove() error {
 	return err
 }
 
-// tool runs a program, whose words are the error if it fails.
+// tool runs a program. If it fails, its output is in the error.
 func tool(name string, args ...string) error {
 	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package main
 
-// directFlag is not there: the page cache answers.
+// directFlag is 0 here: reads go through the page cache.
 const directFlag = 0

@@ -23,8 +23,8 @@ type sideState struct {
 	CPU     float64 `json:"cpu_us"`  // for a read
 }
 
-// runSide has goroutines read for a time, through one of the two packages, and
-// prints the state now and then, as JSON.
+// runSide lets goroutines read for a time through one of the two packages, and
+// prints its state from time to time, as JSON.
 func runSide(side, path string, readers int, length time.Duration, out io.Writer) error {
 	f, size, err := openSide(side, path)
 	if err != nil {
@@ -115,8 +115,7 @@ func watchSide(reads *atomic.Int64, length time.Duration, out io.Writer, failed 
 	}
 }
 
-// processorTime returns the microseconds of processor time that the process
-// has taken.
+// processorTime returns the processor time of the process in microseconds.
 func processorTime() float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The command shows both sides, on a file of ours.
+// The command shows both sides, with a file that the test made.
 func TestFiles(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(name, make([]byte, 1<<20), 0o600); err != nil {
@@ -40,7 +40,7 @@ func TestFilesMisused(t *testing.T) {
 	}
 }
 
-// What ends a crashed process is shown, not its goroutines.
+// Of a crashed process the reason is shown, not the goroutines.
 func TestCrashIsToldInOneLine(t *testing.T) {
 	said := "runtime: program exceeds 10000-thread limit\nfatal error: thread exhaustion\n\ngoroutine 1 [running]:\n"
 	if got := crash(said, os.ErrInvalid); got != "thread exhaustion" {

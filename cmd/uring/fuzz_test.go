@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzByteSize reads any text as a number of bytes. What is taken is not
-// negative, and what it is written as reads back.
+// FuzzByteSize reads any text as a number of bytes. A number that is accepted
+// is not negative, and reads back as it is written.
 func FuzzByteSize(f *testing.F) {
 	for _, s := range []string{"0", "4096", "64KiB", "1M", "8388607TiB", "8388608T", "9223372036854775807", "-1", "1.5M", "K", "+1", "1_000", "٣"} {
 		f.Add(s)
@@ -27,8 +27,8 @@ func FuzzByteSize(f *testing.F) {
 	})
 }
 
-// FuzzArguments gives each command any arguments, one a line. What it takes is
-// something that it can do; the rest is refused, not run.
+// FuzzArguments gives each command any arguments, one on a line. A command
+// accepts what it can do, and refuses the rest without running.
 func FuzzArguments(f *testing.F) {
 	for _, s := range []string{
 		"-listen\n:0\n-to\n:1", "-listen=:0\n-to=:1\n-wait-batch=4\n-wait-usec=100", "-wait-usec=9223372036854775807",

@@ -9,8 +9,8 @@ import (
 	"github.com/uring-go/uring/internal/live"
 )
 
-// checkClosed returns the exit status of a program that ends with status: it is
-// a failure to leave rings, buffers, memory or sockets open.
+// checkClosed returns the exit status of a program that would end with status:
+// rings, buffers, memory or sockets that are left open make it a failure.
 func checkClosed(status int) int {
 	if err := leftBehind(); err != nil && status != exitUsage {
 		fmt.Fprintf(os.Stderr, "uring: %v\n", err)
@@ -31,8 +31,8 @@ func leftBehind() error {
 	return err
 }
 
-// openSockets counts the sockets that the program opened; the standard ones
-// may have been given to it as such.
+// openSockets counts the sockets that the program opened. The standard
+// descriptors do not count: the program may have got sockets there.
 func openSockets() int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// limits are the settings of the process and the system that io_uring runs
-// into. A value is "" if it could not be read.
+// limits are the settings of the process and the system that limit io_uring. A
+// value is "" if it could not be read.
 type limits struct {
 	Memlock         string `json:"memlock"`           // bytes, or "unlimited"
 	NoFile          string `json:"nofile"`            // descriptors, or "unlimited"
@@ -16,7 +16,7 @@ type limits struct {
 	Seccomp         string `json:"seccomp"`           // "off", "strict" or "filter"
 	User            int    `json:"user"`
 	NoNewPrivs      bool   `json:"no_new_privs"`
-	// Capabilities are those in effect that io_uring asks for.
+	// Capabilities are the effective ones that io_uring checks.
 	Capabilities []string `json:"capabilities"`
 }
 
@@ -60,9 +60,9 @@ func statusField(status, name string) string {
 	return ""
 }
 
-// capabilities lists those in the text of /proc/self/status that io_uring asks
-// for: to lock memory without limit, to configure network devices, and to use
-// rings where kernel.io_uring_disabled is 1.
+// capabilities lists those in the text of /proc/self/status that io_uring
+// checks: to lock memory without limit, to configure network devices, and to
+// use rings where kernel.io_uring_disabled is 1.
 func capabilities(status string) []string {
 	set, _ := strconv.ParseUint(statusField(status, "CapEff"), 16, 64)
 	names := []string{}

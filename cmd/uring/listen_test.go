@@ -12,8 +12,8 @@ import (
 	"github.com/uring-go/uring/internal/testutil"
 )
 
-// A connection that the proxy or the sink accepts supports zero-copy sends,
-// which those from a listener for multipath TCP do not.
+// A connection that the proxy or the sink accepts can send without copying. One
+// from a listener for multipath TCP could not.
 func TestAcceptedConnectionsSendWithoutACopy(t *testing.T) {
 	testutil.Need(t, uring.HaveSendZC)
 	file, addr, err := listen(t.Context(), "127.0.0.1:0")

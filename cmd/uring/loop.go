@@ -9,8 +9,7 @@ import (
 	"github.com/uring-go/uring"
 )
 
-// The kinds of request that a loop has for itself. Commands count on from
-// kindOwn.
+// The kinds of the loop's own requests. The kinds of commands start at kindOwn.
 const (
 	kindWake   uint8 = iota + 1 // the context is done
 	kindCancel                  // of everything else
@@ -33,8 +32,8 @@ func (l *loop) request(t uring.Token) (uring.SQE, error) {
 	return sqe, err
 }
 
-// run hands completions to handle, the loop's own ones excepted, until no
-// request is in flight. w ends it early: it calls stop.
+// run hands completions to handle, except the loop's own ones, until no request
+// is in flight. When w's context is done, it calls stop.
 func (l *loop) run(w *waker, stop func() error, handle func(uring.CQE) error) error {
 	if err := l.watch(w); err != nil {
 		return err
@@ -94,8 +93,8 @@ func (l *loop) cancel(t uring.Token) error {
 	return err
 }
 
-// A waker gets the goroutine of a ring out of its wait when a context is done:
-// the ring polls one end of a pipe, of which the other is closed then.
+// A waker ends the wait of a ring's goroutine when a context is done: the ring
+// polls one end of a pipe, and the other end is closed then.
 type waker struct {
 	read   *os.File
 	hangUp func()
@@ -119,6 +118,6 @@ func (w *waker) prepare(sqe uring.SQE) {
 
 func (w *waker) close() {
 	w.stop()
-	w.hangUp() // waits if it runs just now
+	w.hangUp() // waits for it if it runs now
 	w.read.Close()
 }

@@ -7,7 +7,7 @@
 //	uring sink      receives over TCP, counts and hashes what comes
 //	uring send      sends pseudo-random bytes or a file over TCP
 //
-// "uring -h" lists the commands, "uring command -h" the flags of one.
+// "uring -h" lists the commands, "uring command -h" the flags of a command.
 package main
 
 import (
@@ -64,7 +64,7 @@ func usage(w io.Writer) {
 	}
 }
 
-// The exit statuses beside 0.
+// The exit statuses other than 0.
 const (
 	exitFailed = 1
 	exitUsage  = 2
@@ -78,9 +78,9 @@ func newFlags(name string) *flag.FlagSet {
 	return fs
 }
 
-// parse parses a command's arguments, of which none may be left after the
-// flags. If over is true the command has nothing more to do than to return
-// status: help was asked for and printed, or the arguments were wrong.
+// parse parses a command's flags; other arguments are an error. If over is
+// true, the command only has to return status: it printed the help, or the
+// arguments were wrong.
 func parse(fs *flag.FlagSet, args []string) (status int, over bool) {
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {

@@ -8,7 +8,7 @@ import (
 	"github.com/uring-go/uring/internal/testutil"
 )
 
-// asProgram makes the test program be the program itself, as run by command.
+// asProgram makes the test program run as the program itself.
 const asProgram = "URING_TEST_AS_PROGRAM=1"
 
 func TestMain(m *testing.M) {
@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 	testutil.Main(m)
 }
 
-// program returns the program as it is to run with args.
+// program returns the command that runs the program with args.
 func program(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asProgram)

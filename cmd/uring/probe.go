@@ -13,7 +13,7 @@ import (
 	"github.com/uring-go/uring/file"
 )
 
-// A report is what "uring probe -json" prints. Its keys do not change.
+// A report is what "uring probe -json" prints. Its keys must not change.
 type report struct {
 	Kernel   string    `json:"kernel"`
 	Liburing liburing  `json:"liburing"`
@@ -78,7 +78,7 @@ func newReport() report {
 	r := report{Kernel: uring.KernelVersion(), Usable: true, Features: []feature{}, Bugs: []bug{}, Limits: readLimits()}
 	r.Liburing.Header, r.Liburing.Linked = uring.LiburingVersion()
 	if err := tryRing(); err != nil {
-		// Nothing else can be found out.
+		// Without a ring nothing else can be found out.
 		r.Usable, r.Reason = false, err.Error()
 	}
 	r.Files = filesWay()
@@ -172,7 +172,7 @@ func (r report) summary(w io.Writer) error {
 	return t.Flush()
 }
 
-// list writes names, as many in a line as 100 columns have room for.
+// list writes names in lines of at most 100 columns.
 func list(w io.Writer, title string, names []string) {
 	const room = 100 - len("kernel bugs  ")
 	line := ""
@@ -191,7 +191,7 @@ func list(w io.Writer, title string, names []string) {
 	}
 }
 
-// head writes what is the same for all who look.
+// head writes what stands at the top of both forms.
 func (r report) head(w io.Writer) {
 	fmt.Fprintf(w, "kernel\t%s\n", known(r.Kernel))
 	fmt.Fprintf(w, "liburing\theader %s, linked %s\n", known(r.Liburing.Header), known(r.Liburing.Linked))

@@ -11,10 +11,10 @@ import (
 type right struct {
 	Name   string `json:"name"`
 	Here   string `json:"here"`
-	Advice string `json:"advice,omitempty"` // what to do, if that may be in the way
+	Advice string `json:"advice,omitempty"` // what to do if the right may be missing
 }
 
-// enoughMemlock is what a program with some registered buffers gets along with.
+// enoughMemlock is enough for a program with some registered buffers.
 const enoughMemlock = 64 << 20
 
 // rights judges the limits. usable reports whether a ring could be opened.

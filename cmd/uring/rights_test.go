@@ -15,7 +15,7 @@ func TestRightsSayWhatToDo(t *testing.T) {
 		usable bool
 		right  string // the one that is judged
 		here   string
-		advice string // part of it; "" if there is none in any right
+		advice string // part of it; "" if no right may have any
 	}{
 		"nothing in the way": {fine, true, "seccomp", "off", ""},
 		"a filter that allows": {with(func(l *limits) { l.Seccomp = "filter" }), true,

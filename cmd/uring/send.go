@@ -19,8 +19,8 @@ type sendConfig struct {
 	Seed   uint64 // of these bytes; each connection sends others
 	File   string // send what this file holds, Repeat times
 	Repeat int
-	// MsgSize is how many bytes each send has. Less than that is sent last, and
-	// after a send that was short.
+	// MsgSize is the length of each send in bytes. The last one, and one after
+	// a short send, may be shorter.
 	MsgSize int
 	Conns   int // connections, all at the same time
 	SHA256  bool
@@ -29,19 +29,18 @@ type sendConfig struct {
 	Ended func(connResult) // as in sinkConfig
 }
 
-// Small messages are sent in chains of linked requests, of which the kernel
-// starts each when the one before it is done: they stay in order, each is a
-// send of its own, as in a program that makes a system call for each, and yet
-// they cost one system call together. All but the last succeed silently, so
-// that a chain has one completion: that of its last request, or of the one
-// that failed.
+// Small messages are sent in chains of linked requests: the kernel starts each
+// request when the one before it is done. So messages stay in order, and each
+// is a send of its own, as in a program that makes a system call for each; but
+// a chain costs one system call. All but the last succeed silently: a chain has
+// one completion, that of its last request, or of the one that failed.
 const (
 	chainLength = 64
 	chunkSize   = 64 << 10 // how much of the content is prepared at once
 )
 
 // The tokens of a sender have the position in the chain as their generation:
-// slots do not change hands.
+// each slot keeps its connection.
 const (
 	kindSocket uint8 = kindOwn + iota
 	kindConnect
@@ -50,7 +49,7 @@ const (
 )
 
 // runSend connects, sends everything, and waits for the peers to close. It
-// returns an error if ctx was done before, or a connection failed.
+// returns an error if ctx is done before that, or if a connection fails.
 func runSend(ctx context.Context, cfg sendConfig) (transferResult, error) {
 	to, err := resolve(ctx, cfg.To)
 	if err != nil {
@@ -121,14 +120,14 @@ type sendConn struct {
 
 func (c *sendConn) token(kind uint8) uring.Token { return uring.MakeToken(kind, 0, c.slot) }
 
-// makeConns makes the connections' state, with one piece of memory for all.
+// makeConns makes the state of all connections, with one arena for all of them.
 func (s *sender) makeConns() (err error) {
 	if s.cfg.File != "" {
 		if s.file, err = openFileContent(s.cfg.File, s.cfg.Repeat); err != nil {
 			return err
 		}
 	}
-	// Whole messages, so that only the last one may be short.
+	// Room for whole messages, so that only the last one may be short.
 	size := max(1, chunkSize/s.cfg.MsgSize) * s.cfg.MsgSize
 	if s.arena, err = uring.NewArena(uring.ArenaConfig{Size: size * s.cfg.Conns}); err != nil {
 		s.release(nil)
@@ -149,7 +148,8 @@ func (s *sender) makeConns() (err error) {
 	return nil
 }
 
-// release frees what the sender has, when the ring was closed with err.
+// release frees the sender's memory and files after the ring was closed with
+// err.
 func (s *sender) release(err error) {
 	for _, c := range s.conns {
 		if c.fd >= 0 {
@@ -217,7 +217,7 @@ func (s *sender) handle(cqe uring.CQE) error {
 		if cqe.Res == 0 {
 			return s.end(c, nil)
 		}
-		return s.awaitFIN(c) // what it answers does not matter
+		return s.awaitFIN(c) // the peer's answer does not matter
 	}
 	return fmt.Errorf("completion of an unknown request: %+v", cqe)
 }
@@ -313,9 +313,9 @@ func (s *sender) finish(c *sendConn) error {
 	return s.awaitFIN(c)
 }
 
-// awaitFIN waits for the peer to close, which tells that it has read
-// everything. Nothing waits in buf any more, so the rest of what the peer sends
-// can go there.
+// awaitFIN waits for the peer to close, which means that it has read
+// everything. Nothing waits in buf any more: what the peer still sends goes
+// there.
 func (s *sender) awaitFIN(c *sendConn) error {
 	sqe, err := s.request(c.token(kindFIN))
 	if err != nil {

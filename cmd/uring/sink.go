@@ -25,7 +25,7 @@ type sinkConfig struct {
 	Stats time.Duration
 
 	// The functions may be nil. They run between completions and must be quick.
-	Ready    func(netip.AddrPort) // gets the address, once connections are taken
+	Ready    func(netip.AddrPort) // gets the address, once connections are accepted
 	Ended    func(connResult)     // gets each connection as it ends
 	Progress func(sinkProgress)
 
@@ -39,8 +39,8 @@ type sinkProgress struct {
 	Bytes       int64
 }
 
-// A receiveMode is a way to receive. All work on any kernel since Linux 6.1
-// but for what a field says.
+// A receiveMode is a way to receive. Linux 6.1 is enough, except where a field
+// names another kernel.
 type receiveMode struct {
 	Incremental bool // Linux 6.12
 	Bundle      bool // Linux 6.10
@@ -86,9 +86,9 @@ const (
 // another connection. They stay in the kernel's queue meanwhile.
 const acceptPause = 100 * time.Millisecond
 
-// runSink takes connections and receives all they send, until ctx is done or
-// cfg.Conns have ended. The former is no error; a connection that ended in
-// another way than by the peer's FIN is.
+// runSink accepts connections and receives all that they send, until ctx is
+// done or cfg.Conns have ended. The end of ctx is no error. A connection that
+// does not end with the peer's FIN is one.
 func runSink(ctx context.Context, cfg sinkConfig) (transferResult, error) {
 	file, addr, err := listen(ctx, cfg.Listen)
 	if err != nil {
@@ -101,7 +101,7 @@ func runSink(ctx context.Context, cfg sinkConfig) (transferResult, error) {
 	}
 	defer w.close()
 	s := &sink{cfg: cfg, listener: uring.FD(file.Fd()), transfers: transfers{until: cfg.Conns, report: cfg.Ended}}
-	// Descriptors are closed when no request uses them any more.
+	// Descriptors are closed once no request uses them.
 	defer s.closeConns()
 	err = uring.Serve(uring.Config{CQEntries: 4096}, func(r *uring.Ring) error {
 		return s.serve(r, w, addr)
@@ -251,8 +251,7 @@ func (s *sink) open(fd int) error {
 	if s.accepted == 0 {
 		s.started = c.started
 	}
-	// Generations tell the connections that have had a slot one after the other
-	// apart.
+	// Generations tell apart the connections that have had a slot.
 	c.generation = uint32(s.accepted)
 	s.accepted++
 	c.take = c.write
@@ -263,8 +262,7 @@ func (s *sink) open(fd int) error {
 	return s.receive(c)
 }
 
-// watch asks to be told when the peer is gone: a multishot receive can miss
-// that.
+// watch polls for the peer's end, which a multishot receive can miss.
 func (s *sink) watch(c *sinkConn) error {
 	if s.cfg.Rate > 0 || s.stopping {
 		return nil
@@ -278,7 +276,7 @@ func (s *sink) watch(c *sinkConn) error {
 	return nil
 }
 
-// onHangup receives what the peer has left without multishot.
+// onHangup receives, without multishot, what the peer sent before its end.
 func (s *sink) onHangup(c *sinkConn) error {
 	if c == nil || s.stopping {
 		return nil
@@ -347,7 +345,7 @@ func (s *sink) onRecv(cqe uring.CQE) error {
 	case cqe.More():
 		return nil
 	case err == syscall.ENOBUFS:
-		// Completions that came before this one hold none any more.
+		// The buffers of earlier completions have been returned.
 		return s.receive(c)
 	case err == syscall.ECANCELED && s.stopping:
 		return s.end(c, errInterrupted)
@@ -367,7 +365,7 @@ func (s *sink) onRecv(cqe uring.CQE) error {
 // have been seen to post for a reset connection. It may hold a buffer.
 func (s *sink) onStray(cqe uring.CQE) error {
 	if !cqe.More() {
-		s.inFlight++ // the request it belongs to is over and was counted
+		s.inFlight++ // its request is over and was counted
 	}
 	err := s.buffers.Consume(cqe, func([]byte) error { return nil })
 	if cqe.Err() != nil {
@@ -394,7 +392,7 @@ func (s *sink) pause(c *sinkConn) error {
 // end closes a connection of which no receive is in flight.
 func (s *sink) end(c *sinkConn, why error) error {
 	if c.watched && !s.stopping {
-		if err := s.cancel(c.token(kindHangup)); err != nil { // it holds the connection open
+		if err := s.cancel(c.token(kindHangup)); err != nil { // the poll holds the connection open
 			return err
 		}
 	}

@@ -77,7 +77,7 @@ func (s *runningSink) wait(t *testing.T) {
 	}
 }
 
-// send runs a sender and returns what became of each connection.
+// send runs a sender and returns the result of each connection.
 func send(ctx context.Context, cfg sendConfig) (ended []connResult, total transferResult, err error) {
 	if cfg.MsgSize == 0 {
 		cfg.MsgSize = 64 << 10
@@ -88,8 +88,8 @@ func send(ctx context.Context, cfg sendConfig) (ended []connResult, total transf
 	return ended, total, err
 }
 
-// checkSame compares what was sent with what was received, connection by
-// connection: they have different content, so their hashes tell which is which.
+// checkSame compares what was sent with what was received, for each connection.
+// Their contents differ, so their hashes tell which is which.
 func checkSame(t *testing.T, sent, received []connResult) {
 	t.Helper()
 	byHash := cmpopts.SortSlices(func(a, b connResult) bool { return bytes.Compare(a.SHA256, b.SHA256) < 0 })
@@ -99,8 +99,8 @@ func checkSame(t *testing.T, sent, received []connResult) {
 	}
 }
 
-// leftOpen fails the test if, when check is called, there is more open than
-// now: descriptors, rings, memory, goroutines.
+// leftOpen counts descriptors, rings, memory and goroutines. check fails the
+// test if there are more by then.
 func leftOpen(t *testing.T) (check func()) {
 	t.Helper()
 	files, routines := openFiles(t), runtime.NumGoroutine()
@@ -427,7 +427,7 @@ func TestSinkReportsAResetAndGoesOn(t *testing.T) {
 	check()
 }
 
-// Its receive misses the reset; the poll beside that does not.
+// Its receive misses the reset; the poll beside it does not.
 func TestSinkNoticesAResetBehindMuchData(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -435,7 +435,7 @@ func TestSinkNoticesAResetBehindMuchData(t *testing.T) {
 		Listen: "127.0.0.1:0", Conns: 1, receive: &receiveMode{},
 		Ready: func(addr netip.AddrPort) { testutil.ResetBehindData(t, listenerAt(t, addr)) },
 	})
-	// Older kernels forget the bytes that came before it.
+	// Older kernels drop the bytes that came before it.
 	if !errors.Is(err, syscall.ECONNRESET) || total.Failed != 1 {
 		t.Errorf("total is %v, error %v; want a connection that is reset", total, err)
 	}
