@@ -3,6 +3,7 @@ package uring
 import (
 	"errors"
 	"fmt"
+	"math"
 	"syscall"
 	"unsafe"
 
@@ -39,6 +40,19 @@ type BufRingConfig struct {
 	// Registered registers the buffers with the ring as well, so that what was
 	// received can be sent on without a copy: see [SendQueue].
 	Registered bool
+	// Spare is how many buffers send queues leave to receives. When fewer are left
+	// for the kernel, queues copy what was received and waits in them, what waits
+	// longest first, and the buffers go back: so a peer that does not read does not
+	// keep buffers from others. What an outstanding send takes cannot be copied, as
+	// the kernel reads it; when no more than Spare are left nothing is lent to
+	// sends any more, so outstanding sends keep at most Entries - Spare buffers,
+	// and one that was half filled. 0 copies nothing, and Entries all.
+	Spare int
+	// CopyMemory is how many bytes of memory these copies may take in all, at most
+	// 1 GiB. 0 means four times what the buffers hold. When it is used up,
+	// queues keep buffers as without Spare: it bounds how many peers that do not
+	// read are borne, see [SendQueueConfig.MaxCopied].
+	CopyMemory int
 	// KernelMemory makes the kernel allocate the ring of entries, though not the
 	// buffers; it is then part of the kernel's memory, not of the program's
 	// (IOU_PBUF_RING_MMAP). The Ring must have a descriptor, and Group must be
@@ -58,10 +72,30 @@ func (c BufRingConfig) check() error {
 		return fmt.Errorf("uring: BufRingConfig.MinLeft is %d, want 0 to BufSize, %d", c.MinLeft, c.BufSize)
 	case c.MinLeft > 0 && !c.Incremental:
 		return fmt.Errorf("uring: BufRingConfig.MinLeft is %d, but only an incremental ring keeps a rest: set Incremental, or leave it 0", c.MinLeft)
+	case c.Spare < 0 || c.Spare > c.Entries:
+		return fmt.Errorf("uring: BufRingConfig.Spare is %d, want 0 to Entries, %d", c.Spare, c.Entries)
+	case c.CopyMemory < 0 || c.CopyMemory > maxCopyMemory:
+		return fmt.Errorf("uring: BufRingConfig.CopyMemory is %d, want 0 to %d", c.CopyMemory, maxCopyMemory)
+	case c.CopyMemory > 0 && c.Spare == 0:
+		return fmt.Errorf("uring: BufRingConfig.CopyMemory is %d, but nothing is copied without Spare", c.CopyMemory)
 	case c.Registered && c.Entries*c.BufSize > maxRegistered:
 		return fmt.Errorf("uring: BufRingConfig.Registered: %d bytes of buffers, the kernel registers at most %d", c.Entries*c.BufSize, maxRegistered)
 	}
 	return nil
+}
+
+// maxCopyMemory is as much as may be mapped without a thought.
+const maxCopyMemory = 1 << 30
+
+// copyMemory returns how many bytes copies may take.
+func (c BufRingConfig) copyMemory() int {
+	switch {
+	case c.Spare == 0:
+		return 0
+	case c.CopyMemory == 0:
+		return min(4*c.Entries*c.BufSize, maxCopyMemory)
+	}
+	return c.CopyMemory
 }
 
 // A BufRing is a ring of buffers from which the kernel takes as data arrives:
@@ -124,6 +158,8 @@ type BufRing struct {
 	kernelMemory bool // the entries are the kernel's, mapped by the ring's descriptor
 	detached     bool // the memory goes when the last slice is released
 	out          int  // buffers that the program has
+	most         int  // of them that queues may hold: see relieve
+	copies       copyPool
 	stats        BufRingStats
 }
 
@@ -159,6 +195,11 @@ type BufRingStats struct {
 	Mismatches  uint64 // completions whose IORING_CQE_F_BUF_MORE was not as accounted
 	Lent        int    // slices not yet released
 	InKernel    int    // buffers that the kernel has or will have at the next submit
+
+	// With BufRingConfig.Spare:
+	CopiedOut  uint64 // bytes that send queues have copied
+	CopyFull   uint64 // times that there was no memory for that
+	CopyMemory int    // bytes of memory that copies take now
 }
 
 // NewBufRing makes a ring of buffers and gives all of them to the kernel.
@@ -193,6 +234,11 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 	}
 	if err := b.open(c); err != nil {
 		return nil, err
+	}
+	b.most = math.MaxInt
+	if c.Spare > 0 {
+		b.most = c.Entries - c.Spare
+		b.copies.open(c.copyMemory())
 	}
 	r.bufRings[c.Group] = b
 	r.groups[c.Group] = struct{}{}
@@ -255,6 +301,7 @@ func (b *BufRing) Registered() (reg RegBuf, ok bool) { return b.reg, b.reg.arena
 func (b *BufRing) Stats() BufRingStats {
 	s := b.stats
 	s.InKernel = len(b.bufs) - b.out
+	s.CopyMemory = b.copies.used * int(b.copies.size)
 	return s
 }
 

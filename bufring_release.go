@@ -43,9 +43,7 @@ func (b *BufRing) release(bid uint16) {
 	buf.refs--
 	b.stats.Lent--
 	if b.detached {
-		if b.stats.Lent == 0 {
-			b.free()
-		}
+		b.freeUnused()
 		return
 	}
 	if buf.refs == 0 && buf.state == retired {
@@ -249,7 +247,7 @@ func (s Segment) endLease() (bid uint16, err error) {
 }
 
 // Close takes the buffers from the kernel. It returns [ErrBusy], and does
-// nothing, while slices are lent. Cancel requests that still use the group, and
+// nothing, while slices are lent, or copied. Cancel requests that still use the group, and
 // wait for their last completions, first: they end with ENOBUFS, or take the
 // buffers of the group's next user. Memory that one of them may still write to
 // is kept until the Ring is closed. A second Close does nothing. See
@@ -260,6 +258,9 @@ func (b *BufRing) Close() error {
 	}
 	if b.stats.Lent > 0 {
 		return wrapf("buffer ring %d: %w: %d slices are lent; release them first", b.group, ErrBusy, b.stats.Lent)
+	}
+	if b.copies.used > 0 {
+		return wrapf("buffer ring %d: %w: send queues hold copies of what was received", b.group, ErrBusy)
 	}
 	if err := b.ring.usable(); err != nil {
 		return err
@@ -319,12 +320,18 @@ func (b *BufRing) abandon() {
 // detach frees the memory, or leaves that to the last release.
 func (b *BufRing) detach() {
 	b.detached = true
-	if b.stats.Lent == 0 {
+	b.freeUnused()
+}
+
+// freeUnused frees the memory of a ring that is gone, if nothing holds it.
+func (b *BufRing) freeUnused() {
+	if b.detached && b.stats.Lent == 0 && b.copies.used == 0 {
 		b.free()
 	}
 }
 
 func (b *BufRing) free() {
+	b.copies.shut()
 	b.freeArena()
 	_ = b.entries.Unmap()
 	live.Closed(b)

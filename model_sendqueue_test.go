@@ -194,6 +194,9 @@ func (k *sendModel) bundle() bool { return k.flight.IOPrio&cgo.RecvSendBundle !=
 func (k *sendModel) names(addr, n uint64) {
 	k.Helper()
 	own := []*Arena{k.br.arena, k.q.own.arena}
+	if mem := k.br.copies.mem; mem != nil {
+		own = append(own, &Arena{m: mem})
+	}
 	if k.zeroCopy() && k.flight.IOPrio&cgo.RecvSendFixedBuf != 0 {
 		own = []*Arena{k.ring.buffers.arenas[k.flight.BufIndex]}
 	}
@@ -337,7 +340,8 @@ func checkPieces(tb testing.TB, q *SendQueue, hold func(b *BufRing, bid uint16))
 			tb.Fatalf("positions: free %d, sent %d, armed %d, tail %d", o.free, o.sent, o.armed, o.tail)
 		}
 	}
-	at, waits := m.r, -int(o.off)
+	at, waits, buffers := m.r, -int(o.off), 0
+	var copies []piece
 	for pos := o.free; pos != o.tail; pos++ {
 		p := o.at(pos)
 		if int32(pos-o.sent) >= 0 {
@@ -352,13 +356,49 @@ func checkPieces(tb testing.TB, q *SendQueue, hold func(b *BufRing, bid uint16))
 			at += uint64(p.own)
 			continue
 		}
+		if p.copied {
+			if at := p.addr - p.br.copies.mem.Addr(); at/uint64(p.br.copies.size) != uint64(p.bid) {
+				tb.Fatalf("a copy at %d, in chunk %d of %d bytes", at, p.bid, p.br.copies.size)
+			}
+			copies = append(copies, *p)
+			continue
+		}
+		buffers += int(p.bids)
 		for i := range p.bids {
 			hold(p.br, p.bid+i)
 		}
 	}
+	equal(tb, "buffers held", q.buffers, buffers)
+	checkCopies(tb, q, copies)
 	equal(tb, "end of the pieces in memory", at, m.w)
 	if q.err == nil {
 		equal(tb, "bytes that wait", o.bytes, waits)
+	}
+}
+
+// checkCopies checks what a queue knows of the chunks that its copies lie in.
+func checkCopies(tb testing.TB, q *SendQueue, copies []piece) {
+	tb.Helper()
+	refs := map[*BufRing]map[uint16]int{}
+	chunks := 0
+	for _, p := range copies {
+		if refs[p.br] == nil {
+			refs[p.br] = map[uint16]int{}
+		}
+		for i := range p.bids {
+			if refs[p.br][p.bid+i]++; refs[p.br][p.bid+i] == 1 {
+				chunks++
+			}
+		}
+	}
+	for b, byChunk := range refs {
+		for chunk, n := range byChunk {
+			equal(tb, "pieces in a chunk", int(b.copies.refs[chunk]), n)
+		}
+	}
+	equal(tb, "chunks", q.chunks, chunks)
+	if b := q.copyAt.b; b != nil && b.copies.refs[q.copyAt.chunk] == 0 {
+		tb.Fatal("the next copy goes to a chunk that the queue does not have")
 	}
 }
 
@@ -649,6 +689,7 @@ func (p *sendPlay) closed() {
 	equal(p, "memory mapped", mem.Len(), 0)
 	equal(p, "slices lent", p.br.Stats().Lent, len(p.held))
 	equal(p, "send queues", len(p.ring.queues), 0)
+	equal(p, "chunks of copies", p.br.copies.used, 0)
 	equal(p, "buffer groups", len(p.ring.groups), 1)
 }
 
@@ -718,6 +759,11 @@ func newSendPlay(tb testing.TB, kind int, d dice) *sendPlay {
 	}
 	s.config.Memory = 20 + d.Intn(200)
 	bufs := BufRingConfig{Entries: 16, BufSize: 24, Incremental: d.Intn(2) == 0, Registered: d.Intn(2) == 0}
+	if d.Intn(3) > 0 {
+		smallChunks(tb, uint32(5+d.Intn(40)))
+		bufs.Spare, bufs.CopyMemory = 1+d.Intn(16), 1+d.Intn(600)
+		s.config.MaxCopied = 1 + d.Intn(300)
+	}
 	starts := []uint32{0, 1<<16 - uint32(s.config.Entries), -uint32(s.config.Entries)}
 	k := newSendModel(tb, bufs, s.config, s.noGather, starts[d.Intn(len(starts))])
 	return &sendPlay{sendModel: k, dice: d, config: s.config, faults: true}

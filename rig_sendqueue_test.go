@@ -383,3 +383,10 @@ func collect(fd int) <-chan []byte {
 	}()
 	return got
 }
+
+// smallChunks makes the chunks of copies n bytes long, until the test ends.
+func smallChunks(t testing.TB, n uint32) {
+	old := leastChunk
+	leastChunk = n
+	t.Cleanup(func() { leastChunk = old })
+}

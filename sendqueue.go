@@ -28,6 +28,10 @@ type SendQueueConfig struct {
 	// bytes. With 0 the queue only takes received bytes: Append and
 	// AppendCompletion.
 	Memory int
+	// MaxCopied is how many bytes of memory the copies of received bytes may take
+	// that the queue makes when buffers run short: see [BufRingConfig.Spare]. 0
+	// means 1 MiB. What waits beyond that keeps its buffers.
+	MaxCopied int
 	// ZCMin makes the zero-copy modes copy when fewer bytes than this wait.
 	ZCMin int
 	// ZCAlways keeps the zero-copy modes from changing over to copying when
@@ -37,6 +41,7 @@ type SendQueueConfig struct {
 
 const (
 	defaultSendEntries = 256
+	defaultMaxCopied   = 1 << 20
 	maxIovecs          = 1024
 )
 
@@ -44,11 +49,16 @@ func (c SendQueueConfig) normalize() (SendQueueConfig, error) {
 	if c.Entries == 0 {
 		c.Entries = defaultSendEntries
 	}
+	if c.MaxCopied == 0 {
+		c.MaxCopied = defaultMaxCopied
+	}
 	switch {
 	case c.Entries < 1 || c.Entries > maxEntries || c.Entries&(c.Entries-1) != 0:
 		return c, fmt.Errorf("uring: SendQueueConfig.Entries is %d, want a power of two, 1 to %d", c.Entries, maxEntries)
 	case c.Memory < 0 || c.Memory > maxRegistered:
 		return c, fmt.Errorf("uring: SendQueueConfig.Memory is %d, want 0 to %d", c.Memory, maxRegistered)
+	case c.MaxCopied < 0:
+		return c, fmt.Errorf("uring: SendQueueConfig.MaxCopied is %d, want 0 or more", c.MaxCopied)
 	case c.Token.Generation() != 0:
 		return c, errors.New("uring: SendQueueConfig.Token has a generation; the queue counts it itself")
 	}
@@ -70,6 +80,7 @@ type SendQueueStats struct {
 	ZeroCopy      uint64 // requests that were zero-copy sends
 	Notifications uint64 // that came for them
 	Copied        uint64 // of which the kernel had copied
+	CopiedOut     uint64 // bytes copied out of receive buffers, see BufRingConfig.Spare
 }
 
 // A SendQueue is an outgoing sequence of bytes for one stream socket. Bytes go
@@ -96,6 +107,12 @@ type SendQueue struct {
 	out   pieces
 	own   outMemory
 	token uint64 // with generation 0
+
+	buffers  int        // holds on buffers of BufRings
+	chunks   int        // of copies that it has, see copyOut
+	copyAt   copyPoint  // where the next one goes
+	copiedTo uint32     // pieces before this position are not to be copied
+	lenders  []*BufRing // that have the queue in copies.queues
 
 	// The ring of buffers of the provided modes. Its positions are those of
 	// the pieces.
@@ -208,6 +225,11 @@ func (q *SendQueue) Mode() SendMode { return q.mode }
 
 // Queued returns how many bytes wait to be sent, those in flight included.
 func (q *SendQueue) Queued() int { return q.out.bytes }
+
+// Buffers returns how many buffers of a [BufRing] the queue holds. Each counts,
+// however few bytes in it wait; one that holds bytes of several queues counts in
+// each.
+func (q *SendQueue) Buffers() int { return q.buffers }
 
 // InFlight reports whether a send is in flight.
 func (q *SendQueue) InFlight() bool { return q.inFlight }
@@ -325,6 +347,9 @@ func (q *SendQueue) Append(s Segment) error {
 		return nil
 	}
 	q.appendRun(piece{addr: arena.Addr(s.Bytes), n: uint32(len(s.Bytes)), br: s.br, bid: bid, bids: 1})
+	if s.br.out > s.br.most {
+		s.br.relieve()
+	}
 	return nil
 }
 
@@ -347,6 +372,9 @@ func (q *SendQueue) AppendCompletion(br *BufRing, c CQE) (int, error) {
 	for w.left > 0 {
 		q.appendRun(w.run(maxRun))
 	}
+	if br.out > br.most {
+		br.relieve()
+	}
 	return n, c.Err()
 }
 
@@ -366,8 +394,13 @@ func (q *SendQueue) appendRun(p piece) {
 	if p.br.reg.arena != nil {
 		p.reg = int16(p.br.reg.index)
 	}
+	q.buffers += int(p.bids)
 	if q.out.push(p) {
 		p.br.release(p.bid) // one hold is enough
+		q.buffers--
+	}
+	if p.br.copies.most > 0 {
+		p.br.lends(q)
 	}
 }
 
@@ -410,6 +443,10 @@ func (q *SendQueue) abandon() {
 	q.zc.begin = q.zc.end
 	q.releaseSent()
 	delete(q.ring.queues, q.token)
+	for _, b := range q.lenders {
+		b.forgetQueue()
+	}
+	q.lenders = nil
 	live.Closed(q)
 	q.free()
 }

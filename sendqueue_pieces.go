@@ -14,6 +14,8 @@ type piece struct {
 	bid  uint16   // the first buffer
 	bids uint16   // how many there are, one after the other
 	reg  int16    // the registered buffer it lies in, or unregistered
+
+	copied bool // it lies in copies of br, and bid and bids are chunks of those
 }
 
 const unregistered = -1
@@ -59,7 +61,7 @@ func (q *pieces) push(p piece) (held bool) {
 
 // merge appends p, which follows in memory, if it is of the same kind.
 func (last *piece) merge(p piece) (held, ok bool) {
-	if last.br != p.br || last.reg != p.reg || last.n+p.n > maxPiece {
+	if last.br != p.br || last.copied != p.copied || last.reg != p.reg || last.n+p.n > maxPiece {
 		return false, false
 	}
 	if p.br != nil {

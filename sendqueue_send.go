@@ -241,8 +241,12 @@ func (q *SendQueue) releaseSent() {
 	}
 	for q.out.free != end {
 		p := q.out.at(q.out.free)
-		if p.br != nil {
+		if p.copied {
+			q.releaseCopies(p)
+			*p = piece{}
+		} else if p.br != nil {
 			p.br.releaseRun(p.bid, p.bids)
+			q.buffers -= int(p.bids)
 			p.br = nil
 		} else if invariant.On {
 			poison(q.own.bytes(p))
