@@ -49,8 +49,8 @@ type BufRingConfig struct {
 	// and one that was half filled. 0 copies nothing, and Entries all.
 	Spare int
 	// CopyMemory is how many bytes of memory these copies may take in all, at most
-	// 1 GiB. 0 means four times what the buffers hold. When it is used up,
-	// queues keep buffers as without Spare: it bounds how many peers that do not
+	// 1 GiB. 0 means four times what the buffers hold, and at least 1 MiB. When it is
+	// used up, queues keep buffers as without Spare: it bounds how many peers that do not
 	// read are borne, see [SendQueueConfig.MaxCopied].
 	CopyMemory int
 	// KernelMemory makes the kernel allocate the ring of entries, though not the
@@ -93,7 +93,7 @@ func (c BufRingConfig) copyMemory() int {
 	case c.Spare == 0:
 		return 0
 	case c.CopyMemory == 0:
-		return min(4*c.Entries*c.BufSize, maxCopyMemory)
+		return min(max(4*c.Entries*c.BufSize, 1<<20), maxCopyMemory)
 	}
 	return c.CopyMemory
 }

@@ -568,8 +568,9 @@ func (p *sendPlay) append() {
 		from := p.Intn(len(seg.Bytes) + 1)
 		seg.Bytes = seg.Bytes[from : from+p.Intn(len(seg.Bytes)+1-from)]
 	}
+	bytes := slices.Clone(seg.Bytes)
 	if p.takes(p.q.Append(seg)) {
-		p.want = append(p.want, seg.Bytes...)
+		p.want = append(p.want, bytes...)
 		p.held = slices.Delete(p.held, i, i+1)
 	}
 }

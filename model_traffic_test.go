@@ -97,9 +97,9 @@ func newTraffic(t *testing.T, config Config, seed int64) *traffic {
 	config.Entries, config.CQEntries = 8, 8 // it overflows all the time
 	f := &traffic{rig: newRig(t, config), Rand: rand.New(rand.NewSource(seed)), running: map[uint64]string{}}
 	for i, c := range []BufRingConfig{
-		{Entries: 16, BufSize: 64},
+		{Entries: 16, BufSize: 64, Spare: 10},
 		{Entries: 2, BufSize: 2048},
-		{Entries: 8, BufSize: 256, Incremental: true, Registered: true},
+		{Entries: 8, BufSize: 256, Incremental: true, Registered: true, Spare: 8, CopyMemory: 8 << 10},
 		{Entries: 4, BufSize: 512, Incremental: true, MinLeft: messageRoom},
 	} {
 		if c.Incremental && HaveIncremental() != nil || c.MinLeft > 1 && HaveMinLeft() != nil {
@@ -142,7 +142,7 @@ func (f *traffic) connect(slot uint32) *trafficConn {
 	var err error
 	c.q, err = f.NewSendQueue(FD(c.near), SendQueueConfig{
 		Mode: mode, Token: MakeToken(kindQueue, 0, slot), ZCAlways: f.Intn(2) == 0,
-		Entries: 1 << f.Intn(5), Memory: 1 + f.Intn(3000), ZCMin: f.Intn(2) * f.Intn(200),
+		Entries: 1 << f.Intn(5), Memory: 1 + f.Intn(3000), ZCMin: f.Intn(2) * f.Intn(200), MaxCopied: f.Intn(2) * (4 << 10),
 	})
 	f.must(err)
 	return c

@@ -260,8 +260,8 @@ func (s *sender) released() {
 	}
 }
 
-// holds checks how many received slices the queue holds.
-func (s *sender) holds(n int) {
+// holds checks how many received slices the queues hold.
+func (s *stage) holds(n int) {
 	s.Helper()
 	equal(s, "slices held", s.br.Stats().Lent, n)
 }

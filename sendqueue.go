@@ -329,7 +329,8 @@ func (q *SendQueue) Commit(n int) error {
 }
 
 // Append queues a received segment without copying it. The queue releases it
-// when the kernel has sent it. On an error the segment stays the caller's. To
+// when the kernel has sent it, or when it copies the bytes: do not use s.Bytes
+// any more. On an error the segment stays the caller's. To
 // send a part of a segment, make s.Bytes that part of itself first.
 func (q *SendQueue) Append(s Segment) error {
 	if err := q.accepts(s.br); err != nil {
