@@ -25,7 +25,7 @@ func proxyModes(b *bench) []proxyMode {
 	c, ours, net := b.proxyC(), b.program("uring"), b.program("netproxy")
 	const (
 		theirFlags = "-H127.0.0.1 -r$from -p$to -B0 -m1 -f1 -d1 -b$size "
-		ourFlags   = "proxy -listen 127.0.0.1:$from -to 127.0.0.1:$to -fixed-files -bufs 256 -buf-size $size "
+		ourFlags   = "proxy -listen 127.0.0.1:$from -to 127.0.0.1:$to -one-way -nagle -fixed-files -bufs 256 -buf-size $size "
 		netFlags   = " $from $to $size"
 	)
 	return []proxyMode{

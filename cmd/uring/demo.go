@@ -60,10 +60,10 @@ var demoModes = []demoMode{
 		c.recvBundle, c.send, c.zcAlways = uring.HaveBundles() == nil, uring.SendZCGather, true
 	}},
 	{"small classic", "256-byte messages, a buffer each", uring.HaveBundles, 256, func(c *proxyConfig) {
-		c.recvBundle, c.send, c.nodelay = true, uring.SendBundle, true
+		c.recvBundle, c.send = true, uring.SendBundle
 	}},
 	{"small incremental", "256-byte messages, shared buffers", uring.HaveIncrementalBundles, 256, func(c *proxyConfig) {
-		c.incremental, c.recvBundle, c.send, c.nodelay = true, true, uring.SendBundle, true
+		c.incremental, c.recvBundle, c.send = true, true, uring.SendBundle
 	}},
 }
 
@@ -191,7 +191,7 @@ func (d *demo) runMode(m demoMode) (demoResult, error) {
 		return r, err
 	}
 	c := proxyDefaults()
-	c.listen, c.to, c.bufSize = "127.0.0.1:0", to.String(), 32<<10
+	c.listen, c.to, c.bufSize, c.oneWay = "127.0.0.1:0", to.String(), 32<<10, true
 	m.change(&c)
 	proxyAddr := make(chan netip.AddrPort, 1)
 	c.listening = func(a netip.AddrPort) { proxyAddr <- a }

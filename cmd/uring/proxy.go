@@ -21,7 +21,7 @@ import (
 type proxyConfig struct {
 	listen string
 	to     string
-	bidi   bool
+	oneWay bool // what the target sends is dropped
 
 	bufSize     byteSize
 	bufs        int
@@ -36,7 +36,7 @@ type proxyConfig struct {
 
 	fixedFiles   bool
 	maxConns     int
-	nodelay      bool
+	nagle        bool
 	sqpoll       bool
 	deferTaskrun bool
 	napi         time.Duration
@@ -73,7 +73,8 @@ func proxyArgs(args []string) (c proxyConfig, status int, over bool) {
 	fs := newFlags("proxy")
 	fs.StringVar(&c.listen, "listen", "", "address to listen on, such as 127.0.0.1:8000")
 	fs.StringVar(&c.to, "to", "", "address to forward connections to")
-	fs.BoolVar(&c.bidi, "bidi", false, "forward in both directions; otherwise what the target sends is dropped")
+	fs.BoolVar(&c.oneWay, "one-way", false, "forward from clients to the target only; what the target sends is dropped")
+	fs.Bool("bidi", false, "means nothing any more: both ways is the default")
 	fs.Var(&c.bufSize, "buf-size", "size of each receive buffer, 32 and up")
 	fs.IntVar(&c.bufs, "bufs", c.bufs, "number of receive buffers, a power of two")
 	fs.BoolVar(&c.incremental, "incremental", false, "let receives take only the part of a buffer that they need")
@@ -85,7 +86,8 @@ func proxyArgs(args []string) (c proxyConfig, status int, over bool) {
 	fs.Var(&c.queue, "queue", "bytes that may wait for one slow receiver before its sender is held back")
 	fs.BoolVar(&c.fixedFiles, "fixed-files", false, "use direct descriptors (Linux 6.7)")
 	fs.IntVar(&c.maxConns, "max-conns", c.maxConns, "most connections at once")
-	fs.BoolVar(&c.nodelay, "nodelay", false, "turn Nagle's algorithm off")
+	fs.BoolVar(&c.nagle, "nagle", false, "leave Nagle's algorithm on, which gathers small messages and delays them")
+	fs.Bool("nodelay", false, "means nothing any more: Nagle's algorithm is off by default")
 	fs.BoolVar(&c.sqpoll, "sqpoll", false, "let a kernel thread submit")
 	fs.BoolVar(&c.deferTaskrun, "defer-taskrun", c.deferTaskrun, "run completion work only when waiting; off with -sqpoll")
 	fs.DurationVar(&c.napi, "napi", 0, "poll the network device for this long before sleeping")

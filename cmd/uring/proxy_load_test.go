@@ -387,7 +387,7 @@ func TestProxyPassesOnAResetThatCameWhileItHeldTheSenderBack(t *testing.T) {
 				reset <- struct{}{}
 			}), func(c *proxyConfig) {
 				m.change(c)
-				c.bidi, c.bufs, c.bufSize, c.queue = true, 256, 1<<10, 64<<10
+				c.bufs, c.bufSize, c.queue = 256, 1<<10, 64<<10
 			})
 			for range 5 {
 				c, err := net.Dial("tcp4", p.addr)

@@ -104,7 +104,7 @@ func (p *proxy) descriptor(res int32) uring.FD {
 }
 
 func (p *proxy) setNodelay(pr *pair, i uint32) {
-	if p.nodelay {
+	if !p.nagle {
 		p.setOption(pr, i, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, binary.NativeEndian.AppendUint32(nil, 1))
 	}
 }
@@ -175,7 +175,7 @@ func (p *proxy) start(pr *pair) {
 	pr.state = forwarding
 	for i := range pr.flows {
 		f := &pr.flows[i]
-		if p.bidi || f.back == 0 {
+		if !p.oneWay || f.back == 0 {
 			if err := p.openQueue(f); err != nil {
 				p.abort(pr, err)
 				return

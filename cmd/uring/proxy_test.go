@@ -9,6 +9,7 @@ import (
 	"math/rand"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -194,7 +195,8 @@ var proxyModes = []struct {
 	{"sqpoll", func(c *proxyConfig) { c.send, c.sqpoll, c.deferTaskrun = uring.SendBundle, true, false }},
 	{"coop", func(c *proxyConfig) { c.send, c.deferTaskrun = uring.SendBundle, false }},
 	{"wait-batch", func(c *proxyConfig) { c.send, c.waitBatch, c.wait = uring.SendBundle, 8, 200*time.Microsecond }},
-	{"nodelay", func(c *proxyConfig) { c.send, c.nodelay = uring.SendBundle, true }},
+	{"nagle", func(c *proxyConfig) { c.send, c.nagle = uring.SendBundle, true }},
+	{"one-way", func(c *proxyConfig) { c.send, c.oneWay = uring.SendBundle, true }},
 }
 
 func TestProxyForwardsEveryByteInEveryMode(t *testing.T) {
@@ -238,7 +240,7 @@ func TestProxyForwardsBothWaysAndPassesHalfCloseOn(t *testing.T) {
 		_, _ = io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c})
 		_ = c.CloseWrite()
 	}
-	p := startProxy(t, target(t, echo), func(c *proxyConfig) { c.bidi, c.incremental, c.recvBundle = true, true, true })
+	p := startProxy(t, target(t, echo), func(c *proxyConfig) { c.incremental, c.recvBundle = true, true })
 	c, err := net.Dial("tcp4", p.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -253,5 +255,65 @@ func TestProxyForwardsBothWaysAndPassesHalfCloseOn(t *testing.T) {
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("got %d bytes back and %v, want %d", len(got), err, len(want))
 	}
+	p.stop(t)
+}
+
+// By default, what the target answers comes back; with -one-way it is dropped.
+func TestProxyForwardsAnswersUnlessItIsOneWay(t *testing.T) {
+	for _, c := range []struct{ flags, want string }{{"", "answer"}, {"-bidi", "answer"}, {"-one-way", ""}} {
+		t.Run(c.flags, func(t *testing.T) {
+			args, status, over := proxyArgs(append([]string{"-listen", "127.0.0.1:0", "-to", "127.0.0.1:1"}, strings.Fields(c.flags)...))
+			if over {
+				t.Fatalf("the flags are refused with %d", status)
+			}
+			to := target(t, func(c *net.TCPConn) { _, _ = c.Write([]byte("answer")) })
+			p := startProxy(t, to, func(c *proxyConfig) { c.oneWay = args.oneWay })
+			conn, err := net.Dial("tcp4", p.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.(*net.TCPConn).CloseWrite()
+			if got, err := io.ReadAll(conn); string(got) != c.want || err != nil {
+				t.Errorf("got %q and %v, want %q", got, err, c.want)
+			}
+			p.stop(t)
+		})
+	}
+}
+
+// A request in two writes must not wait for the acknowledgement of the first.
+func TestProxyDoesNotGatherSmallMessages(t *testing.T) {
+	p := startProxy(t, target(t, func(c *net.TCPConn) {
+		for buf := make([]byte, 2); ; {
+			if _, err := io.ReadFull(c, buf); err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("."))
+		}
+	}), nil)
+	c, err := net.Dial("tcp4", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	best := time.Hour
+	for range 10 {
+		start := time.Now()
+		for range 2 {
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond) // else the proxy may receive both at once
+		}
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, time.Since(start))
+	}
+	if best > 30*time.Millisecond { // acknowledgements are delayed by 40
+		t.Errorf("at best an answer took %v", best)
+	}
+	c.Close()
 	p.stop(t)
 }

@@ -20,7 +20,7 @@ type proxy struct {
 }
 
 func startProxy(uring, to string, flags []string) (*proxy, error) {
-	args := append([]string{"proxy", "-listen", "127.0.0.1:0", "-to", to, "-bidi"}, flags...)
+	args := append([]string{"proxy", "-listen", "127.0.0.1:0", "-to", to}, flags...)
 	p := &proxy{cmd: exec.Command(uring, args...), said: make(chan string, 1)}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
