@@ -74,6 +74,8 @@ func (b *BufRing) checkRead(s SQE, fd FD) error {
 
 // checkReadMultishot returns the error of a multishot read into b, if it must be
 // refused. A descriptor that can only block is read in a worker thread, and once.
+// With Async the worker decides when it starts, and the descriptor may have lost
+// O_NONBLOCK by then; a multishot receive is never carried out there.
 func (b *BufRing) checkReadMultishot(s SQE, fd FD) error {
 	if err := b.checkRead(s, fd); err != nil {
 		return err

@@ -85,7 +85,8 @@
 //   - Sockets: [SQE.PrepSocket], [SQE.PrepBind], [SQE.PrepListen],
 //     [SQE.PrepConnect], [SQE.PrepShutdown], with a [Sockaddr] from [InetAddr] or
 //     [UnixAddr]; [SQE.PrepGetsockname], [SQE.PrepGetpeername],
-//     [SQE.PrepSetsockopt], [SQE.PrepGetsockopt], [SQE.PrepSIOCINQ],
+//     [SQE.PrepSetsockopt], [SQE.PrepSetsockoptHeld], [SQE.PrepGetsockopt],
+//     [SQE.PrepSIOCINQ],
 //     [SQE.PrepSIOCOUTQ], [SQE.PrepTxTimestampMultishot].
 //   - Accepting: [SQE.PrepAccept], [SQE.PrepAcceptMultishot],
 //     [SQE.PrepAcceptAddr]; [SQE.SetAcceptFlags].

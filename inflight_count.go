@@ -16,7 +16,7 @@ import (
 // succeeded goes on counting, and a completion that no request of this ring has
 // makes the number too small, even negative: a message from another ring or
 // [Ring.SyncMsg], the tag of something registered, or the notification of a
-// zero-copy send that was put into a chain, which [SQE.SetFlags] refuses.
+// zero-copy send in a chain after a request that failed: Prep methods refuse that.
 func (r *Ring) InFlight() int {
 	if r.gone() {
 		return 0

@@ -69,6 +69,17 @@ var netPreps = []prepCase{
 		},
 	},
 	{
+		name: "PrepSetsockoptHeld",
+		ours: always(func(b *bench, s SQE, a prepArgs) {
+			s.PrepSetsockoptHeld(a.fd, int(a.flags), int(int32(a.off)), b.buf(a))
+		}),
+		oracle: func(b *bench, s *cgo.SQE, a prepArgs) {
+			on(s, a.fd, func(fd int32) {
+				cgo.OracleCmdSock(s, cgo.SocketOpSetsockopt, fd, int32(a.flags), int32(a.off), b.addr(a), int32(a.n))
+			})
+		},
+	},
+	{
 		name: "PrepGetsockname",
 		ours: always(func(b *bench, s SQE, a prepArgs) { s.PrepGetsockname(a.fd, &b.peer) }),
 		oracle: func(b *bench, s *cgo.SQE, a prepArgs) {

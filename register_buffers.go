@@ -153,7 +153,7 @@ func (r *Ring) CloneBuffers(from *Ring) error {
 // CloneBuffersAt is [Ring.CloneBuffers] for n slots of the other ring's table, from
 // src on. They replace the slots of this ring's table from dst on, which grows if
 // need be. It returns the buffers as this ring has them, and zero values for empty
-// slots. Linux 6.13. Some kernels before 6.18.15 drop the buffers after those
+// slots. The other ring may be the ring itself. Linux 6.13. Some kernels before 6.18.15 drop the buffers after those
 // slots: if there are any, the error there matches [ErrNotSupported]. See
 // io_uring_clone_buffers_offset(3).
 //
@@ -168,8 +168,6 @@ func (r *Ring) CloneBuffersAt(from *Ring, dst, src, n int) ([]RegBuf, error) {
 func (r *Ring) clone(method string, from *Ring, dst, src, n int, flags uint32) ([]RegBuf, error) {
 	theirs := from.buffers.arenas
 	switch {
-	case from == r:
-		return nil, fmt.Errorf("uring: %s: from the ring itself", method)
 	case from.closed:
 		return nil, wrapf("%s: the other ring: %w", method, ErrClosed)
 	case len(theirs) == 0:
@@ -208,19 +206,24 @@ func (t *bufferTable) anyFrom(i int) bool {
 	return i < len(t.arenas) && slices.ContainsFunc(t.arenas[i:], func(a *Arena) bool { return a != nil })
 }
 
-// cloned notes that arenas came to the slots from dst on.
+// cloned notes that arenas came to the slots from dst on. They may be those of
+// slots of the same table: none may lose its last user meanwhile.
 func (t *bufferTable) cloned(arenas []*Arena, dst int) []RegBuf {
 	if short := dst + len(arenas) - len(t.arenas); short > 0 {
 		t.arenas = append(slices.Clip(t.arenas), make([]*Arena, short)...)
 	}
+	replaced := slices.Clone(t.arenas[dst:][:len(arenas)])
 	var regs []RegBuf
-	for i, a := range arenas {
-		if t.arenas[dst+i] != nil {
-			t.drop(dst + i)
-		}
+	for i, a := range slices.Clone(arenas) {
+		t.arenas[dst+i] = nil
 		if a != nil {
 			t.take(dst+i, a)
 			regs = append(regs, RegBuf{uint16(dst + i), a})
+		}
+	}
+	for _, a := range replaced {
+		if a != nil {
+			a.leave()
 		}
 	}
 	return regs

@@ -39,7 +39,7 @@ func RequireFlags(f SQEFlags) Restriction {
 // [SetupRDisabled], and works under the restrictions from [Ring.Enable] on, once
 // and for all: requests that they do not allow fail with EACCES, and so do
 // registrations. Only the last AllowFlags and the last RequireFlags
-// count. [Ring.Close] waits for running requests only with
+// count, and an empty list allows nothing. [Ring.Close] waits for running requests only with
 // AllowRegister(RegisterSyncCancel). Linux 5.10. See
 // io_uring_register_restrictions(3).
 func (r *Ring) RegisterRestrictions(list ...Restriction) error {
@@ -49,10 +49,7 @@ func (r *Ring) RegisterRestrictions(list ...Restriction) error {
 	if !r.disabled {
 		return errors.New("uring: RegisterRestrictions: the ring is running: open it with SetupRDisabled, and call Enable afterwards")
 	}
-	if len(list) == 0 {
-		return errors.New("uring: RegisterRestrictions: nothing would be allowed")
-	}
-	raw := make([]cgo.Restriction, len(list))
+	raw := make([]cgo.Restriction, len(list), len(list)+1) // the kernel wants an address, of an empty list too
 	for i, l := range list {
 		raw[i] = l.r
 	}

@@ -270,7 +270,7 @@ func TestScenario43_RefusedRequestsHaveNoNotification(t *testing.T) {
 }
 
 // Behind a failed head of a chain a zero-copy send has a notification that its
-// result did not announce. So a zero-copy send cannot be linked, and a queue
+// result did not announce. So it must not follow a link, and a queue
 // does not believe in notifications that it does not wait for.
 func TestScenario44_NotificationsOfLinkedSendsAreStray(t *testing.T) {
 	testutil.Need(t, HaveSendZC)
@@ -308,28 +308,111 @@ func TestScenario44_NotificationsOfLinkedSendsAreStray(t *testing.T) {
 	s.released()
 }
 
-func TestScenario44_ZeroCopySendsCannotBeLinked(t *testing.T) {
+// Without a completion of its own a zero-copy send would have a notification that
+// nothing announced.
+func TestScenario44_ZeroCopySendsAreNotSkipped(t *testing.T) {
 	s := newZCStage(t, Config{})
-	const want = "uring: Link, HardLink and SkipSuccess do not go with a zero-copy send: its notification would come unannounced"
-	m := NewMsg(s.part(0, 100))
-	for name, prep := range map[string]func(SQE) error{
-		"PrepSendZC":         func(q SQE) error { return q.PrepSendZC(FD(s.fd), s.part(0, 100), 0, 0) },
-		"PrepSendZCFixed":    func(q SQE) error { return q.PrepSendZCFixed(FD(s.fd), s.reg, s.part(0, 100), 0, 0) },
-		"PrepSendMsgZC":      func(q SQE) error { return q.PrepSendMsgZC(FD(s.fd), m, 0, 0) },
-		"PrepSendMsgZCFixed": func(q SQE) error { return q.PrepSendMsgZCFixed(FD(s.fd), s.reg, m, 0, 0) },
-	} {
-		for _, flag := range []SQEFlags{Link, HardLink, SkipSuccess, Link | Async} {
-			t.Run(fmt.Sprintf("%s/%#x", name, uint8(flag)), func(t *testing.T) {
-				q, err := s.NextSQE()
-				s.must(err)
-				s.must(prep(q))
-				equal(t, "error", text(q.SetFlags(flag)), want)
-				s.submit()
-				s.none()
-			})
+	const want = "uring: SkipSuccess does not go with a zero-copy send: its notification would come unannounced"
+	for name, prep := range s.zcPreps() {
+		for _, flag := range []SQEFlags{SkipSuccess, SkipSuccess | Link, SkipSuccess | Async} {
+			q, err := s.NextSQE()
+			s.must(err)
+			s.must(prep(q, s.fd))
+			equal(t, fmt.Sprintf("%s, flags %#x", name, uint8(flag)), text(q.SetFlags(flag)), want)
+			s.submit()
+			s.none()
 		}
 	}
 	equal(t, "bytes at the peer", unread(t, s.peer), 0)
+}
+
+// zcPreps are the Prep methods for 100 bytes.
+func (s *zcStage) zcPreps() map[string]func(q SQE, fd int) error {
+	m := NewMsg(s.part(0, 100))
+	return map[string]func(q SQE, fd int) error{
+		"PrepSendZC":         func(q SQE, fd int) error { return q.PrepSendZC(FD(fd), s.part(0, 100), 0, 0) },
+		"PrepSendZCFixed":    func(q SQE, fd int) error { return q.PrepSendZCFixed(FD(fd), s.reg, s.part(0, 100), 0, 0) },
+		"PrepSendMsgZC":      func(q SQE, fd int) error { return q.PrepSendMsgZC(FD(fd), m, 0, 0) },
+		"PrepSendMsgZCFixed": func(q SQE, fd int) error { return q.PrepSendMsgZCFixed(FD(fd), s.reg, m, 0, 0) },
+	}
+}
+
+// At the head of a chain each notification is announced, whatever becomes of the
+// send and of the chain.
+func TestScenario44_ZeroCopySendsMayStartAChain(t *testing.T) {
+	testutil.Need(t, HaveSendMsgZCFixed)
+	canceled, invalid := errno(syscall.ECANCELED), errno(syscall.EINVAL)
+	for end, c := range map[string]struct {
+		fd         func(s *zcStage) int
+		next       func(q SQE)
+		first      int32
+		link, hard int32 // results of the second request
+	}{
+		"success":       {func(s *zcStage) int { return s.fd }, SQE.PrepNop, 100, 0, 0},
+		"bad fd":        {func(*zcStage) int { return -1 }, SQE.PrepNop, errno(syscall.EBADF), canceled, 0},
+		"unix":          {func(s *zcStage) int { fd, _ := streamPair(s); return fd }, SQE.PrepNop, errno(syscall.EOPNOTSUPP), canceled, 0},
+		"invalid chain": {func(s *zcStage) int { return s.fd }, func(q SQE) { q.PrepNop(); q.Opcode = 255 }, canceled, invalid, invalid},
+	} {
+		s := newZCStage(t, Config{})
+		for name, prep := range s.zcPreps() {
+			for _, flags := range []SQEFlags{Link, HardLink, Link | Async} {
+				name := fmt.Sprintf("%s, %s, flags %#x", end, name, uint8(flags))
+				head := s.queue(1, func(q SQE) { s.must(prep(q, c.fd(s))) })
+				s.must(head.SetFlags(flags))
+				s.queue(2, c.next)
+				second := c.link
+				if flags == HardLink {
+					second = c.hard
+				}
+				s.pairedChain(name, c.first, second)
+			}
+		}
+	}
+}
+
+// A link timeout ends a send that waits for room, too.
+func TestScenario44_LinkTimeoutOfAZeroCopySend(t *testing.T) {
+	s := newZCStage(t, Config{})
+	s.small()
+	head := s.queue(1, func(q SQE) { s.must(q.PrepSendZC(FD(s.fd), s.part(0, zcMemory), syscall.MSG_WAITALL, 0)) })
+	s.must(head.SetFlags(Link))
+	s.queue(2, func(q SQE) { q.PrepLinkTimeout(5*time.Millisecond, 0) })
+	s.submit()
+	for _, c := range s.await(2) {
+		equal(t, "user data of a result", c.More(), c.UserData == 1)
+		if c.UserData == 1 {
+			s.sent += max(0, int(c.Res))
+		}
+	}
+	if s.sent == zcMemory {
+		t.Error("the timeout did not end the send")
+	}
+	join := s.reading()
+	equal(t, "user data of the notification", s.notified().UserData, 1)
+	s.none()
+	s.must(syscall.Shutdown(s.fd, syscall.SHUT_WR))
+	join()
+}
+
+// pairedChain expects the results of a zero-copy send with user data 1 and of a
+// request with 2, and the notification if the first result announced it.
+func (s *zcStage) pairedChain(name string, first, second int32) {
+	s.Helper()
+	results := map[uint64]int32{}
+	announced, notified := false, false
+	for len(results) < 2 || notified != announced {
+		c := s.next()
+		if c.Notif() {
+			equal(s, name+": user data of the notification", c.UserData, 1)
+			notified = true
+			continue
+		}
+		results[c.UserData] = c.Res
+		announced = announced || c.More()
+	}
+	equal(s, name, results, map[uint64]int32{1: first, 2: second})
+	equal(s, name+": in flight", s.InFlight(), 0)
+	s.none()
 }
 
 // A send that was cancelled halfway reports what it sent. Its memory is in use

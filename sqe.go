@@ -54,8 +54,8 @@ const (
 // SetFlags adds flags to the request. Call it after the Prep method. It refuses
 //   - Async with an incremental buffer ring: the kernel would lose track of the
 //     receive point;
-//   - Link, HardLink and SkipSuccess with a zero-copy send: its notification would
-//     come unannounced;
+//   - SkipSuccess with a zero-copy send, whose notification would come unannounced.
+//     With Link or HardLink such a send may start a chain, but not follow in one;
 //   - what makes a socket option's request start late;
 //   - SkipSuccess where the completion names a buffer or a descriptor.
 //
@@ -332,8 +332,8 @@ func (f SetupFlags) SQESize() int {
 // checkFlags returns the error of adding flags to the request.
 func (s SQE) checkFlags(f SQEFlags) error {
 	zc := s.Opcode == cgo.OpSendZC || s.Opcode == cgo.OpSendMsgZC
-	if zc && f&(Link|HardLink|SkipSuccess) != 0 {
-		return errors.New("uring: Link, HardLink and SkipSuccess do not go with a zero-copy send: its notification would come unannounced")
+	if zc && f&SkipSuccess != 0 {
+		return errors.New("uring: SkipSuccess does not go with a zero-copy send: its notification would come unannounced")
 	}
 	if s.setsOption() && f&(Async|Drain) != 0 {
 		return errLateOption

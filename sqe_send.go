@@ -95,7 +95,8 @@ func (s SQE) PrepSendBundle(fd FD, group uint16, n uint32, msgFlags int) error {
 // UNIX sockets do not support it, and neither do connections accepted from a
 // listener for multipath TCP, which is what net.Listen makes unless
 // [net.ListenConfig.SetMultipathTCP] turns it off: EOPNOTSUPP. A zero-copy send
-// must not be linked: see [SQE.SetFlags]. Linux 6.0. See
+// may start a chain of linked requests, but not follow in one: after a failed link
+// the kernel posts its notification, and does not announce it. Linux 6.0. See
 // io_uring_prep_send_zc(3).
 func (s SQE) PrepSendZC(fd FD, p []byte, msgFlags int, flags IOFlags) error {
 	if err := s.checkZC(p, flags); err != nil {
@@ -171,7 +172,7 @@ func (s SQE) PrepSendMsgZCFixed(fd FD, b RegBuf, m *Msg, msgFlags int, flags IOF
 
 func (s SQE) checkZC(p []byte, flags IOFlags) error {
 	if s.linked() {
-		return errors.New("uring: a zero-copy send must not follow a request with Link or HardLink: its notification would come unannounced")
+		return errors.New("uring: a zero-copy send must not follow a request with Link or HardLink: its notification would come unannounced; it may start a chain")
 	}
 	if flags&Bundle != 0 {
 		return errors.New("uring: a zero-copy send takes no provided buffers, and so no Bundle")

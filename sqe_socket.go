@@ -190,8 +190,9 @@ func (s SQE) prepName(fd FD, addr *Sockaddr, peer uint32) {
 // of at most 128 bytes, is copied; integers are in the machine's own byte
 // order. The request must not follow one with Link or HardLink, takes no Async
 // and no Drain, and is refused once the ring has had a request with Drain, which
-// holds back those after it. Linux 6.7; many kernels up to 6.18 answer
-// EOPNOTSUPP for UNIX sockets. See io_uring_prep_cmd_sock(3).
+// holds back those after it: [SQE.PrepSetsockoptHeld] has no such limits. Linux
+// 6.7; many kernels up to 6.18 answer EOPNOTSUPP for UNIX sockets. See
+// io_uring_prep_cmd_sock(3).
 func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	if len(value) > slotSize {
 		return s.refuse(fmt.Errorf("uring: socket option of %d bytes, at most %d are copied", len(value), slotSize))
@@ -207,6 +208,14 @@ func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	return s.allowed()
 }
 
+// PrepSetsockoptHeld is [SQE.PrepSetsockopt] without a copy, for a request that
+// may start late: in a chain, with Async or Drain, or after a Drain. value is of any
+// length, and must stay reachable, and unchanged, until the completion. Linux 6.7.
+// See io_uring_prep_cmd_sock(3).
+func (s SQE) PrepSetsockoptHeld(fd FD, level, name int, value []byte) {
+	s.prepOption(cgo.SocketOpSetsockopt, fd, level, name, value)
+}
+
 // setsOption reports whether the request is one of PrepSetsockopt.
 func (s SQE) setsOption() bool {
 	return s.Opcode == cgo.OpUringCmd && s.Addr3 == arena.Addr(s.slotMemory())
@@ -214,14 +223,19 @@ func (s SQE) setsOption() bool {
 
 // The kernel reads the copy when the request starts. If that is later than its
 // submission, another request may have its value there.
-var errLateOption = errors.New("uring: a socket option must be set at once: it goes with no Async or Drain, not after Link or HardLink, and not on a ring that has had a request with Drain")
+var errLateOption = errors.New("uring: a socket option must be set at once: it goes with no Async or Drain, not after Link or HardLink, and not on a ring that has had a request with Drain; PrepSetsockoptHeld does")
 
 // PrepGetsockopt reads a socket option into value, also of a direct descriptor;
 // the result is its length. Only options of SOL_SOCKET can be read. value must
 // stay reachable until the completion. Linux 6.7. See io_uring_prep_cmd_sock(3).
 func (s SQE) PrepGetsockopt(fd FD, level, name int, value []byte) {
+	s.prepOption(cgo.SocketOpGetsockopt, fd, level, name, value)
+}
+
+// prepOption prepares a command with a value in the caller's memory.
+func (s SQE) prepOption(op uint32, fd FD, level, name int, value []byte) {
 	addr := s.address(value)
-	s.prep(cgo.OpUringCmd, fd, words(uint32(level), uint32(name)), 0, words(cgo.SocketOpGetsockopt, 0))
+	s.prep(cgo.OpUringCmd, fd, words(uint32(level), uint32(name)), 0, words(op, 0))
 	s.FileIndex = uint32(len(value))
 	s.Addr3 = addr
 }

@@ -315,6 +315,35 @@ func TestSetsockopt(t *testing.T) {
 	})
 }
 
+// In a chain, with Async, and after a Drain, the kernel reads the value when the
+// request starts: the caller holds it.
+func TestSocketOptionThatStartsLate(t *testing.T) {
+	testutil.Need(t, HaveSocketOptions)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		fd := newSocket(t, syscall.AF_INET, syscall.SOCK_STREAM)
+		value := held(binary.NativeEndian.AppendUint32(nil, 1))
+		for name, flags := range map[string]SQEFlags{"in a chain": 0, "with Async": Async, "with Drain": Drain, "after a Drain": 0} {
+			g.must(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 0))
+			g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, TimeoutETimeSuccess); g.must(s.SetFlags(Link)) })
+			g.queue(2, func(s SQE) {
+				s.PrepSetsockoptHeld(FD(fd), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, value)
+				g.must(s.SetFlags(flags))
+			})
+			g.submit()
+			for range 20 { // the slots of the entries are used again
+				g.must(g.MakeRoom(1))
+				g.queue(3, func(s SQE) { s.PrepSendTo(-1, nil, 0, Sockaddr{n: slotSize}) })
+				g.submit()
+			}
+			results := g.results(22)
+			equal(t, name+": result", results[2], 0)
+			got, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
+			g.must(err)
+			equal(t, name+": option", got, 1)
+		}
+	})
+}
+
 func TestBindListenAccept(t *testing.T) {
 	g := newRig(t, Config{})
 	g.needOp(cgo.OpBind, 6, 11)

@@ -208,8 +208,6 @@ func TestSetFlagsRefusals(t *testing.T) {
 		"Async with incremental buffers": {func(s SQE) error { return s.prepRecvSingle(FD(a), br, 0, 0, 0) }, Async, "must not start in a worker"},
 		"Async with a bundle":            {func(s SQE) error { return s.PrepRecvProvided(FD(a), classic, 0, syscall.MSG_DONTWAIT, Bundle) }, Async, "must not start in a worker"},
 		"SkipSuccess with a buffer ring": {func(s SQE) error { return s.PrepRecvMultishot(FD(a), br, 0) }, SkipSuccess, "nobody knows of the buffer"},
-		"Link with send_zc":              {func(s SQE) error { return s.PrepSendZC(FD(a), p[:4], 0, 0) }, Link, "zero-copy"},
-		"HardLink with sendmsg_zc":       {func(s SQE) error { return s.PrepSendMsgZC(FD(a), NewMsg(p[:4]), 0, 0) }, HardLink, "zero-copy"},
 		"Drain with a socket option":     {func(s SQE) error { return s.PrepSetsockopt(FD(a), 1, 1, p[:4]) }, Drain, "must be set at once"},
 		"SkipSuccess with openat":        {func(s SQE) error { return s.PrepOpenat(AtFDCWD, "/", 0, 0) }, SkipSuccess, "nobody knows which"},
 		"SkipSuccess with accept":        {func(s SQE) error { s.PrepAccept(FD(a), 0); return nil }, SkipSuccess, "nobody knows which"},

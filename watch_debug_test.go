@@ -133,6 +133,11 @@ var callers = map[string]func(SQE) (memory any){
 		s.PrepAcceptAddrDirect(-1, 0, &a, DirectAlloc)
 		return &a
 	},
+	"PrepSetsockoptHeld": func(s SQE) any {
+		p := make([]byte, 64)
+		s.PrepSetsockoptHeld(-1, 0, 0, p)
+		return p
+	},
 	"PrepGetsockopt":  func(s SQE) any { p := make([]byte, 64); s.PrepGetsockopt(-1, 0, 0, p); return p },
 	"PrepGetsockname": func(s SQE) any { var a Sockaddr; s.PrepGetsockname(-1, &a); return &a },
 	"PrepGetpeername": func(s SQE) any { var a Sockaddr; s.PrepGetpeername(-1, &a); return &a },
