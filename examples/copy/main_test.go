@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -82,5 +83,29 @@ func TestFileThatBecameShorter(t *testing.T) {
 	}
 	if !bytes.Equal(got, content) {
 		t.Errorf("%d bytes were copied, %d were there", len(got), len(content))
+	}
+}
+
+// liburing's examples, one that queues reads and writes and one that links them,
+// make the same of a file.
+func TestCopiesAsLiburingsExamplesDo(t *testing.T) {
+	for _, name := range []string{"io_uring-cp", "link-cp"} {
+		t.Run(name, func(t *testing.T) {
+			program := testutil.CExample(t, name)
+			for _, size := range []int{0, 1, 32<<10 - 1, 32 << 10, 64 * 32 << 10, 9<<20 + 17} {
+				from, _ := fileOf(t, size)
+				if out, err := exec.Command(program, from, from+".c").CombinedOutput(); err != nil {
+					t.Fatalf("%s of %d bytes: %v: %s", name, size, err, out)
+				}
+				if err := copyFile(from, from+".go"); err != nil {
+					t.Fatal(err)
+				}
+				inC, errC := os.ReadFile(from + ".c")
+				inGo, errGo := os.ReadFile(from + ".go")
+				if errC != nil || errGo != nil || !bytes.Equal(inC, inGo) {
+					t.Errorf("%d bytes: %d in C and %d in Go, which differ (%v, %v)", size, len(inC), len(inGo), errC, errGo)
+				}
+			}
+		})
 	}
 }

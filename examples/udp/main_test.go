@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -82,4 +83,50 @@ func TestTooLongDatagramIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	echoes(t, c, "the next one") // and no part of the one before
+}
+
+// startInC runs liburing's example, which does the same, until the test ends.
+func startInC(t *testing.T) net.Addr {
+	t.Helper()
+	program := testutil.CExample(t, "io_uring-udp")
+	free, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.LocalAddr()
+	free.Close()
+	cmd := exec.Command(program, "-p", fmt.Sprint(addr.(*net.UDPAddr).Port))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	c := dial(t, addr)
+	for end := time.Now().Add(10 * time.Second); ; { // what comes before it is bound gets no answer
+		c.Write([]byte("there?"))
+		c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if n, err := c.Read(make([]byte, 10)); err == nil && n == 6 {
+			return addr
+		}
+		if time.Now().After(end) {
+			t.Fatal("the program in C does not answer")
+		}
+	}
+}
+
+// The same datagrams get the same answers from liburing's example, and those
+// that neither has room for get none.
+func TestAnswersAsLiburingsExampleDoes(t *testing.T) {
+	inGo, inC := dial(t, start(t)), dial(t, startInC(t))
+	for _, c := range []net.Conn{inGo, inC} {
+		for i := range 1200 { // more than either has buffers
+			echoes(t, c, fmt.Sprint("datagram ", i))
+		}
+		for _, n := range []int{0, 1, 1500, maxPayload} {
+			echoes(t, c, strings.Repeat("x", n))
+		}
+		if _, err := c.Write(make([]byte, 5000)); err != nil {
+			t.Fatal(err)
+		}
+		echoes(t, c, "the next one")
+	}
 }

@@ -26,6 +26,7 @@ var (
 	Tracing      = Right{"tracing", "allow ptrace, or give CAP_SYS_PTRACE"}
 	IPv6         = Right{"IPv6", "set net.ipv6.conf.all.disable_ipv6 to 0"}
 	GoCommand    = Right{"the go command", "install Go"}
+	CExamples    = Right{"the C examples", "install gcc, and run make liburing"}
 )
 
 // Lacks skips the test, in words that docker/run-tests counts.
