@@ -4,6 +4,7 @@ package uring
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"syscall"
@@ -473,4 +474,106 @@ func TestEntrySizes(t *testing.T) {
 	}
 	both := SetupSQE128 | SetupCQE32
 	equal(t, "more memory", size(both)-size(SetupClamp), 1024*(both.SQESize()-64)+4096*(both.CQESize()-16))
+}
+
+// badMemory is a write from an address that is not there: it fails when it is
+// carried out, not when it is submitted.
+func badMemory(out FD) func(SQE) {
+	return func(s SQE) {
+		s.PrepWrite(out, held(make([]byte, 100)), CurrentOffset)
+		s.Addr = 8
+	}
+}
+
+// Of a chain whose requests skip their completions there are the last one's, and
+// that of one that fails. Those behind that one are cancelled, and skip it, too.
+func TestSkipSuccessInChains(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		_, out := g.pipe()
+		const length = 6
+		for _, c := range []struct {
+			failing  int // no request fails if it is as long as the chain
+			skipLast bool
+			want     []CQE
+		}{
+			{length, false, []CQE{{UserData: length - 1}}},
+			{length, true, nil},
+			{3, false, []CQE{{UserData: 3, Res: errno(syscall.EFAULT)}}},
+			{length - 1, false, []CQE{{UserData: length - 1, Res: errno(syscall.EFAULT)}}},
+		} {
+			for i := range length {
+				prep := SQE.PrepNop
+				if i == c.failing {
+					prep = badMemory(out)
+				}
+				flags := Link | SkipSuccess
+				if i == length-1 {
+					flags = 0
+					if c.skipLast {
+						flags = SkipSuccess
+					}
+				}
+				g.must(g.queue(uint64(i), prep).SetFlags(flags))
+			}
+			equal(t, fmt.Sprintf("%+v", c), g.await(len(c.want)), c.want)
+			g.none()
+		}
+	})
+}
+
+// A hard link goes on behind a failure, which is told even if its request skips
+// its completion.
+func TestSkipSuccessInHardLinks(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		_, out := g.pipe()
+		const length = 5
+		for _, failing := range []int{0, 2, length - 1} {
+			for _, skipping := range []int{0, 2, length - 1} {
+				var want []CQE
+				for i := range length {
+					prep, res := SQE.PrepNop, int32(0)
+					if i == failing {
+						prep, res = badMemory(out), errno(syscall.EFAULT)
+					}
+					flags := HardLink
+					if i == length-1 {
+						flags = 0
+					}
+					if i == skipping {
+						flags |= SkipSuccess
+					}
+					if i != skipping || i == failing {
+						want = append(want, CQE{UserData: uint64(i), Res: res})
+					}
+					g.must(g.queue(uint64(i), prep).SetFlags(flags))
+				}
+				equal(t, fmt.Sprintf("%d fails, %d skips", failing, skipping), g.await(len(want)), want)
+			}
+		}
+	})
+}
+
+// A request with Drain, and those behind it, wait for the last completion of a
+// multishot request, not for its first.
+func TestDrainWaitsForTheEndOfAMultishotRequest(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := streamPair(g)
+		poll := uint64(1)
+		g.queue(poll, func(s SQE) { s.PrepPollAddMultishot(FD(a), pollIn) })
+		g.must(g.queue(2, SQE.PrepNop).SetFlags(Drain))
+		g.queue(3, SQE.PrepNop)
+		g.submit()
+		for range 3 {
+			g.write(b, "x")
+			c := g.next()
+			equal(t, "poll", []any{c.UserData, c.More()}, []any{poll, true})
+			g.read(a)
+		}
+		g.none()
+		// A request to cancel it would wait, too.
+		if _, err := g.SyncCancel(Match{UserData: &poll}, false, patience); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "order", g.await(3), []CQE{{UserData: poll, Res: errCanceled}, {UserData: 2}, {UserData: 3}})
+	})
 }

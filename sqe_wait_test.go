@@ -4,9 +4,11 @@ package uring
 
 import (
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -410,5 +412,204 @@ func TestEpoll(t *testing.T) {
 	g.must(err)
 	if diff := cmp.Diff(map[uint64]int32{1: 1}, g.results(1)); diff != "" || events[0].Fd != 77 {
 		t.Errorf("%+v %s", events[0], diff)
+	}
+}
+
+// chain queues a chain of requests, with 1, 2, 3 and so on as user data.
+func (g *rig) chain(preps ...func(SQE)) {
+	g.Helper()
+	for i, prep := range preps {
+		s := g.queue(uint64(i+1), prep)
+		if i < len(preps)-1 {
+			g.must(s.SetFlags(Link))
+		}
+	}
+}
+
+// A link timeout limits the request before it, and the chain goes on behind it
+// as that request ended.
+func TestLinkTimeoutsInChains(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		in, _ := g.pipe()
+		read := func(s SQE) { s.PrepRead(in, held(make([]byte, 4)), CurrentOffset) }
+		limit := func(d time.Duration) func(SQE) { return func(s SQE) { s.PrepLinkTimeout(d, 0) } }
+		timeout := func(d time.Duration) func(SQE) { return func(s SQE) { s.PrepTimeout(d, 0, 0) } }
+		poll := func(s SQE) { s.PrepPollAdd(in, pollIn) }
+		bad := func(s SQE) { s.PrepRead(-1, held(make([]byte, 4)), 0) }
+		const short, long = 5 * time.Millisecond, time.Hour
+		const einval, ebadf = -int32(syscall.EINVAL), -int32(syscall.EBADF)
+		for name, c := range map[string]struct {
+			chain []func(SQE)
+			want  map[uint64]int32
+		}{
+			"behind nothing":              {[]func(SQE){limit(short)}, map[uint64]int32{1: einval}},
+			"behind what is done at once": {[]func(SQE){SQE.PrepNop, limit(long)}, map[uint64]int32{1: 0, 2: errCanceled}},
+			"behind what fails":           {[]func(SQE){bad, limit(long)}, map[uint64]int32{1: ebadf, 2: errCanceled}},
+			"behind a shorter timeout":    {[]func(SQE){timeout(short), limit(long)}, map[uint64]int32{1: errTime, 2: errCanceled}},
+			"behind a longer timeout":     {[]func(SQE){timeout(long), limit(short)}, map[uint64]int32{1: errCanceled, 2: errTime}},
+			"before another request":      {[]func(SQE){read, limit(short), SQE.PrepNop}, map[uint64]int32{1: errCanceled, 2: errTime, 3: errCanceled}},
+			"of the second request":       {[]func(SQE){SQE.PrepNop, poll, limit(short)}, map[uint64]int32{1: 0, 2: errCanceled, 3: errTime}},
+			"of two requests, the first expires": {[]func(SQE){poll, limit(short), SQE.PrepNop, poll, limit(short), SQE.PrepNop},
+				map[uint64]int32{1: errCanceled, 2: errTime, 3: errCanceled, 4: errCanceled, 5: errCanceled, 6: errCanceled}},
+		} {
+			g.chain(c.chain...)
+			equal(t, name, g.results(len(c.want)), c.want)
+			g.none()
+		}
+		g.want(0, SQE.PrepNop)
+		g.fails(syscall.ENOENT, func(s SQE) { s.PrepLinkTimeoutUpdate(77, short, 0) })
+	})
+}
+
+// Waiters on a futex are woken in the order in which they came, by the ring and
+// by other threads; one that is cancelled is not woken.
+func TestFutexWaitersAreWokenInOrder(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		g.needOp(cgo.OpFutexWaitv, 6, 7)
+		word := new(uint32)
+		alone := func(s SQE) { s.PrepFutexWait(word, 0, FutexMatchAny, FutexPrivate) }
+		among := func(s SQE) {
+			g.must(s.PrepFutexWaitv([]FutexWaiter{{new(uint32), 0, FutexPrivate}, {word, 0, FutexPrivate}}))
+		}
+		wake := func(n uint32) func(SQE) {
+			return func(s SQE) { s.PrepFutexWake(word, n, FutexMatchAny, FutexPrivate) }
+		}
+		for result, wait := range map[int32]func(SQE){0: alone, 1: among} { // the place in the list
+			for u := range uint64(4) {
+				g.queue(u+1, wait)
+			}
+			equal(t, "cancelled", g.cancel(2), []CQE{{UserData: 2, Res: errCanceled}})
+			g.queue(6, wake(1))
+			equal(t, "one is woken", g.results(2), map[uint64]int32{1: result, 6: 1})
+			g.queue(7, wake(100))
+			equal(t, "all are woken", g.results(3), map[uint64]int32{3: result, 4: result, 7: 2})
+		}
+		g.start(8, alone)
+		const futexWakePrivate = 1 | 128
+		awaitCondition(t, func() bool { // with a thread of the kernel's it starts later
+			n, _, _ := syscall.Syscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWakePrivate, 1, 0, 0, 0)
+			return n == 1
+		})
+		equal(t, "woken by a system call", g.await(1), []CQE{{UserData: 8}})
+		g.fails(syscall.EINVAL, func(s SQE) { s.PrepFutexWait(word, 0, FutexMatchAny, 0x1000) })
+		g.fails(syscall.EINVAL, func(s SQE) { s.PrepFutexWake(word, 1, FutexMatchAny, 0x1000) })
+	})
+}
+
+// awaitCondition waits until f is true.
+func awaitCondition(tb testing.TB, f func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatal("it does not come true")
+		}
+	}
+}
+
+// A wait for one child is not ended by another, but by a link timeout, and by
+// being cancelled.
+func TestWaitidOfAChildThatRunsOn(t *testing.T) {
+	g := newRig(t, Config{})
+	g.needOp(cgo.OpWaitid, 6, 7)
+	const exited, noWait = 4, 0x1000000
+	child := exec.Command("sh", "-c", "read x")
+	stdin, err := child.StdinPipe()
+	g.must(err)
+	g.must(child.Start())
+	defer child.Wait()
+	defer stdin.Close()
+	var info Siginfo
+	wait := func(s SQE) { s.PrepWaitid(PPID, child.Process.Pid, &info, exited|noWait) }
+
+	g.must(g.queue(1, wait).SetFlags(Link))
+	g.queue(2, func(s SQE) { s.PrepLinkTimeout(10*time.Millisecond, 0) })
+	m := g.byUserData(2)
+	equal(t, "wait that takes too long", m[1].Res, errCanceled)
+	equal(t, "its timeout ended it", m[2].Res == errTime || m[2].Res == 1, true) // kernels differ
+
+	g.start(1, wait)
+	equal(t, "cancelled wait", g.cancel(1), []CQE{{UserData: 1, Res: errCanceled}})
+
+	g.start(1, wait)
+	g.must(exec.Command("true").Run())
+	g.none()
+	g.must(child.Process.Kill())
+	equal(t, "wait", g.await(1), []CQE{{UserData: 1}})
+	equal(t, "status", info.Status, int32(syscall.SIGKILL))
+	g.fails(syscall.EFAULT, func(s SQE) { wait(s); s.Off = 8 })
+}
+
+// A multishot poll whose completion finds no room in the queue ends: the last
+// one that is told has no More, and there is one.
+func TestPollMultishotOverflows(t *testing.T) {
+	for _, flags := range []SetupFlags{SetupSubmitAll, SetupSubmitAll | SetupSingleIssuer | SetupDeferTaskrun} {
+		t.Run(flags.String(), func(t *testing.T) {
+			g := newRig(t, Config{Entries: 2, CQEntries: 2, Flags: flags})
+			a, b := streamPair(g)
+			g.start(1, func(s SQE) { s.PrepPollAddMultishot(FD(a), pollIn) })
+			for u := range uint64(2) {
+				g.start(2+u, SQE.PrepNop)
+			}
+			for range 5 {
+				g.write(b, "x")
+				g.must(g.GetEvents())
+				g.read(a)
+			}
+			for u := range uint64(2) {
+				equal(t, "request that came first", g.next(), CQE{UserData: 2 + u})
+			}
+			over := false
+			for !over {
+				c := g.next()
+				equal(t, "request", c.UserData, 1)
+				g.must(c.Err())
+				over = !c.More()
+			}
+			g.fails(syscall.ENOENT, func(s SQE) { s.PrepPollRemove(1) })
+		})
+	}
+}
+
+// Many multishot polls are updated while their events come: no byte is missed.
+func TestPollUpdatesWhileEventsCome(t *testing.T) {
+	if !hasLinux(t, kernel.V(6, 18)) {
+		return // some kernels lose the request, and never let go of its ring
+	}
+	const files, batch, rounds, update = 64, 32, 20, 1000
+	g := newRig(t, Config{Entries: 128, CQEntries: 1024})
+	var in, out [files]int
+	arm := func(i uint64) { g.queue(i, func(s SQE) { s.PrepPollAddMultishot(FD(in[i]), pollIn) }) }
+	for i := range uint64(files) {
+		in[i], out[i] = streamPair(g)
+		arm(i)
+	}
+	g.submit()
+	for round := range rounds {
+		var writing sync.WaitGroup
+		writing.Add(1)
+		go func() {
+			defer writing.Done()
+			for i := range batch {
+				syscall.Write(out[(round*37+i*3)%files], []byte{89})
+			}
+		}()
+		for i := range uint64(batch) {
+			g.queue(update+i, func(s SQE) { s.PrepPollUpdate(i, 0, pollIn, PollUpdateEvents|PollAddMulti) })
+		}
+		got, updated := 0, 0
+		for got < batch || updated < batch {
+			c := g.next()
+			if c.UserData >= update {
+				updated++
+				continue
+			}
+			if !c.More() {
+				arm(c.UserData)
+			}
+			if n, _, err := syscall.Recvfrom(in[c.UserData], make([]byte, 8), syscall.MSG_DONTWAIT); err == nil {
+				got += n
+			}
+		}
+		writing.Wait()
 	}
 }
