@@ -31,7 +31,8 @@ type Match struct {
 // that waits for its notification, nor, by descriptor, what waits for a worker
 // thread to begin with it. With Match.Any those are waited for, too, if
 // [Ring.InFlight] is exact; with other conditions they go on: look at their
-// completions.
+// completions. On a ring with [SetupSQPoll] it does not find what a worker thread
+// carries out either: [SQE.PrepCancel] does.
 //
 // With Match.Any all completions are in the queue when it returns, unless that
 // overflows, see [Ring.Overflowed], or InFlight is not exact. Otherwise those of
