@@ -27,8 +27,8 @@ func (m *Mapping) Pointer() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceD
 func (m *Mapping) Addr() uint64 { return Addr(m.mem) }
 
 // Addr returns the address of the first byte of p, for the kernel. The caller
-// sees to it that p outlives the kernel's use of it.
+// must keep p alive for as long as the kernel uses it.
 func Addr(p []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(p)))) }
 
-// AddrOf returns the address of what p points at, on the same terms.
+// AddrOf returns the address of what p points at, as Addr does.
 func AddrOf[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }

@@ -9,9 +9,9 @@ import (
 
 const (
 	hugePage = 2 << 20
-	// MAP_HUGE_2MB. Where the usual huge page has another size, as on arm64 with
-	// pages of 16 KiB, the kernel would map one of those, and refuse to unmap the
-	// part of it that it was asked for.
+	// MAP_HUGE_2MB. Without it the kernel maps huge pages of its usual size.
+	// Where that is another one, as on arm64 with pages of 16 KiB, it would
+	// then refuse to unmap a part of such a page.
 	thatSize = 21 << 26
 )
 

@@ -4,8 +4,8 @@ package arena
 
 import "syscall"
 
-// Map fails: there is no io_uring here to map memory for, and for arm Go lacks
-// the names of what it takes.
+// Map fails: without io_uring nobody needs the memory, and for arm Go lacks the
+// constants.
 func Map(int, bool) (*Mapping, error) { return nil, syscall.ENOSYS }
 
 // MapFile fails, like Map.

@@ -1,16 +1,16 @@
 // Package core lets any goroutine use a ring. It is what packages shared and
 // file stand on; each has rings of its own.
 //
-// Requests go on a lock-free list. Whoever makes the list non-empty leads: it
-// lets other goroutines run first if several requests were on their way of
-// late, so that they add theirs; then it takes the lock, gives everything on the
+// Requests go on a lock-free list. Whoever makes the list non-empty leads. If
+// several requests were on their way lately, it first lets other goroutines
+// run, so that they add theirs. Then it takes the lock, gives everything on the
 // list to the kernel in one call, and hands out the completions that are there.
-// Who adds to a list that is not empty only waits. One goroutine waits in Go's
-// network poller for completions that come later.
+// Whoever adds to a list that is not empty only waits. One goroutine waits in
+// Go's network poller for completions that come later.
 //
 // The kernel uses a request's memory until its last completion. Until then the
-// table of running requests holds the request, and with it all it needs, also
-// when the goroutine that asked for it has gone.
+// table of running requests holds the request, and with it all that it needs,
+// even if the goroutine that asked for it has gone.
 package core
 
 import (

@@ -320,8 +320,8 @@ func TestContexts(t *testing.T) {
 	}
 }
 
-// Whoever leaves a request behind gets its memory back when the kernel has let
-// go, and not before.
+// Whoever leaves a request gets its memory back once the kernel has let go of
+// it, and not before.
 func TestLeaving(t *testing.T) {
 	core := open(t, Config{})
 	r, w := pipe(t)

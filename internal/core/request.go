@@ -9,8 +9,8 @@ import (
 	"github.com/uring-go/uring"
 )
 
-// A Class says what carries a request out, and with it how many may be in the
-// kernel at once.
+// A Class says what carries a request out. The limit for requests in the kernel
+// depends on it.
 type Class uint8
 
 // The classes.

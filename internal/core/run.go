@@ -7,11 +7,11 @@ import (
 	"github.com/uring-go/uring"
 )
 
-// Run carries out a request and waits until it is over, which with a context
-// that ends may be sooner: a request that is still queued is dropped at once,
-// and the kernel is asked to cancel one that it has. Either way the kernel uses
-// the request's memory no more when Run returns. The error is that of ctx only
-// if the request was not carried out.
+// Run carries out a request and waits until it is over. If ctx ends first, a
+// request that is still queued is dropped at once, and the kernel is asked to
+// cancel one that it has. In any case the kernel no longer uses the request's
+// memory when Run returns. The error is that of ctx only if the request was not
+// carried out.
 func (c *Core) Run(ctx context.Context, r *Request) error {
 	for tries := 0; ; tries++ {
 		if r.Err = ctx.Err(); r.Err != nil {
@@ -111,9 +111,9 @@ func (c *Core) runAll(ctx context.Context, list []*Request) {
 	}
 }
 
-// Requests end with ECANCELED, and reads that miss the page cache with EFAULT,
-// when the thread that submitted them ends, as that of a goroutine does which
-// ends while locked to its thread. They are carried out again.
+// When the thread that submitted requests ends, they end with ECANCELED, and
+// reads that miss the page cache with EFAULT. A thread ends with a goroutine
+// that is locked to it. Such requests are carried out again.
 const (
 	mostCancels = 100
 	mostFaults  = 4

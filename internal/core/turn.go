@@ -43,8 +43,8 @@ func (c *Core) lead(class Class, hurry bool) {
 // kick takes a turn, for anybody.
 func (c *Core) kick() { c.takeTurn(c.wake == nil) }
 
-// Look hands out completions that are there, if any: for goroutines that keep
-// a processor busy without ever waiting, as then nobody polls.
+// Look hands out completions that are there, if any. It is for goroutines that
+// keep a processor busy and never wait: nobody polls then.
 func (c *Core) Look() {
 	if c.inside.Load() == 0 || !c.mu.TryLock() {
 		return
@@ -55,8 +55,8 @@ func (c *Core) Look() {
 	}
 }
 
-// turn gives waiting requests to the kernel, if it is for the caller to submit,
-// and completions to their owners.
+// turn gives completions to their owners, and waiting requests to the kernel if
+// the caller may submit.
 func (c *Core) turn(submits bool) {
 	c.turns++
 	c.drain()
@@ -199,9 +199,9 @@ func (c *Core) submit() {
 	}
 }
 
-// breakDown gives up on a ring that the kernel refuses to take entries of, as
-// it does when a seccomp filter was installed later. What it did take is waited
-// for.
+// breakDown gives up on a ring whose entries the kernel refuses, as it does
+// when a seccomp filter was installed later. Requests that the kernel has
+// accepted are waited for.
 func (c *Core) breakDown(err error) {
 	c.broken = err
 	for _, r := range c.unsent {

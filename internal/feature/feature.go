@@ -14,7 +14,7 @@ import (
 // ErrNotSupported is what every [MissingError] matches.
 var ErrNotSupported = errors.New("not supported")
 
-// No is the answer of a Try that found out why the feature is not there.
+// No is the answer of a Try that found out why the feature is missing.
 func No(why error) error { return no{why} }
 
 type no struct{ why error }
@@ -23,7 +23,8 @@ func (n no) Error() string        { return n.why.Error() }
 func (n no) Is(target error) bool { return target == ErrNotSupported }
 func (n no) Unwrap() error        { return n.why }
 
-// Unknown is the answer of a Try that could not find out, whatever why matches.
+// Unknown is the answer of a Try that could not find out, whichever errors why
+// matches.
 func Unknown(why error) error { return unknown{why} }
 
 type unknown struct{ error }
@@ -43,7 +44,7 @@ type off struct{ error }
 
 func (off) Is(target error) bool { return target == ErrNotSupported || target == ErrSwitchedOff }
 
-// A MissingError names something the kernel, or the library, lacks.
+// A MissingError names what the kernel, or the library, lacks.
 type MissingError struct {
 	Feature string         // as in the documentation, such as "send bundles"
 	Since   kernel.Version // the first mainline kernel that has it
@@ -93,9 +94,9 @@ type Probe struct {
 	Backports []kernel.Version
 	// Advice says what to do where the feature is missing.
 	Advice string
-	// Try uses the feature. nil means yes, an error that wraps
-	// ErrNotSupported means no, and any other, or one from Unknown, that it
-	// could not be told.
+	// Try uses the feature. nil means yes, and an error that wraps
+	// ErrNotSupported means no. Any other error, or one from Unknown, means
+	// that Try could not find out.
 	Try func() error
 
 	mu      sync.Mutex
@@ -103,9 +104,9 @@ type Probe struct {
 	verdict error
 }
 
-// Check returns nil if the kernel has the feature, a *MissingError if it has
-// not, and another error if that could not be found out. Only the first two
-// are remembered.
+// Check returns nil if the kernel has the feature, a *MissingError if it lacks
+// it, and another error if Try could not find out. It remembers only the first
+// two.
 func (p *Probe) Check() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

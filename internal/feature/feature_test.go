@@ -13,8 +13,8 @@ import (
 	"github.com/uring-go/uring/internal/kernel"
 )
 
-// answers returns a probe whose tries give errs one after the other, and how
-// many were used up.
+// answers returns a probe whose tries give errs one after the other, and a
+// count of those used.
 func answers(errs ...error) (*Probe, *int) {
 	used := new(int)
 	return &Probe{Name: "mind reading", Since: kernel.V(9, 1), Try: func() error {

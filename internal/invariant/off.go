@@ -4,8 +4,8 @@
 // Build with the tag uring_debug to turn it on.
 package invariant
 
-// On reports whether invariants are checked. It is a constant, so that
-// `if invariant.On { … }` vanishes from ordinary builds.
+// On reports whether invariants are checked. It is a constant, so ordinary
+// builds leave `if invariant.On { … }` out.
 const On = false
 
 // Check does nothing.

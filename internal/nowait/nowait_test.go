@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// What is in the page cache is read, and what cannot be done without waiting is
-// an error that says so. In both cases an ordinary call has the same bytes.
+// Reads get what is in the page cache, and an error that says so where they
+// would have to wait. In both cases an ordinary call reads the same bytes.
 func TestReadAndWrite(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// Confined runs the calling test once more, in a process of its own that first
-// gives up what confine takes from it. There it returns true; in the process
-// that called it false, after the other has passed.
+// Confined runs the calling test once more, in a process of its own, in which
+// confine first takes rights away. There it returns true. In the calling
+// process it returns false, after the other one has passed.
 func Confined(t *testing.T, confine func() error) bool {
 	t.Helper()
 	if IsConfined(t) {
@@ -35,9 +35,9 @@ const confinedTest = "URING_TEST_CONFINED"
 // IsConfined reports whether this is the process in which Confined returns true.
 func IsConfined(t *testing.T) bool { return os.Getenv(confinedTest) == t.Name() }
 
-// AsNobody gives up all rights of the superuser: nothing to do if the tests
-// run without them. It is a user that no other process has, as the kernel counts
-// locked memory by user.
+// AsNobody gives up all rights of the superuser, if the tests have them. The
+// process becomes a user that no other process has, because the kernel counts
+// locked memory for each user.
 func AsNobody() error {
 	if os.Geteuid() != 0 {
 		return nil

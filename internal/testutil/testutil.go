@@ -18,7 +18,7 @@ import (
 )
 
 // Need skips the test if the running kernel lacks what check asks for, or if
-// that is switched off. It fails it when check gives no answer, or when the
+// that is switched off. It fails the test if check gives no answer, or if the
 // kernel is new enough to have the feature: then the probe is wrong.
 func Need(tb testing.TB, check func() error) {
 	tb.Helper()
@@ -54,9 +54,9 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// filesLeft is openFiles, once no more than want are open or nothing changes
-// any more: the standard library leaves some to the collector, such as the
-// pipes that io.Copy splices through.
+// filesLeft returns openFiles as soon as no more than want are open, or nothing
+// changes any more: the standard library leaves some to the collector, such as
+// the pipes that io.Copy splices through.
 func filesLeft(want int) []string {
 	open := openFiles()
 	for i := 0; i < 20 && len(open) > want; i++ {
@@ -128,8 +128,8 @@ func TCPPair(tb testing.TB) (client, server int) {
 	return dup(tb, c.(*net.TCPConn)), dup(tb, s.(*net.TCPConn))
 }
 
-// ReceiveMuch gives the connections to l room for megabytes that nobody has
-// received yet, as far as the process may.
+// ReceiveMuch lets the connections to l hold megabytes that nobody has received
+// yet, as far as the process may.
 func ReceiveMuch(tb testing.TB, l *net.TCPListener) {
 	tb.Helper()
 	control, err := l.SyscallConn()
@@ -147,9 +147,9 @@ func ReceiveMuch(tb testing.TB, l *net.TCPListener) {
 	}
 }
 
-// ResetBehindData connects to l, on which nobody accepts yet, sends as much as
-// there is room for, up to megabytes, and resets the connection: who accepts it
-// finds both.
+// ResetBehindData connects to l, on which nobody accepts yet. It sends as much
+// as there is room for, up to megabytes, and resets the connection: whoever
+// accepts it finds the data and the reset.
 func ResetBehindData(tb testing.TB, l *net.TCPListener) {
 	tb.Helper()
 	ReceiveMuch(tb, l)

@@ -13,7 +13,7 @@ import (
 // kernels have it.
 var lacks = regexp.MustCompile(`uring: .* not supported \(needs Linux \d+\.\d+`)
 
-// other are reasons to skip a test that no kernel can do anything about.
+// other are reasons to skip a test that do not depend on the kernel.
 var other = regexp.MustCompile(`short mode|needs -tags uring_debug|run by Test\w+|the kernel has every flag|no loop device to be had|no device can be made slow|it was over before|lacks loop devices: open /dev/loop-control: no such file|` +
 	`needs the program \S+:|the kernel has no \w+ now, and there is no mkfs|may not make a control group|cannot slow a disk down|` +
 	`Linux \S+ may have more than its version promises`)
@@ -48,8 +48,7 @@ func (r *kernelRun) version() kernel.Version {
 	return kernel.Version{}
 }
 
-// warns are faults of kernels that the kernel itself warns of, and that do no
-// harm here.
+// warns are faults that the kernel itself warns of, and that do no harm here.
 var warns = regexp.MustCompile(`WARNING: .* at io_uring/kbuf.h:146 io_recv_finish`) // 6.12.43
 
 // reason is the last line of a skipped test.
@@ -93,7 +92,7 @@ func (r *kernelRun) time() (sum float64) {
 	return sum
 }
 
-// wrong lists what must not be.
+// wrong lists the faults of a run.
 func (r *kernelRun) wrong() []string {
 	var list []string
 	if !r.Done {
