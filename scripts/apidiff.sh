@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares what the packages export with the last release. What breaks programs must be told in CHANGELOG.md, under "Changed" or
-# "Removed" of what is unreleased.
+# Compares what the packages export with the last release. CHANGELOG.md must tell what breaks programs, under "Changed" or
+# "Removed" of the unreleased version.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,7 +17,7 @@ trap 'git worktree remove --force "$tmp/release" 2>/dev/null; rm -rf "$tmp"' EXI
 GOBIN=$tmp CGO_ENABLED=0 go install $apidiff
 git worktree add --quiet --detach "$tmp/release" "$release"
 
-# The same is exported with C and without.
+# Builds with C and without export the same.
 export CGO_ENABLED=0
 broken=
 for package in $packages; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for a time, such as 30s, one after the other, and says how many inputs each was given.
-# Little of the time goes into making new inputs shorter: their coverage is seldom the same twice.
-# What it finds is in testdata/fuzz of the package, and a test from then on.
+# Runs every fuzz target for a time, such as 30s, one after the other, and says how many inputs each was given. Little of the
+# time goes into making new inputs shorter: the coverage of one is seldom the same twice. Inputs that fail are kept in the
+# package's testdata/fuzz, and are tests from then on.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs golangci-lint and actionlint, and builds them in bin/tools where they are missing. Building golangci-lint takes some
-# minutes, which is not for every run of `make lint`: it gives up after LINT_TOOLS_TIME, and the next run goes on from there.
+# minutes, too long for every `make lint`: it gives up after LINT_TOOLS_TIME, and the next run goes on from there.
 #
 #   scripts/lint-tools.sh build   only build, and fail if that fails
 #   scripts/lint-tools.sh         run what is there or can be built in time, say what cannot

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds examples/consumer as a program elsewhere is built that depends on the module: by version, from a module proxy made of
-# what is committed here (changes included), without the tree around it. Then runs it.
+# Builds examples/consumer, and runs it, the way a program elsewhere that depends on the module is built: without this tree
+# around it, and by a version from a module proxy. The proxy has what is committed here, and uncommitted changes.
 #
 #   scripts/test-consumer.sh [--no-docker]   without the parts in containers
 set -euo pipefail
@@ -52,7 +52,7 @@ without_library() {
 	say "without liburing: $(grep -om1 '#error.*' "$tmp/out")"
 }
 
-# install_library does as the message says, but into a folder of its own, which pkg-config can be told of.
+# install_library does what the message says, but into a folder of its own, of which pkg-config is told.
 install_library() {
 	local dir before
 	dir=$(go list -m -f '{{.Dir}}' $module)

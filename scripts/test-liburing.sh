@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the Go tests against another liburing than the pinned one, the way a program that imports the module meets it:
-# in a copy of the tree without liburing/build, with the library where the compiler's flags say.
+# Runs the Go tests with another liburing than the pinned one, as a program that imports the module would use it: in a copy of
+# the tree without liburing/build, with the library where the compiler's flags say.
 #
 #   scripts/test-liburing.sh pinned 2.9         a version of liburing/PIN, static
 #   scripts/test-liburing.sh package trixie     the liburing-dev package of a Debian suite, shared library included

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Asks the Go vulnerability database about what the module and Go's own packages use. Without a network there is no database:
-# that is said, and fails only where CI is set.
+# the script says so, and fails only where CI is set.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a minimal Debian image with debootstrap, for machines whose docker reaches no image registry.
-# Mirror, proxy and other download options are those of this machine's apt, and the certificate authorities its owner
-# added come along. Needs root; gets debootstrap if it is missing.
+# Makes a minimal Debian image with debootstrap, for machines whose docker reaches no image registry. It uses the mirror, the
+# proxy and other download options of this machine's apt, and copies the certificate authorities that its owner added. Needs
+# root; gets debootstrap if it is missing.
 #
 #   scripts/docker/base.sh SUITE IMAGE
 set -euo pipefail

@@ -11,8 +11,8 @@ need_engine() {
 or name one in DOCKER_HOST. To use it as a user, be in the group docker."
 }
 
-# build TARGET IMAGE. The image starts from uring-base if `make docker-base` made that, unless DOCKER_FLAGS names another.
-# How the host reaches module and package servers goes along by environment, and stays out of the images.
+# build TARGET IMAGE. The image starts from uring-base if `make docker-base` made that, unless DOCKER_FLAGS names another. The
+# environment says how the host reaches module and package servers, and stays out of the images.
 build() {
 	local name value args=()
 	for name in {HTTP,HTTPS,NO,ALL}_PROXY {http,https,no,all}_proxy; do

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes docker/seccomp.json: what this machine's engine lets containers do by default, and io_uring.
+# Makes docker/seccomp.json: the profile that this machine's engine applies by default, with io_uring allowed.
 #
-# An engine has its default profile built in. It shows in the configuration of a running container, which the engine hands to
-# its runtime in a file that root can read on the engine's machine.
+# An engine has its default profile built in. The configuration of a running container shows it: the engine hands it to its
+# runtime in a file that root can read on the engine's machine.
 #
 #   scripts/docker/seccomp.sh            write docker/seccomp.json
 #   scripts/docker/seccomp.sh -compare   say how the engine's default differs from it

@@ -5,7 +5,7 @@
 #   unprivileged     no root, no capability, no way to get one, the profile docker/seccomp.json
 #   engine default   with the engine's own profile, and the one of engines that forbid io_uring: the error must say what to do
 #
-# Prints what each run skipped for lack of a right. Only a privileged run may lack none.
+# Prints what each run skipped for lack of a right. Privileged runs must skip nothing.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -34,7 +34,7 @@ lacking() {
 		}
 }
 
-# privileged sets flags to those of a privileged container, or of what comes next to it.
+# privileged sets flags to those of a privileged container, or to the closest that the engine allows.
 privileged() {
 	local error name missing
 	flags=(--privileged)
@@ -59,7 +59,7 @@ run_unprivileged() {
 	run "${unprivileged[@]}" --security-opt "seccomp=$profile" docker/run-tests
 }
 
-# probe FLAG...: what the image uring says of itself; sets status.
+# probe FLAG...: runs uring probe in the image uring; sets status.
 probe() {
 	status=0
 	docker run --rm "$@" uring probe >"$tmp/probe" 2>&1 || status=$?

@@ -23,10 +23,10 @@ export HOME=/tmp
 # Go's scheduler sends signals where something takes long, as everything does here, and Linux 6.1 cancels requests because of
 # them: see TestSignalsWhileAWorkerStarts.
 export GODEBUG=asyncpreemptoff=1
-# These ask a compiler or a shell, or read documents, one of which comes of this.
+# These need a compiler or a shell, or read documents, one of which this run writes.
 without='StubHasTheHeadersConstants|ConstantsAreThoseOfLiburing215|PinFile|LinksInDocsLeadSomewhere|NamedTestsExist'
 without="$without|.*AgreeWithKernelsThatWereRun"
-# In these no kernel takes part either. But another processor may order or lay out memory otherwise.
+# No kernel takes part in these either, but another processor may order memory, or lay it out, differently.
 [ "$(uname -m)" != x86_64 ] || without="$without|PrepWritesWhatLiburingWrites|ParseFindsWhatLiburingFinds|RefillIsLiburings\
 |RefillRingWithAKernelAtWork|DirectCallsAskWhatLiburingAsks|.*AgreesWithAModelOfTheKernel|ImportsPointOneWay|OverviewLinksToTheAPI"
 no_kernel="^Test($without)\$|^FuzzPinFile\$"

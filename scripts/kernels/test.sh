@@ -18,8 +18,8 @@ state=$root/liburing/state/kernels
 arch=${ARCH:-x86_64}
 go_packages=${TESTS-. ./cgo ./cmd/uring ./file ./shared ./internal/core ./internal/feature ./internal/kernel ./internal/nowait ./examples/broadcast ./examples/cancel ./examples/copy ./examples/copytree ./examples/echo ./examples/fileserver ./examples/kvserver ./examples/proxy ./examples/search ./examples/udp ./examples/wal}
 
-# Series, which of its point releases, the Debian suite, and how the release's name ends if not with $debian. A suite that has
-# nothing of the series any more is left out.
+# Series, which of its point releases, the Debian suite, and the end of the release's name if that is not $debian. A suite
+# that no longer has the series is left out.
 kernels="
 6.1  last  bookworm
 6.12 first bookworm-backports
@@ -34,11 +34,11 @@ kernels="
 7.3  last  trixie-backports
 newest last trixie-backports
 "
-# What is built as modules, and the tests need: a disk to write to, block devices over files.
+# Modules that the tests need: a disk to write to, block devices over files.
 modules="virtio_pci virtio_blk ext4 loop"
 
 # In software, two processors take turns: at the same time, one can meet a breakpoint of code that the kernel is patching on
-# the other, and the kernel panics. A /dev/kvm may be there that boots no ordinary kernel, as the processor does not help.
+# the other, and the kernel panics. A /dev/kvm may be there and boot no ordinary kernel, because the processor does not help.
 machine=(qemu-system-x86_64 -machine q35 -accel tcg,thread=single -cpu max,la57=off)
 if [ -w /dev/kvm ] && grep -qwE 'vmx|svm' /proc/cpuinfo; then machine=(qemu-system-x86_64 -machine q35 -accel kvm -cpu host); fi
 console=ttyS0 serial=(-serial chardev:results) results=ttyS1
