@@ -160,6 +160,9 @@ type BufRing struct {
 	out          int  // buffers that the program has
 	most         int  // of them that queues may hold: see relieve
 	copies       copyPool
+	starved      fifo[*RecvStream] // wait for buffers
+	dry          bool              // the kernel had none for a stream since the last came back
+	waking       bool              // see wake
 	stats        BufRingStats
 }
 

@@ -118,6 +118,7 @@ func (b *BufRing) refill() {
 	if len(b.returned) == 0 {
 		return
 	}
+	b.dry = false
 	for _, bid := range b.returned {
 		if invariant.On {
 			invariant.Check(b.bufs[bid].refs == 0, "buffer %d given to the kernel with %d slices lent", bid, b.bufs[bid].refs)

@@ -50,12 +50,14 @@ func (r *Ring) Close() error {
 	if r.closed {
 		return r.awaitEnd(until)
 	}
-	fd := r.hide() // or messages of others could come without end
+	fd := r.hide()   // or messages of others could come without end
+	r.feeding = true // streams receive no more
 	err := r.quiesce(until)
 	if errors.Is(err, ErrWrongThread) && r.owner.ended() {
 		r.orphaned()
 	} else if err != nil {
 		r.name(fd)
+		r.feeding = false
 		return err
 	}
 	return errors.Join(r.shut(), r.awaitEnd(until))
@@ -152,7 +154,7 @@ func (r *Ring) reap() {
 	r.runWork()
 	for c := range r.Completions() {
 		if q := r.queues[c.UserData&^tokenGeneration]; q != nil {
-			_, _ = q.Complete(c)
+			_, _ = q.complete(c)
 		}
 	}
 }
@@ -210,6 +212,12 @@ func (r *Ring) shut() error {
 	}
 	for _, q := range r.queues {
 		q.closed = true
+	}
+	for _, s := range r.streams {
+		s.closed = true
+	}
+	for _, a := range r.acceptors {
+		a.closed = true
 	}
 	for _, b := range r.bufRings {
 		b.closed = true
@@ -286,6 +294,12 @@ func (n pendingWork) String() string {
 func (r *Ring) free() error {
 	r.freed, r.ending = true, nil
 	r.buffers.forget()
+	for _, s := range r.streams {
+		s.abandon()
+	}
+	for _, a := range r.acceptors {
+		a.abandon()
+	}
 	for _, q := range r.queues {
 		q.abandon()
 	}

@@ -108,11 +108,12 @@ type SendQueue struct {
 	own   outMemory
 	token uint64 // with generation 0
 
-	buffers  int        // holds on buffers of BufRings
-	chunks   int        // of copies that it has, see copyOut
-	copyAt   copyPoint  // where the next one goes
-	copiedTo uint32     // pieces before this position are not to be copied
-	lenders  []*BufRing // that have the queue in copies.queues
+	buffers  int         // holds on buffers of BufRings
+	chunks   int         // of copies that it has, see copyOut
+	copyAt   copyPoint   // where the next one goes
+	copiedTo uint32      // pieces before this position are not to be copied
+	lenders  []*BufRing  // that have the queue in copies.queues
+	source   *RecvStream // that goes on when enough was sent
 
 	// The ring of buffers of the provided modes. Its positions are those of
 	// the pieces.
@@ -179,9 +180,8 @@ func (q *SendQueue) Token() Token { return Token(q.token) }
 
 // checkUse returns the error of a token or socket that the queue cannot have.
 func (q *SendQueue) checkUse() error {
-	if _, taken := q.ring.queues[q.token]; taken {
-		return fmt.Errorf("uring: another send queue of the ring has kind %d and slot %d in SendQueueConfig.Token; completions could not be told apart",
-			Token(q.token).Kind(), Token(q.token).Slot())
+	if q.ring.tokenTaken(Token(q.token)) {
+		return errTokenTaken("SendQueueConfig", Token(q.token))
 	}
 	if q.fd.IsDirect() {
 		return nil // there is no asking

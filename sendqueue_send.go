@@ -147,8 +147,18 @@ func (q *SendQueue) Owns(c CQE) bool {
 // An error after which the stream cannot go on, such as EPIPE, is also
 // [SendQueue.Err] from then on, and everything that waited is released. After
 // EINTR, EAGAIN, ECANCELED, ENOBUFS and ENOMEM all that was not sent still waits:
-// Flush tries again.
+// Flush tries again. A [RecvStream] that was held back goes on when enough was sent.
 func (q *SendQueue) Complete(c CQE) (int, error) {
+	n, err := q.complete(c)
+	if s := q.source; s != nil && s.held {
+		if sErr := s.drained(); err == nil {
+			err = sErr
+		}
+	}
+	return n, err
+}
+
+func (q *SendQueue) complete(c CQE) (int, error) {
 	switch {
 	case !q.Owns(c):
 		return 0, fmt.Errorf("%w: user data %#x is not of this send queue", ErrBadCompletion, c.UserData)

@@ -347,7 +347,7 @@ func TestConfigOfASendQueue(t *testing.T) {
 		"uring: SendQueueConfig.Token has a generation; the queue counts it itself": {Token: MakeToken(1, 2, 3)},
 		"uring: no send mode 7":  {Mode: SendZCGather + 1},
 		"uring: no send mode -1": {Mode: -1},
-		"uring: another send queue of the ring has kind 3 and slot 5 in SendQueueConfig.Token; completions could not be told apart": {Token: senderToken},
+		"uring: another queue, stream or acceptor of the ring has kind 3 and slot 5 in SendQueueConfig.Token; completions could not be told apart": {Token: senderToken},
 	} {
 		q, err := s.NewSendQueue(FD(s.fd), c)
 		if q != nil || text(err) != want {

@@ -42,17 +42,22 @@ type Ring struct {
 	kept         [][]byte       // per submission entry, see SQE.kept
 	bufRings     map[uint16]*BufRing
 	queues       map[uint64]*SendQueue // by user data, with generation 0
-	inFlight     map[uint8]any         // each an InFlight, by kind; kept until the ring is closed
-	groups       map[uint16]struct{}   // buffer groups in use
-	freeTop      uint16                // where to look for a group that is not
-	slots        []cgo.Slot            // for filling buffer rings
-	unfreed      []*BufRing            // closed, but requests may still use their memory
-	unsent       []*BufRing            // have returned buffers that the kernel does not know of yet
-	unverified   []*BufRing            // have moved since they were last compared with the kernel
-	byBid        []*BufRing            // whose completions name a buffer, see watch
-	noted        uint32                // completions before it were noted, see see
-	unwatched    bool                  // completions do not tell whose they are
-	closedBids   []*BufRing            // closed, and not yet forgotten by byBid
+	streams      map[uint64]*RecvStream
+	acceptors    map[uint64]*Acceptor
+	starving     int                 // streams that wait for buffers
+	feed         func() error        // feedStreams, which probes do not need
+	feeding      bool                // feed runs, or must not
+	inFlight     map[uint8]any       // each an InFlight, by kind; kept until the ring is closed
+	groups       map[uint16]struct{} // buffer groups in use
+	freeTop      uint16              // where to look for a group that is not
+	slots        []cgo.Slot          // for filling buffer rings
+	unfreed      []*BufRing          // closed, but requests may still use their memory
+	unsent       []*BufRing          // have returned buffers that the kernel does not know of yet
+	unverified   []*BufRing          // have moved since they were last compared with the kernel
+	byBid        []*BufRing          // whose completions name a buffer, see watch
+	noted        uint32              // completions before it were noted, see see
+	unwatched    bool                // completions do not tell whose they are
+	closedBids   []*BufRing          // closed, and not yet forgotten by byBid
 	buffers      bufferTable
 	files        int         // slots in the table of direct descriptors
 	eventFD      bool        // RegisterEventFD was called
@@ -193,6 +198,9 @@ func (r *Ring) beforeEnter() error {
 	}
 	if len(r.unsent) > 0 {
 		r.publishBuffers()
+	}
+	if r.starving > 0 {
+		return r.feed()
 	}
 	return nil
 }
