@@ -294,3 +294,27 @@ func TestKernelMemoryIsGivenBackOnErrors(t *testing.T) {
 	_, err = r.NewBufRing(BufRingConfig{Group: 9, Entries: 4, BufSize: 64, KernelMemory: true})
 	equal(t, "is EBADF", errors.Is(err, syscall.EBADF), true)
 }
+
+// A ring in the program's memory may have buffer rings in the kernel's.
+func TestBufRingsInTheKernelsMemoryOfARingInTheProgramsOwn(t *testing.T) {
+	library(t, 11)
+	r, err := New(Config{Entries: 4, Memory: newTestArena(t, 1<<16)})
+	needsCall(t, err)
+	defer r.Close()
+	g := rigOn(t, r)
+	in, out := streamPair(t)
+	var all []*BufRing
+	for group := range uint16(10) { // some in the kernel's list of small numbers, some not
+		br, err := g.NewBufRing(BufRingConfig{Group: 60 + group, Entries: 512, BufSize: 32, KernelMemory: true})
+		needsCall(t, err)
+		all = append(all, br)
+	}
+	for _, br := range all {
+		g.start(1, func(s SQE) { g.must(s.PrepRecvProvided(FD(in), br, 0, 0, 0)) })
+		g.write(out, "hello")
+		var got string
+		g.must(br.Consume(g.next(), func(p []byte) error { got += string(p); return nil }))
+		equal(t, "received", got, "hello")
+		g.must(br.Close())
+	}
+}

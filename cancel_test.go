@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -403,4 +404,77 @@ func TestCancelByOpcode(t *testing.T) {
 		t.Errorf("the read: %v", got)
 	}
 	g.fails(syscall.ENOENT, func(s SQE) { s.PrepCancelOp(cgo.OpPollAdd, 0) })
+}
+
+// A request that is cancelled at once completes once, and so does its
+// cancellation, whichever is first.
+func TestCancelRacesWithItsRequest(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		in, _ := g.pipe()
+		empty, _ := g.pipe()
+		g.must(syscall.SetNonblock(int(empty), true))
+		for name, c := range map[string]struct {
+			prep   func(SQE)
+			result []syscall.Errno
+		}{
+			"poll":             {func(s SQE) { s.PrepPollAdd(in, pollIn) }, []syscall.Errno{syscall.ECANCELED}},
+			"read":             {func(s SQE) { s.PrepRead(in, held(make([]byte, 1)), CurrentOffset) }, []syscall.Errno{syscall.ECANCELED, syscall.EINTR}},
+			"read of no block": {func(s SQE) { s.PrepRead(empty, held(make([]byte, 1)), CurrentOffset) }, []syscall.Errno{syscall.EAGAIN, syscall.ECANCELED}},
+			"nop":              {SQE.PrepNop, []syscall.Errno{0}},
+		} {
+			for range 200 {
+				g.queue(1, c.prep)
+				g.queue(2, func(s SQE) { s.PrepCancel(1, 0) })
+				m := g.byUserData(2)
+				if !slices.Contains(c.result, syscall.Errno(-m[1].Res)) {
+					t.Fatalf("%s: %v", name, m[1])
+				}
+				if e := syscall.Errno(-m[2].Res); e != 0 && e != syscall.ENOENT && e != syscall.EALREADY {
+					t.Fatalf("%s: cancellation: %v", name, m[2])
+				}
+			}
+		}
+		g.none()
+	})
+}
+
+// A ring that cancels all it has leaves the requests of others alone.
+func TestCancelAnyOfAnotherRing(t *testing.T) {
+	g := newRig(t, Config{Entries: 64, CQEntries: 1024})
+	in, _ := streamPair(t)
+	const polls = 500
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		stopped <- Serve(Config{}, func(r *Ring) error {
+			for {
+				s, err := r.Request(MakeToken(1, 0, 0))
+				if err != nil {
+					return err
+				}
+				s.PrepCancel(0, CancelAny|CancelAll)
+				if c, err := r.Wait(); err != nil || c.Res > 0 {
+					return fmt.Errorf("cancelled %v, %w", c, err)
+				}
+				select {
+				case <-stop:
+					return nil
+				default:
+				}
+			}
+		})
+	}()
+	for u := range uint64(polls) {
+		g.must(g.MakeRoom(1))
+		g.queue(u, func(s SQE) { s.PrepPollAdd(FD(in), pollIn) })
+	}
+	g.submit()
+	g.none()
+	close(stop)
+	g.must(<-stopped)
+	n, err := g.SyncCancel(Match{Any: true}, true, patience)
+	g.must(err)
+	equal(t, "cancelled", n, polls)
+	for range polls {
+		equal(t, "result", g.next().Res, errCanceled)
+	}
 }

@@ -410,3 +410,32 @@ func TestLargeCompletionsAfterABreak(t *testing.T) {
 		{CQE{UserData: 2, Res: 2}, bigOf(t, 2)},
 	})
 }
+
+// Reads whose completions find no room in the queue all complete, and one that
+// fails among them.
+func TestOverflowOfReads(t *testing.T) {
+	const reads, block, failing = 64, 64, 12
+	want := randomBytes(1, reads*block)
+	fd := openTemp(t, string(want))
+	g := newRig(t, Config{Entries: 4, CQEntries: 8})
+	got := g.arena(reads * block).Bytes()
+	for i := range reads {
+		g.start(uint64(i), func(s SQE) {
+			s.PrepRead(FD(fd), got[i*block:(i+1)*block], uint64(i*block))
+			if i == failing {
+				s.Addr = 8 // there is nothing
+			}
+		})
+	}
+	for range reads {
+		c := g.next()
+		n := int(c.UserData) * block
+		if c.UserData == failing {
+			equal(t, "read to nowhere", c.Err(), error(syscall.EFAULT))
+			continue
+		}
+		equal(t, "result", c.Res, block)
+		equal(t, "bytes", got[n:n+block], want[n:n+block])
+	}
+	g.none()
+}

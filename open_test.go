@@ -385,3 +385,37 @@ func TestMissingFlagIsNamed(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+// A ring that polls for completions refuses files that cannot be polled, reads
+// those that can, and goes on with messages.
+func TestRingThatPolls(t *testing.T) {
+	g := newRig(t, Config{Entries: 16, Flags: SetupSubmitAll | SetupIOPoll})
+	const block, blocks = 4096, 16
+	want := randomBytes(1, block*blocks)
+	path := filepath.Join(t.TempDir(), "file")
+	g.must(os.WriteFile(path, want, 0o600))
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_DIRECT|syscall.O_CLOEXEC, 0)
+	if err == nil {
+		defer syscall.Close(fd)
+		p := g.arena(block * blocks).Bytes()
+		for i := range blocks {
+			g.queue(uint64(i), func(s SQE) { s.PrepRead(FD(fd), p[i*block:(i+1)*block], uint64(i*block)) })
+		}
+		for range blocks {
+			c := g.next()
+			if c.Err() == syscall.EOPNOTSUPP {
+				continue // the file system or its disk cannot
+			}
+			equal(t, "result", c.Res, block)
+			n := int(c.UserData) * block
+			equal(t, "bytes", string(p[n:n+block]) == string(want[n:n+block]), true)
+		}
+	} else if err != syscall.EINVAL {
+		t.Error(err)
+	}
+	in, _ := g.pipe()
+	c := g.answer(func(s SQE) { s.PrepRead(in, held(make([]byte, 1)), CurrentOffset) })
+	equal(t, "a pipe cannot be polled", c.Err() == syscall.EOPNOTSUPP || c.Err() == syscall.EINVAL, true)
+	g.queue(1, SQE.PrepNop)
+	equal(t, "result", g.next(), CQE{UserData: 1})
+}

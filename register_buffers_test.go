@@ -5,6 +5,7 @@ package uring
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -473,4 +474,45 @@ func TestRegisteredMemoryOnly(t *testing.T) {
 		t.Errorf("an empty part: %v", err)
 	}
 	g.none()
+}
+
+// Registered memory is read into at every place, in small and in huge pages, and
+// past the page cache.
+func TestReadsIntoEveryPlaceOfRegisteredMemory(t *testing.T) {
+	const page, size = 4096, 16 * 4096
+	want := randomBytes(1, size)
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for flags, step := range map[int]int{0: 1000, syscall.O_DIRECT: page} {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC|flags, 0)
+		if err == syscall.EINVAL {
+			t.Logf("no direct reads of %s", path)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer syscall.Close(fd)
+		for _, huge := range []bool{false, true} {
+			g := newRig(t, Config{})
+			a, err := NewArena(ArenaConfig{Size: size, HugePages: huge})
+			g.must(err)
+			g.arenas = append(g.arenas, a)
+			reg, err := g.RegisterArena(a)
+			g.must(err)
+			for off := 0; off < size; off += step {
+				for _, n := range []int{page, 5 * page} {
+					n = min(n, size-off)
+					p := reg.Bytes()[off : off+n]
+					clear(p)
+					g.want(n, func(s SQE) { g.must(s.PrepReadFixed(FD(fd), reg, p, uint64(off))) })
+					if string(p) != string(want[off:off+n]) {
+						t.Fatalf("%d bytes at %d are others", n, off)
+					}
+				}
+			}
+		}
+	}
 }

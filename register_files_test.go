@@ -203,3 +203,18 @@ func TestSetFileAllocRange(t *testing.T) {
 		equal(t, "slot that was closed", g.do(socket), 5)
 	})
 }
+
+// The table goes while a request uses one of its files: the request goes on.
+func TestTableGoesWhileARequestUsesAFile(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		in, out := streamPair(t)
+		g.must(g.RegisterFiles(2))
+		file := g.direct(1, in)
+		g.start(1, func(s SQE) { s.PrepRecv(file.FD(), held(make([]byte, 8)), 0) })
+		g.none() // with a thread of the kernel's it starts later
+		g.must(g.UnregisterFiles())
+		g.write(out, "bytes")
+		equal(t, "result", g.await(1), []CQE{{UserData: 1, Res: 5}})
+		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(file.FD(), held(make([]byte, 8)), 0) })
+	})
+}

@@ -380,3 +380,32 @@ func TestSpliceAndTee(t *testing.T) {
 		t.Errorf("tee copied %q between direct descriptors", got)
 	}
 }
+
+// A multishot read ends when the completion queue has no room, and goes on where
+// it was when it is armed again.
+func TestReadMultishotOverflows(t *testing.T) {
+	testutil.Need(t, HaveReadMultishot)
+	g := newRig(t, Config{Entries: 1, CQEntries: 4})
+	br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 64, BufSize: 16})
+	g.must(err)
+	in, out := g.pipe()
+	want := randomBytes(1, 40*16)
+	arm := func() { g.start(1, func(s SQE) { g.must(s.PrepReadMultishot(in, br)) }) }
+	arm()
+	for i := 0; i < len(want); i += 16 {
+		g.write(int(out), string(want[i:i+16]))
+		g.must(g.GetEvents())
+	}
+	ended := 0
+	var got []byte
+	for len(got) < len(want) {
+		c := g.next()
+		g.must(br.Consume(c, func(p []byte) error { got = append(got, p...); return nil }))
+		if !c.More() {
+			ended++
+			arm()
+		}
+	}
+	equal(t, "bytes", string(got) == string(want), true)
+	equal(t, "it ended", ended > 0, true)
+}

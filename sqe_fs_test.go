@@ -239,3 +239,24 @@ func TestExtendedAttributes(t *testing.T) {
 	g.want(0, func(s SQE) { g.must(s.PrepFsetxattr(fd, user+"d", held([]byte("d")), 0)) })
 	g.want(1, func(s SQE) { g.must(s.PrepFgetxattr(fd, user+"d", b)) })
 }
+
+// A chain opens a file in a slot, reads it there, and closes it.
+func TestOpenReadCloseInAChain(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		dir, path := g.dir()
+		g.must(os.WriteFile(path+"/file", []byte("content"), 0o600))
+		g.must(g.RegisterFiles(4))
+		slot := DirectSlot(3)
+		p := make([]byte, 16)
+		for range 3 { // the slot is free again
+			s := g.queue(1, func(s SQE) { g.must(s.PrepOpenatDirect(dir, "file", syscall.O_RDONLY, 0, slot)) })
+			g.must(s.SetFlags(Link))
+			s = g.queue(2, func(s SQE) { s.PrepRead(slot.FD(), p, 0) })
+			g.must(s.SetFlags(HardLink)) // it is shorter than p
+			g.queue(3, func(s SQE) { s.PrepCloseDirect(slot) })
+			equal(t, "results", g.results(3), map[uint64]int32{1: 0, 2: 7, 3: 0})
+			equal(t, "content", string(p[:7]), "content")
+		}
+		g.fails(syscall.EBADF, func(s SQE) { s.PrepRead(slot.FD(), p, 0) })
+	})
+}

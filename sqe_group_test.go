@@ -56,3 +56,29 @@ func TestGroupsOfBufferRingsAreLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+// A group of the older kind whose buffers are used up becomes a buffer ring.
+func TestGroupOfTheOlderKindBecomesABufferRing(t *testing.T) {
+	g := newRig(t, Config{})
+	in, out := streamPair(t)
+	const group = 0x444
+	mem := held(make([]byte, 64))
+	g.want(0, func(s SQE) { g.must(s.PrepProvideBuffers(mem, 64, group, 0)) })
+	old := func(s SQE) {
+		s.PrepRecv(FD(in), nil, 0)
+		g.must(s.SetBufGroup(group))
+	}
+	g.start(1, old)
+	g.write(out, "old")
+	equal(t, "result", g.await(1)[0].Res, 3)
+	equal(t, "memory", string(mem[:3]), "old")
+
+	br, err := g.NewBufRing(BufRingConfig{Group: group, Entries: 8, BufSize: 64})
+	g.must(err)
+	g.start(2, func(s SQE) { g.must(s.PrepRecvProvided(FD(in), br, 0, 0, 0)) })
+	g.write(out, "new one")
+	var got []byte
+	g.must(br.Consume(g.await(1)[0], func(p []byte) error { got = append(got, p...); return nil }))
+	equal(t, "received", string(got), "new one")
+	g.must(br.Close())
+}

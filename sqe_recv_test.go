@@ -4,6 +4,7 @@ package uring
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -272,4 +273,91 @@ func TestRecvZCNeedsAnInstance(t *testing.T) {
 	g.needOp(cgo.OpRecvZC, 6, 15)
 	a, _ := testutil.TCPPair(t)
 	g.fails(syscall.EINVAL, func(s SQE) { g.must(s.PrepRecvZCMultishot(FD(a), 0, 0)) })
+}
+
+// MSG_WAITALL waits for all of a stream, and takes one datagram.
+func TestWaitAllOfStreamsAndDatagrams(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		for typ, want := range map[int]int{syscall.SOCK_STREAM: 12, syscall.SOCK_DGRAM: 5} {
+			for _, message := range []bool{false, true} {
+				in, out := testutil.UnixPair(t, typ)
+				p := make([]byte, 12)
+				m := NewMsg(p)
+				g.start(1, func(s SQE) {
+					if message {
+						s.PrepRecvMsg(FD(in), m, syscall.MSG_WAITALL)
+					} else {
+						s.PrepRecv(FD(in), p, syscall.MSG_WAITALL)
+					}
+				})
+				g.write(out, "hello")
+				if typ == syscall.SOCK_STREAM {
+					g.none()
+				}
+				g.write(out, ", world")
+				equal(t, "received", string(p[:g.await(1)[0].Res]), "hello, world"[:want])
+				runtime.KeepAlive(m)
+			}
+		}
+	})
+}
+
+// A bundle that finds nothing leaves the buffers as they are: the next receive
+// has all of the first.
+func TestBundleThatFindsNothingLeavesTheBuffers(t *testing.T) {
+	s := newBundleStage(t, BufRingConfig{Entries: 2, BufSize: 4096})
+	s.queue(0, func(q SQE) { s.must(q.PrepRecvProvided(FD(s.in), s.br, 0, syscall.MSG_DONTWAIT, Bundle)) })
+	s.failed(s.next(), syscall.EAGAIN)
+	s.available(2)
+	s.send(4096)
+	c := s.recv(0, 0, 0)
+	s.is(c, 4096, 0, "B")
+	s.take(c, place{0, 0, 4096})
+	s.settled()
+}
+
+// Receives with a limit for each turn take turns, with one buffer more than that
+// each time at most, and end at their total.
+func TestLimitedReceivesTakeTurns(t *testing.T) {
+	testutil.Need(t, HaveRecvMultishotLimit)
+	const buffer, turn, total, all, streams = 32, 1024, 4096, 8192, 4
+	for _, flags := range []IOFlags{0, Bundle} {
+		g := newRig(t, Config{CQEntries: 4096, Flags: SetupSubmitAll | SetupSingleIssuer | SetupDeferTaskrun})
+		br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 2048, BufSize: buffer})
+		g.must(err)
+		var in, left, since [streams]int
+		arm := func(i int) {
+			since[i] = 0
+			g.queue(uint64(i), func(s SQE) { g.must(s.PrepRecvMultishotLimit(FD(in[i]), br, turn, total, flags)) })
+		}
+		for i := range streams {
+			var out int
+			out, in[i] = testutil.TCPPair(t)
+			left[i] = all
+			writeAll(t, out, make([]byte, all))
+			arm(i)
+		}
+		for waiting, last, run := streams, -1, 0; waiting > 0; {
+			c := g.next()
+			i := int(c.UserData)
+			g.must(br.Consume(c, func([]byte) error { return nil }))
+			if i != last {
+				last, run = i, 0
+			}
+			run += int(c.Res)
+			left[i] -= int(c.Res)
+			if since[i] += int(c.Res); since[i] > total+turn {
+				t.Errorf("flags %#x: %d bytes of one request", flags, since[i])
+			}
+			if run > turn+buffer && waiting == streams && since[i] == run {
+				t.Errorf("flags %#x: %d bytes before the others had a turn", flags, run)
+			}
+			switch {
+			case left[i] == 0:
+				waiting--
+			case !c.More():
+				arm(i)
+			}
+		}
+	}
 }

@@ -220,3 +220,23 @@ func TestMessageToNoRing(t *testing.T) {
 	defer f.Close()
 	equal(t, "is EBADFD", errors.Is(SyncMsg(int(f.Fd()), CQE{}), syscall.Errno(77)), true)
 }
+
+// A ring sends messages to itself, and more to another than that has room for:
+// all of them come, in order.
+func TestMessagesToItselfAndBeyondTheQueue(t *testing.T) {
+	testutil.Need(t, HaveMsgRing)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		g.queue(1, func(s SQE) { s.PrepMsgRing(g.Ring, 0x1234, 0x10) })
+		equal(t, "message to itself", g.results(2), map[uint64]int32{1: 0, 0x1234: 0x10})
+
+		for _, flags := range []SetupFlags{SetupSubmitAll, SetupSubmitAll | SetupSingleIssuer | SetupDeferTaskrun} {
+			to := newRig(t, Config{Entries: 4, CQEntries: 8, Flags: flags})
+			for u := range uint64(40) {
+				g.want(0, func(s SQE) { s.PrepMsgRing(to.Ring, u, int32(u)) })
+			}
+			for u := range uint64(40) {
+				equal(t, "message", to.next(), CQE{UserData: u, Res: int32(u)})
+			}
+		}
+	})
+}

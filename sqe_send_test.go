@@ -3,9 +3,13 @@
 package uring
 
 import (
+	"bytes"
+	"net/netip"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/uring-go/uring/internal/testutil"
 )
@@ -274,4 +278,160 @@ func TestZeroCopyDatagram(t *testing.T) {
 	result, _ := g.zeroCopy(func(s SQE) error { return s.PrepSendMsgZC(FD(from), m, 0, 0) })
 	equal(t, "sent", result.Res, 8)
 	equal(t, "received", g.read(to), "datagram")
+}
+
+// The address of a send that starts later is the kernel's once it is submitted:
+// others may have the memory that it was copied to.
+func TestAddressOfASendThatStartsLater(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		from, to := g.socket(syscall.SOCK_DGRAM), g.socket(syscall.SOCK_DGRAM)
+		g.must(syscall.Bind(int(to), loopback4))
+		addr := g.loopback(g.port(to))
+		g.must(g.queue(1, func(s SQE) { s.PrepTimeout(50*time.Millisecond, 0, TimeoutETimeSuccess) }).SetFlags(Link))
+		g.start(2, func(s SQE) { s.PrepSendTo(from, held([]byte("late")), 0, addr) })
+		for range 3 * 16 { // around the queue
+			g.queue(3, func(s SQE) { s.PrepSendTo(-1, held([]byte("no")), 0, Sockaddr{}) })
+			equal(t, "another send", g.await(1)[0].Err(), error(syscall.EBADF))
+		}
+		equal(t, "results", g.results(2), map[uint64]int32{1: errTime, 2: 4})
+		equal(t, "received", g.read(int(to)), "late")
+	})
+}
+
+// Messages of many parts wait in a full socket for a slow reader, each with
+// parts of its own that the kernel has to keep.
+func TestMessagesOfManyPartsWaitForASlowReader(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		in, out := testutil.TCPPair(t)
+		g.must(syscall.SetsockoptInt(out, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 8192))
+		const messages, partsOfEach, part = 64, 16, 64
+		total := 0
+		for { // until it is full
+			n, err := syscall.SendmsgN(out, make([]byte, 4096), nil, nil, syscall.MSG_DONTWAIT)
+			if err == syscall.EAGAIN {
+				break
+			}
+			g.must(err)
+			total += n
+		}
+		var sent []*Msg
+		for range messages {
+			parts := make([][]byte, partsOfEach)
+			for i := range parts {
+				parts[i] = held(bytes.Repeat([]byte{byte(i)}, part))
+			}
+			sent = append(sent, NewMsg(parts...))
+			g.must(g.MakeRoom(1))
+			g.queue(1, func(s SQE) { s.PrepSendMsg(FD(out), sent[len(sent)-1], 0) })
+		}
+		read := make(chan int)
+		go func() {
+			n := 0
+			for p := make([]byte, 512); ; {
+				k, err := syscall.Read(in, p)
+				if k <= 0 || err != nil {
+					read <- n
+					return
+				}
+				n += k
+			}
+		}()
+		for range messages {
+			c := g.next()
+			g.must(c.Err())
+			total += int(c.Res)
+		}
+		runtime.KeepAlive(sent)
+		shutdown(t, out)
+		equal(t, "bytes", <-read, total)
+	})
+}
+
+// Zero-copy and other sends, over IPv4 and IPv6, in streams and datagrams, in
+// one part and in many, in a worker or not: the same bytes come.
+func TestSendsOfEveryForm(t *testing.T) {
+	testutil.Need(t, HaveSendMsgZC)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		reg := g.register(64 << 10)
+		copy(reg.Bytes(), randomBytes(1, 64<<10))
+		for _, span := range [][2]int{{0, 137}, {0, 4096}, {41, 8192 - 13}, {13, 60_000}} {
+			p := reg.Bytes()[span[0]:span[1]]
+			m := NewMsg(p[:1], p[1:50], p[50:51], p[51:len(p)-1], p[len(p)-1:])
+			forms := map[string]func(SQE, FD, IOFlags) error{
+				"send": func(s SQE, fd FD, _ IOFlags) error { s.PrepSend(fd, p, syscall.MSG_WAITALL); return nil },
+				"sendmsg": func(s SQE, fd FD, _ IOFlags) error {
+					s.PrepSendMsg(fd, m, syscall.MSG_WAITALL)
+					return nil
+				},
+				"send_zc": func(s SQE, fd FD, f IOFlags) error { return s.PrepSendZC(fd, p, syscall.MSG_WAITALL, f) },
+				"send_zc_fixed": func(s SQE, fd FD, f IOFlags) error {
+					return s.PrepSendZCFixed(fd, reg, p, syscall.MSG_WAITALL, f)
+				},
+				"sendmsg_zc": func(s SQE, fd FD, f IOFlags) error {
+					return s.PrepSendMsgZC(fd, m, syscall.MSG_WAITALL, f)
+				},
+			}
+			if HaveSendMsgZCFixed() == nil {
+				forms["sendmsg_zc_fixed"] = func(s SQE, fd FD, f IOFlags) error {
+					return s.PrepSendMsgZCFixed(fd, reg, m, syscall.MSG_WAITALL, f)
+				}
+			}
+			for name, form := range forms {
+				for transport, pair := range ipPairs(t) {
+					if transport != "TCP" && len(p) > 32<<10 {
+						continue // too many pages for one packet
+					}
+					g.sendsForm(name+" over "+transport, form, pair, p)
+				}
+			}
+			runtime.KeepAlive(m)
+		}
+	})
+}
+
+// sendsForm makes one send in each way to start it, and receives it.
+func (g *rig) sendsForm(name string, form func(SQE, FD, IOFlags) error, pair [2]int, p []byte) {
+	g.Helper()
+	for _, async := range []SQEFlags{0, Async} {
+		for _, poll := range []IOFlags{0, PollFirst} {
+			got := make([]byte, len(p)+1)
+			s := g.queue(1, func(s SQE) { g.must(form(s, FD(pair[0]), poll)) })
+			g.must(s.SetFlags(async))
+			g.queue(2, func(s SQE) { s.PrepRecv(FD(pair[1]), got[:len(p)], syscall.MSG_WAITALL) })
+			for left := 2; left > 0; left-- {
+				c := g.next()
+				if c.More() {
+					left++
+				}
+				if !c.Notif() {
+					equal(g, name, int(c.Res), len(p))
+				}
+			}
+			equal(g, name+": bytes", bytes.Equal(got[:len(p)], p), true)
+		}
+	}
+}
+
+// ipPairs returns connected pairs of sockets, a sender and a receiver.
+func ipPairs(t *testing.T) map[string][2]int {
+	t.Helper()
+	pairs := map[string][2]int{}
+	add := func(name string, a, b int) { pairs[name] = [2]int{a, b} }
+	a, b := testutil.TCPPair(t)
+	add("TCP", a, b)
+	a, b = testutil.UDPPair(t)
+	add("UDP", a, b)
+	if hasIPv6(t) {
+		to := boundSocket(t, syscall.AF_INET6, syscall.SOCK_DGRAM, &syscall.SockaddrInet6{Addr: netip.IPv6Loopback().As16()})
+		from := newSocket(t, syscall.AF_INET6, syscall.SOCK_DGRAM)
+		addr, err := syscall.Getsockname(to)
+		if err == nil {
+			err = syscall.Connect(from, addr)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		add("UDP and IPv6", from, to)
+	}
+	return pairs
 }

@@ -466,3 +466,53 @@ func TestTxTimestamps(t *testing.T) {
 		}
 	}
 }
+
+// An accept says whether more connections wait.
+func TestAcceptSaysWhetherOthersWait(t *testing.T) {
+	if !hasLinux(t, kernel.V(6, 10)) {
+		return // the flag is of receives only
+	}
+	inEachMode(t, func(t *testing.T, g *rig) {
+		l := listen(t, syscall.AF_INET, loopback4)
+		g.must(g.RegisterFiles(4))
+		for name, prep := range map[string]func(s SQE, i int){
+			"ordinary": func(s SQE, _ int) { s.PrepAccept(FD(l), CloseOnExec) },
+			"direct":   func(s SQE, i int) { s.PrepAcceptDirect(FD(l), 0, DirectSlot(i)) },
+		} {
+			const clients = 4
+			for range clients {
+				dial(t, l)
+			}
+			for i := range clients {
+				c := g.answer(func(s SQE) { prep(s, i) })
+				g.must(c.Err())
+				if name == "ordinary" {
+					g.owned(int(c.Res))
+				}
+				equal(t, name+": others wait", c.SockNonEmpty(), i < clients-1)
+			}
+		}
+	})
+}
+
+// A connect that waits, as its listener has no room, ends with its link timeout.
+func TestConnectThatWaits(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		l := boundSocket(t, syscall.AF_INET, syscall.SOCK_STREAM, loopback4)
+		g.must(syscall.Listen(l, 0))
+		addr, err := InetAddr(localAddr(t, l))
+		g.must(err)
+		for range 5 { // it has room for one or two
+			fd := newSocket(t, syscall.AF_INET, syscall.SOCK_STREAM)
+			g.must(g.queue(1, func(s SQE) { s.PrepConnect(FD(fd), addr) }).SetFlags(Link))
+			g.queue(2, func(s SQE) { s.PrepLinkTimeout(50*time.Millisecond, 0) })
+			m := g.byUserData(2)
+			if m[2].Err() == syscall.ETIME {
+				equal(t, "connect", m[1].Err(), error(syscall.ECANCELED))
+				return
+			}
+			equal(t, "connect and timeout", [2]int32{m[1].Res, m[2].Res}, [2]int32{0, errCanceled})
+		}
+		t.Error("no connect waited")
+	})
+}

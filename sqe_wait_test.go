@@ -3,6 +3,7 @@
 package uring
 
 import (
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -612,4 +613,35 @@ func TestPollUpdatesWhileEventsCome(t *testing.T) {
 		}
 		writing.Wait()
 	}
+}
+
+// A poll of a descriptor for signals ends with the signal, which is then there
+// to be read.
+func TestPollOfSignals(t *testing.T) {
+	locked(t, func() {
+		signal := uint64(1) << (syscall.SIGUSR2 - 1)
+		var old uint64
+		mask := func(how uintptr, set, old *uint64) {
+			if _, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, how, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8, 0, 0); errno != 0 {
+				t.Fatal(errno)
+			}
+		}
+		const block, set = 0, 2
+		mask(block, &signal, &old)
+		defer mask(set, &old, nil)
+		fd, _, errno := syscall.RawSyscall6(syscall.SYS_SIGNALFD4, ^uintptr(0), uintptr(unsafe.Pointer(&signal)), 8, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0, 0)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		defer syscall.Close(int(fd))
+		for _, flags := range []SetupFlags{SetupSubmitAll, SetupSubmitAll | SetupSingleIssuer | SetupDeferTaskrun} {
+			g := newRig(t, Config{Flags: flags})
+			g.start(1, func(s SQE) { s.PrepPollAdd(FD(fd), pollIn) })
+			g.must(syscall.Tgkill(os.Getpid(), syscall.Gettid(), syscall.SIGUSR2))
+			equal(t, "poll", g.await(1), []CQE{{UserData: 1, Res: int32(pollIn)}})
+			n, err := syscall.Read(int(fd), make([]byte, 128))
+			g.must(err)
+			equal(t, "bytes of a signal", n, 128)
+		}
+	})
 }
