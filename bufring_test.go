@@ -298,7 +298,7 @@ func TestKernelMemoryIsGivenBackOnErrors(t *testing.T) {
 // A ring in the program's memory may have buffer rings in the kernel's.
 func TestBufRingsInTheKernelsMemoryOfARingInTheProgramsOwn(t *testing.T) {
 	library(t, 11)
-	r, err := New(Config{Entries: 4, Memory: newTestArena(t, 1<<16)})
+	r, err := New(Config{Entries: 4, Memory: newArena(t, 1<<16)})
 	needsCall(t, err)
 	defer r.Close()
 	g := rigOn(t, r)

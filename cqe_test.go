@@ -416,7 +416,7 @@ func TestLargeCompletionsAfterABreak(t *testing.T) {
 func TestOverflowOfReads(t *testing.T) {
 	const reads, block, failing = 64, 64, 12
 	want := randomBytes(1, reads*block)
-	fd := openTemp(t, string(want))
+	fd := int(newFile(t, string(want)).Fd())
 	g := newRig(t, Config{Entries: 4, CQEntries: 8})
 	got := g.arena(reads * block).Bytes()
 	for i := range reads {
