@@ -161,6 +161,8 @@ func (s *sink) serve(r *uring.Ring, w *waker, addr netip.AddrPort) error {
 	mode := s.cfg.receive
 	if mode == nil {
 		mode = bestReceiveMode()
+		// A slow reader takes pieces, which many kernels can with classic buffers only.
+		mode.Incremental = mode.Incremental && (s.cfg.Rate == 0 || uring.HaveRecvMultishotLimit() == nil)
 	}
 	if mode.Bundle {
 		s.bundle = uring.Bundle

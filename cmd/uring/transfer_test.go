@@ -292,6 +292,15 @@ func TestSendKeepsTheOrderOfSmallMessagesWhenTheSocketIsFull(t *testing.T) {
 }
 
 func TestSlowSinkTakesItsTimeAndSendWaitsForIt(t *testing.T) {
+	for name, without := range map[string]string{"as it is": "", "as on older kernels": "length limits of multishot receives"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("URING_WITHOUT", without)
+			slowSink(t)
+		})
+	}
+}
+
+func slowSink(t *testing.T) {
 	const perSecond, bytes = 1 << 20, 512 << 10
 	s := startSink(t, sinkConfig{SHA256: true, Conns: 3, Rate: perSecond})
 	sent, _, err := send(context.Background(), sendConfig{To: s.addr.String(), Bytes: bytes, Conns: 3, SHA256: true})
