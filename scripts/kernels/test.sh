@@ -156,7 +156,7 @@ make_initramfs() {
 		unpack_module "$file" "$tree/modules/$(basename "${file%%.ko*}").ko"
 		basename "${file%%.ko*}" >>"$tree/modules/order"
 	done <"$dir/modules"
-	(cd "$tree" && find . | cpio -o -H newc --quiet) | gzip -1 >"$dir/initramfs"
+	(cd "$tree" && find . | cpio -o -H newc --quiet) >"$dir/initramfs" # an emulated machine takes long to decompress it
 	rm -rf "$tree"
 }
 
