@@ -115,8 +115,9 @@ func (g *rig) queue(userData uint64, prep func(SQE)) SQE {
 	return s
 }
 
-// patience is how long a test waits for what must come.
-const patience = 10 * time.Second
+// patience is how long a test waits for what must come, in an emulated machine on
+// a busy one too.
+const patience = 30 * time.Second
 
 // submit submits what is queued.
 func (g *rig) submit() {
