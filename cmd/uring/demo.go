@@ -191,10 +191,10 @@ func (d *demo) runMode(m demoMode) (demoResult, error) {
 		return r, err
 	}
 	c := proxyDefaults()
-	c.listen, c.to, c.bufSize, c.oneWay = "127.0.0.1:0", to.String(), 32<<10, true
+	c.listen, c.to, c.bufSize, c.oneWay = "127.0.0.1:0", targetList{to.String()}, 32<<10, true
 	m.change(&c)
-	proxyAddr := make(chan netip.AddrPort, 1)
-	c.listening = func(a netip.AddrPort) { proxyAddr <- a }
+	proxyAddr := make(chan string, 1)
+	c.listening = func(at string) { proxyAddr <- at }
 	proxyCtx, stopProxy := context.WithCancel(ctx)
 	defer stopProxy()
 	proxy := background(func() (err error) { r.proxy, err = runProxy(proxyCtx, c); return err })
@@ -211,7 +211,7 @@ func (d *demo) runMode(m demoMode) (demoResult, error) {
 
 	var sent []byte
 	_, err = runSend(ctx, sendConfig{
-		To: via.String(), File: d.file, Repeat: int((d.size + d.fileSize - 1) / d.fileSize),
+		To: via, File: d.file, Repeat: int((d.size + d.fileSize - 1) / d.fileSize),
 		MsgSize: int(m.msgSize), Conns: 1, SHA256: true, NoDelay: m.msgSize < 4096,
 		Ended: func(c connResult) { sent = c.SHA256 },
 	})
@@ -240,7 +240,7 @@ func background(fn func() error) <-chan error {
 }
 
 // awaitAddr waits for an address, or for the error that came in its place.
-func awaitAddr(addr <-chan netip.AddrPort, done <-chan error) (netip.AddrPort, error) {
+func awaitAddr[T any](addr <-chan T, done <-chan error) (a T, err error) {
 	select {
 	case a := <-addr:
 		return a, nil
@@ -248,7 +248,7 @@ func awaitAddr(addr <-chan netip.AddrPort, done <-chan error) (netip.AddrPort, e
 		if err == nil {
 			err = errors.New("ended before it listened")
 		}
-		return netip.AddrPort{}, err
+		return a, err
 	}
 }
 

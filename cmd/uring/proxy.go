@@ -5,13 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log"
+	"log/slog"
 	"math"
-	"net/netip"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/uring-go/uring"
@@ -19,9 +16,11 @@ import (
 
 // proxyConfig says how the proxy works.
 type proxyConfig struct {
-	listen string
-	to     string
-	oneWay bool // what the target sends is dropped
+	listen    string
+	reusePort bool
+	to        targetList
+	oneWay    bool          // what the target sends is dropped
+	resolve   time.Duration // how often names are resolved again; 0 is never
 
 	bufSize     byteSize
 	bufs        int
@@ -36,26 +35,35 @@ type proxyConfig struct {
 
 	fixedFiles   bool
 	maxConns     int
+	lowerConns   bool // maxConns may be lowered to what there are descriptors for
 	nagle        bool
+	keepalive    time.Duration // of silence before a peer is probed; 0 is never
+	connectTime  time.Duration // for one attempt to connect, and for a greeting; 0 is no limit
+	idleTime     time.Duration // without a byte; 0 is no limit
+	acceptGreet  bool          // connections begin with a header of the PROXY protocol
+	sendGreet    int           // so do those to targets, with this version; 0 is none
 	sqpoll       bool
 	deferTaskrun bool
 	napi         time.Duration
 	waitBatch    int
 	wait         time.Duration
-	grace        time.Duration
+	grace        time.Duration // for connections while draining; 0 is no limit
 	stats        time.Duration
+	logConns     bool // log each connection
 
-	listening func(netip.AddrPort) // told where the proxy listens, if not nil
-	logf      func(string, ...any) // where to report connections that fail
+	listening func(string)    // told where the proxy listens, if not nil
+	logTo     slog.Handler    // gets what there is to say
+	hurry     context.Context // done when draining is to end now; nil is never
 }
 
 // proxyDefaults is what the flags default to.
 func proxyDefaults() proxyConfig {
 	return proxyConfig{
-		bufSize: 64 << 10, bufs: 256,
+		bufSize: 64 << 10, bufs: 256, resolve: 30 * time.Second,
 		send: uring.SendAuto, queue: 1 << 20, maxConns: 8192,
-		deferTaskrun: true, waitBatch: 1, grace: 10 * time.Second,
-		logf: log.New(os.Stderr, "uring proxy: ", 0).Printf,
+		keepalive: time.Minute, connectTime: 5 * time.Second,
+		deferTaskrun: true, waitBatch: 1,
+		logTo: slog.NewTextHandler(os.Stderr, nil),
 	}
 }
 
@@ -67,12 +75,17 @@ var sendNames = map[string]uring.SendMode{
 // maxConns is how many connections a table of direct descriptors has room for.
 const maxConns = 1 << 19
 
+// maxKeepalive is the most that TCP takes.
+const maxKeepalive = 32767 * time.Second
+
 // proxyArgs parses what follows "uring proxy"; see parse.
 func proxyArgs(args []string) (c proxyConfig, status int, over bool) {
 	c = proxyDefaults()
 	fs := newFlags("proxy")
-	fs.StringVar(&c.listen, "listen", "", "address to listen on, such as 127.0.0.1:8000")
-	fs.StringVar(&c.to, "to", "", "address to forward connections to")
+	fs.StringVar(&c.listen, "listen", "", "`address` to listen on: host:port, unix:path, unix:@name, or systemd for the socket of a unit")
+	fs.BoolVar(&c.reusePort, "reuse-port", false, "let other processes listen on the same port (SO_REUSEPORT)")
+	fs.Var(&c.to, "to", "`addresses` to forward connections to, in turn: host:port or unix:path, with commas between, or the flag repeated")
+	fs.DurationVar(&c.resolve, "resolve", c.resolve, "resolve the names of targets again once in a `duration` (0: never)")
 	fs.BoolVar(&c.oneWay, "one-way", false, "forward from clients to the target only; what the target sends is dropped")
 	fs.Bool("bidi", false, "means nothing any more: both ways is the default")
 	fs.Var(&c.bufSize, "buf-size", "size of each receive buffer, 32 and up")
@@ -84,8 +97,13 @@ func proxyArgs(args []string) (c proxyConfig, status int, over bool) {
 	send := fs.String("send", "auto", "direct, vectored, queue, bundle, zc, zc-gather, or auto: bundle where the kernel has it, else vectored")
 	fs.BoolVar(&c.zcAlways, "zc-always", false, "go on with zero-copy sends even if the kernel reports that it copies")
 	fs.Var(&c.queue, "queue", "bytes that may wait for one slow receiver before its sender is held back")
+	fs.DurationVar(&c.connectTime, "connect-timeout", c.connectTime, "longest `duration` of an attempt to connect to a target, and of a header of the PROXY protocol (0: no limit)")
+	fs.DurationVar(&c.idleTime, "idle-timeout", 0, "reset connections on which nothing moved for this `duration` (0: never)")
+	fs.DurationVar(&c.keepalive, "keepalive", c.keepalive, "let TCP probe peers that were silent for this `duration` (0: never)")
+	fs.BoolVar(&c.acceptGreet, "accept-proxy", false, "expect a header of the PROXY protocol, version 1 or 2, on each connection")
+	greet := fs.String("send-proxy", "", "send targets a header of the PROXY protocol, v1 or v2")
 	fs.BoolVar(&c.fixedFiles, "fixed-files", false, "use direct descriptors (Linux 6.7)")
-	fs.IntVar(&c.maxConns, "max-conns", c.maxConns, "most connections at once")
+	fs.IntVar(&c.maxConns, "max-conns", c.maxConns, "most connections at once; others wait in the listener")
 	fs.BoolVar(&c.nagle, "nagle", false, "leave Nagle's algorithm on, which gathers small messages and delays them")
 	fs.Bool("nodelay", false, "means nothing any more: Nagle's algorithm is off by default")
 	fs.BoolVar(&c.sqpoll, "sqpoll", false, "let a kernel thread submit")
@@ -93,40 +111,24 @@ func proxyArgs(args []string) (c proxyConfig, status int, over bool) {
 	fs.DurationVar(&c.napi, "napi", 0, "poll the network device for this long before sleeping")
 	fs.IntVar(&c.waitBatch, "wait-batch", c.waitBatch, "completions to wait for at once, with -wait-usec")
 	usec := fs.Int("wait-usec", 0, "longest wait for -wait-batch, in microseconds; one completion is enough then")
-	fs.DurationVar(&c.stats, "stats", 0, "print figures this often")
-	fs.DurationVar(&c.grace, "grace", c.grace, "how long connections may go on after SIGINT")
+	fs.DurationVar(&c.stats, "stats", 0, "log figures this often")
+	fs.DurationVar(&c.grace, "grace", c.grace, "end connections this `duration` after SIGINT or SIGTERM (0: let them end)")
+	logFormat := fs.String("log", "text", "text or json")
+	fs.BoolVar(&c.logConns, "log-conns", false, "log each connection when it is over, not only those that failed")
 	if status, over := parse(fs, args); over {
 		return c, status, true
 	}
 	c.wait = time.Duration(min(max(int64(*usec), -1), math.MaxInt32+1)) * time.Microsecond // check refuses the bounds
-	if err := c.finish(fs, *recv, *send); err != nil {
+	if err := c.finish(fs, *recv, *send, *greet, *logFormat); err != nil {
 		return c, misuse("proxy", err), true
 	}
 	return c, 0, false
 }
 
-// proxyCommand is "uring proxy".
-func proxyCommand(args []string) int {
-	c, status, over := proxyArgs(args)
-	if over {
-		return status
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	c.listening = func(a netip.AddrPort) { fmt.Printf("listening on %v, forwarding to %s\n", a, c.to) }
-	result, err := runProxy(ctx, c)
-	if err != nil {
-		return failed("proxy", err)
-	}
-	fmt.Println(result)
-	return 0
-}
-
 // finish takes over what flags say in words and refuses what does not go
 // together.
-func (c *proxyConfig) finish(fs *flag.FlagSet, recv, send string) error {
-	set := map[string]bool{}
-	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
+func (c *proxyConfig) finish(fs *flag.FlagSet, recv, send, greet, logFormat string) (err error) {
+	set := given(fs)
 	switch recv {
 	case "multishot":
 	case "single":
@@ -139,6 +141,16 @@ func (c *proxyConfig) finish(fs *flag.FlagSet, recv, send string) error {
 		return fmt.Errorf("-send %s: want direct, vectored, queue, bundle, zc, zc-gather or auto", send)
 	}
 	c.send = mode
+	if greet != "" && greet != "v1" && greet != "v2" {
+		return fmt.Errorf("-send-proxy %s: want v1 or v2", greet)
+	}
+	if greet != "" {
+		c.sendGreet = int(greet[1] - '0')
+	}
+	if c.logTo, err = newLogHandler(logFormat, os.Stderr); err != nil {
+		return err
+	}
+	c.lowerConns = !set["max-conns"]
 	if c.sqpoll && !set["defer-taskrun"] {
 		c.deferTaskrun = false
 	}
@@ -153,7 +165,17 @@ func (c *proxyConfig) check(set map[string]bool) error {
 		}
 	}
 	refuse(c.listen == "", "-listen is missing")
-	refuse(c.to == "", "-to is missing")
+	if c.listen != "" && c.listen != systemdAddress {
+		err := checkAddress(c.listen, false)
+		refuse(err != nil, "-listen %v", err)
+	}
+	refuse(len(c.to) == 0, "-to is missing")
+	refuse(len(c.to) > maxTargets, "-to has %d addresses, want at most %d", len(c.to), maxTargets)
+	for _, to := range c.to {
+		err := checkAddress(to, true)
+		refuse(err != nil, "-to %v", err)
+	}
+	refuse(c.reusePort && (c.listen == systemdAddress || strings.HasPrefix(c.listen, "unix:")), "-reuse-port is for -listen host:port")
 	refuse(c.bufSize < 32, "-buf-size %d: want at least 32", c.bufSize)
 	refuse(c.bufs < 1 || c.bufs > 32768 || c.bufs&(c.bufs-1) != 0, "-bufs %d: want a power of two, 1 to 32768", c.bufs)
 	refuse(c.sqpoll && c.deferTaskrun, "-sqpoll and -defer-taskrun do not go together")
@@ -163,9 +185,13 @@ func (c *proxyConfig) check(set map[string]bool) error {
 	refuse(set["wait-usec"] && c.waitBatch == 1, "-wait-usec needs -wait-batch above 1")
 	refuse(c.queue < 1, "-queue %d: want at least 1", c.queue)
 	refuse(c.maxConns < 1 || c.maxConns > maxConns, "-max-conns %d: want 1 to %d", c.maxConns, maxConns)
-	refuse(c.stats < 0, "-stats %v: want a duration, or 0", c.stats)
-	refuse(c.grace < 0, "-grace %v: want a duration, or 0", c.grace)
-	refuse(c.napi < 0, "-napi %v: want a duration, or 0", c.napi)
+	for name, d := range map[string]time.Duration{
+		"stats": c.stats, "grace": c.grace, "napi": c.napi, "resolve": c.resolve, "keepalive": c.keepalive,
+		"connect-timeout": c.connectTime, "idle-timeout": c.idleTime,
+	} {
+		refuse(d < 0, "-%s %v: want a duration, or 0", name, d)
+	}
+	refuse(c.keepalive > 0 && (c.keepalive < time.Second || c.keepalive > maxKeepalive), "-keepalive %v: want 1s to %v, or 0", c.keepalive, maxKeepalive)
 	refuse(c.zcAlways && c.send != uring.SendZC && c.send != uring.SendZCGather, "-zc-always needs -send zc or zc-gather")
 	if len(problems) > 0 {
 		return errors.New(strings.Join(problems, "; "))

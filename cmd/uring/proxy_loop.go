@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"syscall"
@@ -18,10 +17,15 @@ import (
 const (
 	proxyAccept uint8 = iota + 1
 	proxyAcceptLater
-	proxyWake
-	proxyTick
-	proxyGrace
 	proxyCancelAccept
+	proxyQueueAsked
+	proxyWake
+	proxyHurry
+	proxyTick
+	proxyClock
+	proxyGrace
+	proxyGreeting
+	proxyPeek
 	proxySocket
 	proxyConnect
 	proxyOption
@@ -30,66 +34,99 @@ const (
 	proxyCancel
 	proxyShutdown
 	proxyHangup
+	proxyUnsent
+	proxyUnsentLater
 	proxyClose
 )
 
 // A proxy forwards connections, all in one goroutine on one ring.
 type proxy struct {
 	proxyConfig
-	ring    *uring.Ring
-	br      *uring.BufRing
-	limited bool     // receives can be limited
-	ln      uring.FD // the listening socket
-	target  uring.Sockaddr
-	domain  int
+	ring     *uring.Ring
+	br       *uring.BufRing
+	limited  bool // receives can be limited
+	listener *listener
+	ln       uring.FD // of listener
+	targets  *targetSet
+	options  []sockOption
+	log      *proxyLog
+	wakers   [2]*waker // to drain, and to end what drains
 
-	pairs    []*pair // by number; nil is free
-	free     []uint32
-	live     int
-	dirty    []*flow   // have bytes to send
-	starved  []*flow   // wait for buffers
-	fed      time.Time // when those in starved were last fed, or the first of them came there
-	idle     bool      // nothing happened for a while, with flows in starved and buffers for them
-	accepts  bool      // an accept request is armed
-	later    bool      // or a timeout after which one is
-	draining bool
-	waker    *waker
-	fatal    error
+	pairs   []*pair // by number; nil is free
+	free    []uint32
+	live    int
+	dirty   []*flow   // have bytes to send
+	starved []*flow   // wait for buffers
+	fed     time.Time // when those in starved were last fed, or the first of them came there
+	idle    bool      // nothing happened for a while, with flows in starved and buffers for them
+
+	accepting [accepts]acceptSlot
+	armed     int  // of them
+	later     bool // a timeout is armed after which connections are accepted again
+	draining  bool
+	leaving   leavingStep
+	queueAsks int
+
+	started time.Time
+	now     instant // when the clock last ticked
+	ticking bool    // the clock is armed
+	peek    [1]byte // for bytes that nobody looks at
+	fatal   error
 
 	stats proxyStats
 }
 
-// runProxy forwards connections until ctx ends and those that are open are
-// done, or the grace time is over.
-func runProxy(ctx context.Context, c proxyConfig) (proxyStats, error) {
-	ln, addr, err := listen(ctx, c.listen)
-	if err != nil {
-		return proxyStats{}, err
+// runProxy forwards connections until ctx ends and those that are open are done, or
+// the grace time is over.
+func runProxy(ctx context.Context, c proxyConfig) (stats proxyStats, err error) {
+	wanted := c.maxConns
+	if err := c.fitDescriptors(); err != nil {
+		return stats, err
 	}
-	defer ln.Close()
-	to, err := resolve(ctx, c.to)
+	l, err := listenAt(ctx, c.listen, c.reusePort)
 	if err != nil {
-		return proxyStats{}, err
+		return stats, err
 	}
-	target, err := uring.InetAddr(to)
+	defer l.close()
+	targets, err := newTargets(ctx, c.to, l)
 	if err != nil {
-		return proxyStats{}, err
+		return stats, err
 	}
-	w, err := newWaker(ctx)
-	if err != nil {
-		return proxyStats{}, err
+	p := &proxy{proxyConfig: c, listener: l, ln: uring.FD(l.file.Fd()), targets: targets, options: c.tcpOptions(), started: time.Now()}
+	if err := p.checkGreeting(); err != nil {
+		return stats, err
 	}
-	defer w.close()
-	p := &proxy{proxyConfig: c, ln: uring.FD(ln.Fd()), target: target, domain: domain(to), waker: w}
-	err = p.serve(func() {
-		if c.listening != nil {
-			c.listening(addr)
+	for i, ctx := range []context.Context{ctx, c.hurry} {
+		if ctx == nil {
+			continue
 		}
-	})
+		if p.wakers[i], err = newWaker(ctx); err != nil {
+			return stats, err
+		}
+		defer p.wakers[i].close()
+	}
+	p.log = newProxyLog(c.logTo)
+	defer p.log.close()
+	if c.maxConns < wanted {
+		p.log.info("RLIMIT_NOFILE allows fewer connections", "connections", c.maxConns)
+	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	targets.watch(watching, c.resolve, ownGreeting(c.sendGreet), p.log)
+	err = p.serve()
 	return p.stats, err
 }
 
-func (p *proxy) serve(ready func()) error {
+// checkGreeting refuses a header that could not say where clients connected to.
+func (p *proxy) checkGreeting() error {
+	at, ok := p.listener.tcp()
+	if p.sendGreet > 0 && p.fixedFiles && !p.acceptGreet && ok && at.Addr().IsUnspecified() {
+		return errors.New("-send-proxy with -fixed-files needs one address in -listen: a direct descriptor cannot be asked for its own")
+	}
+	return nil
+}
+
+func (p *proxy) serve() error {
 	c := uring.Config{Entries: 1024, CQEntries: 16384}
 	if p.sqpoll {
 		c.Flags |= uring.SetupSQPoll
@@ -100,10 +137,12 @@ func (p *proxy) serve(ready func()) error {
 		if err := p.open(); err != nil {
 			return err
 		}
-		ready()
+		if p.listening != nil {
+			p.listening(p.listener.String())
+		}
 		start, cpu := time.Now(), threadCPU()
 		err := p.loop()
-		p.stats.cpu, p.stats.elapsed = threadCPU()-cpu, time.Since(start)
+		p.stats.cpu, p.stats.kernelCPU, p.stats.elapsed = threadCPU()-cpu, kernelThreadsCPU(), time.Since(start)
 		p.countBuffers()
 		if n := p.stats.leftovers; n != 0 {
 			err = errors.Join(err, fmt.Errorf("%d buffers did not come back", n))
@@ -142,6 +181,9 @@ func (p *proxy) open() (err error) {
 		if err := uring.HaveSocketOptions(); err != nil {
 			return err
 		}
+	}
+	if err := p.inherit(); err != nil {
+		return err
 	}
 	if err := p.checkSends(); err != nil {
 		return err
@@ -185,7 +227,7 @@ func (p *proxy) loop() error {
 	if err := p.accept(); err != nil {
 		return err
 	}
-	for !p.draining || p.live > 0 || p.accepts {
+	for !p.draining || p.live > 0 || p.leaving != leavingDone {
 		p.sendDirty()
 		p.feedStarved()
 		if err := p.enter(); err != nil {
@@ -238,15 +280,22 @@ func (p *proxy) handle(c uring.CQE) {
 	case proxySend:
 		p.sent(p.flow(t), c)
 	case proxyAccept:
-		p.accepted(c)
+		p.accepted(t.Slot(), c)
 	case proxyAcceptLater:
 		p.later = false
 		p.must(p.accept())
+	case proxyQueueAsked:
+		p.queueAsked()
 	case proxyWake:
 		p.drain()
+	case proxyHurry:
+		p.drain()
+		p.abortAll("a second signal")
 	case proxyTick:
-		p.logf("%v", p.snapshot())
+		p.logFigures()
 		p.must(p.armTick())
+	case proxyClock:
+		p.tick()
 	case proxyGrace:
 		p.abortAll("grace time is over")
 	case proxyCancelAccept:
@@ -274,11 +323,17 @@ func (p *proxy) stray(c uring.CQE) {
 }
 
 func (p *proxy) armWake() error {
-	s, err := p.ring.Request(uring.MakeToken(proxyWake, 0, 0))
-	if err == nil {
-		p.waker.prepare(s)
+	for i, w := range p.wakers {
+		if w == nil {
+			continue
+		}
+		s, err := p.ring.Request(uring.MakeToken([]uint8{proxyWake, proxyHurry}[i], 0, 0))
+		if err != nil {
+			return err
+		}
+		w.prepare(s)
 	}
-	return err
+	return nil
 }
 
 func (p *proxy) armTick() error {
@@ -292,55 +347,6 @@ func (p *proxy) armTick() error {
 	return err
 }
 
-// accept arms the multishot accept, unless enough connections are open.
-func (p *proxy) accept() error {
-	if p.accepts || p.later || p.draining || p.live >= p.maxConns {
-		return nil
-	}
-	s, err := p.ring.Request(uring.MakeToken(proxyAccept, 0, 0))
-	if err != nil {
-		return err
-	}
-	if p.fixedFiles {
-		s.PrepAcceptMultishotDirect(p.ln, 0)
-	} else {
-		s.PrepAcceptMultishot(p.ln, uring.CloseOnExec)
-	}
-	p.accepts = true
-	return nil
-}
-
-// acceptLater accepts again in a while: connections wait in the listener.
-func (p *proxy) acceptLater() error {
-	s, err := p.ring.Request(uring.MakeToken(proxyAcceptLater, 0, 0))
-	if err != nil {
-		return err
-	}
-	s.PrepTimeout(acceptPause, 0, 0)
-	p.later = true
-	return nil
-}
-
-func (p *proxy) accepted(c uring.CQE) {
-	if !c.More() {
-		p.accepts = false
-	}
-	switch err := c.Err(); err {
-	case nil:
-		p.newPair(c.Res)
-	case syscall.ECANCELED:
-	case syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS:
-		p.logf("accept: %v", err)
-		p.must(p.acceptLater())
-	default:
-		p.logf("accept: %v", err)
-	}
-	if p.live >= p.maxConns && p.accepts {
-		p.cancel(proxyCancelAccept, uint64(uring.MakeToken(proxyAccept, 0, 0)))
-	}
-	p.must(p.accept())
-}
-
 // cancel asks for the end of the request with the given user data.
 func (p *proxy) cancel(kind uint8, userData uint64) {
 	s, err := p.ring.Request(uring.MakeToken(kind, 0, 0))
@@ -351,27 +357,10 @@ func (p *proxy) cancel(kind uint8, userData uint64) {
 	s.PrepCancel(userData, 0)
 }
 
-// drain stops accepting; connections that are open may finish.
-func (p *proxy) drain() {
-	if p.draining {
-		return
-	}
-	p.draining = true
-	if p.accepts {
-		p.cancel(proxyCancelAccept, uint64(uring.MakeToken(proxyAccept, 0, 0)))
-	}
-	s, err := p.ring.Request(uring.MakeToken(proxyGrace, 0, 0))
-	if err != nil {
-		p.must(err)
-		return
-	}
-	s.PrepTimeout(p.grace, 0, 0)
-}
-
 func (p *proxy) abortAll(why string) {
 	for _, pr := range p.pairs {
 		if pr != nil {
-			p.abort(pr, errors.New(why))
+			p.abort(pr, targetSide, endDrain, errors.New(why))
 		}
 	}
 }
@@ -418,10 +407,3 @@ func (p *proxy) feedStarved() {
 
 // starvedTime is how long starved flows wait for a quarter of the buffers.
 const starvedTime = time.Millisecond
-
-func domain(ap netip.AddrPort) int {
-	if ap.Addr().Is4() {
-		return syscall.AF_INET
-	}
-	return syscall.AF_INET6
-}

@@ -1,39 +1,68 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"syscall"
 	"time"
 
 	"github.com/uring-go/uring"
 )
 
-// A pair is a connection from a client and the one to the target that belongs
-// to it.
+// A pair is a connection from a client and the one to a target that belongs to it.
 type pair struct {
 	id      uint32
 	flows   [2]flow // there, and back
 	ends    [2]end  // client, target
 	pending int     // requests whose last completion is still to come
 	state   pairState
+
+	client   netip.AddrPort // where it comes from; the zero value for a UNIX socket
+	local    netip.AddrPort // where it went to, if its greeting said so
+	head     []byte         // received with the greeting
+	route    route
+	addr     targetAddr // of the target, at present
+	dialErr  error      // of the last attempt to connect
+	timedOut bool       // it took too long
+	left     bool       // the client seems to be gone
+
+	began    instant
+	touched  instant // when bytes moved last, by the clock
+	deadline instant // of the present state; 0 is none
+	fail     *failure
+	broken   [2]bool // ends that failed
 }
 
 type pairState int
 
 const (
-	connecting pairState = iota
+	greeting0 pairState = iota // the header of the PROXY protocol is being received
+	connecting
 	forwarding
 	closing // requests are being cancelled, or are done
 	closed  // descriptors are being closed; notifications may be to come
 )
 
+// The ends of a pair.
+const (
+	clientSide = iota
+	targetSide
+)
+
+// A failure is why a pair did not end in order.
+type failure struct {
+	side int // whose fault it was
+	kind endKind
+	err  error
+}
+
 // An end is one of the pair's two sockets.
 type end struct {
-	fd   uring.FD
-	open bool
+	fd      uring.FD
+	open    bool
+	watched bool // a poll tells, or has told, when the peer is gone
 }
 
 // A flow is one direction: what src sends goes to dst.
@@ -49,8 +78,11 @@ type flow struct {
 	slow     bool // it was held before
 	starving bool // waits for buffers
 	dirty    bool
-	eof      bool // src has sent everything
-	finished bool // and dst knows
+	eof      bool   // src has sent everything
+	cut      bool   // dst has failed: nothing more goes there
+	asked    bool   // how much dst has not acknowledged
+	moved    uint64 // bytes that dst has taken
+	finished bool   // and dst knows
 }
 
 func (f *flow) slot() uint32 { return f.pair.id<<1 | f.back }
@@ -67,8 +99,9 @@ func (p *proxy) ask(pr *pair, kind uint8, back uint32) (uring.SQE, bool) {
 }
 
 // newPair begins to forward the connection that was accepted as fd.
-func (p *proxy) newPair(fd int32) {
-	pr := &pair{}
+func (p *proxy) newPair(fd int32, from netip.AddrPort) {
+	pr := &pair{client: from, began: p.time(), route: p.targets.begin()}
+	pr.touched, p.now = pr.began, pr.began
 	if n := len(p.free); n > 0 {
 		pr.id = p.free[n-1]
 		p.free = p.free[:n-1]
@@ -80,19 +113,16 @@ func (p *proxy) newPair(fd int32) {
 	for i := range pr.flows {
 		pr.flows[i] = flow{pair: pr, back: uint32(i), src: &pr.ends[i], dst: &pr.ends[1-i]}
 	}
-	pr.ends[0] = end{p.descriptor(fd), true}
+	pr.ends[0] = end{fd: p.descriptor(fd), open: true}
 	p.live++
 	p.stats.connections++
-	p.setNodelay(pr, 0)
-	s, ok := p.ask(pr, proxySocket, 0)
-	if !ok {
+	p.must(p.armClock())
+	if p.acceptGreet {
+		pr.deadline = p.after(p.connectTime)
+		p.receiveGreeting(pr)
 		return
 	}
-	if p.fixedFiles {
-		s.PrepSocketDirect(p.domain, syscall.SOCK_STREAM, 0, uring.DirectAlloc)
-	} else {
-		s.PrepSocket(p.domain, syscall.SOCK_STREAM|uring.CloseOnExec, 0)
-	}
+	p.dial(pr)
 }
 
 // descriptor is what an accept's or socket's result means.
@@ -101,12 +131,6 @@ func (p *proxy) descriptor(res int32) uring.FD {
 		return uring.DirectSlot(int(res)).FD()
 	}
 	return uring.FD(res)
-}
-
-func (p *proxy) setNodelay(pr *pair, i uint32) {
-	if !p.nagle {
-		p.setOption(pr, i, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, binary.NativeEndian.AppendUint32(nil, 1))
-	}
 }
 
 // setOption sets an option of one of the pair's sockets. A request can do that
@@ -124,30 +148,39 @@ func (p *proxy) setOption(pr *pair, i uint32, level, name int, value []byte) {
 
 func (p *proxy) optionSet(pr *pair, err error) {
 	if err != nil {
-		p.logf("connection %d: set option: %v", pr.id, err)
+		p.log.warn("set option", "client", pr.client, "error", err)
 	}
 }
 
 // stepped handles the completion of a request that is not a send or receive.
 func (p *proxy) stepped(pr *pair, t uring.Token, c uring.CQE) {
 	pr.pending--
-	err := c.Err()
-	switch kind := t.Kind(); {
-	case kind == proxyClose:
+	switch t.Kind() {
+	case proxyClose:
+		if pr.state == connecting {
+			p.dial(pr) // again
+		} else {
+			p.settle(pr)
+		}
+	case proxyGreeting:
+		p.greeted(pr, c)
+	case proxyPeek:
+		p.peeked(pr, c)
+	case proxySocket:
+		p.opened(pr, c)
+	case proxyConnect:
+		p.connected(pr, c)
+	case proxyHangup:
+		p.hungUp(&pr.flows[t.Slot()&1], uring.PollMask(max(c.Res, 0)))
 		p.settle(pr)
-	case kind == proxySocket && err == nil:
-		pr.ends[1] = end{p.descriptor(c.Res), true}
-		p.connect(pr)
-	case kind == proxySocket, kind == proxyConnect && err != nil:
-		p.abort(pr, fmt.Errorf("connect to %s: %w", p.to, err))
-		p.settle(pr) // it may have been aborted before
-	case kind == proxyConnect:
-		p.start(pr)
-	case kind == proxyHangup:
-		p.hungUp(&pr.flows[t.Slot()&1])
+	case proxyUnsent:
+		p.acknowledged(pr, c)
+	case proxyUnsentLater:
+		pr.flows[t.Slot()&1].asked = false
+		p.conclude(pr)
 		p.settle(pr)
-	case kind == proxyOption:
-		p.optionSet(pr, err)
+	case proxyOption:
+		p.optionSet(pr, c.Err())
 		p.settle(pr)
 	default:
 		// Cancellations and shutdowns may find that there is nothing to do.
@@ -155,29 +188,14 @@ func (p *proxy) stepped(pr *pair, t uring.Token, c uring.CQE) {
 	}
 }
 
-func (p *proxy) connect(pr *pair) {
-	if pr.state != connecting {
-		p.settle(pr)
-		return
-	}
-	p.setNodelay(pr, 1)
-	if s, ok := p.ask(pr, proxyConnect, 0); ok {
-		s.PrepConnect(pr.ends[1].fd, p.target)
-	}
-}
-
 // start forwards: both sockets are connected.
 func (p *proxy) start(pr *pair) {
-	if pr.state != connecting {
-		p.settle(pr)
-		return
-	}
-	pr.state = forwarding
+	pr.state, pr.deadline = forwarding, 0
 	for i := range pr.flows {
 		f := &pr.flows[i]
 		if !p.oneWay || f.back == 0 {
 			if err := p.openQueue(f); err != nil {
-				p.abort(pr, err)
+				p.abort(pr, targetSide, endOther, err)
 				return
 			}
 		}
@@ -188,17 +206,21 @@ func (p *proxy) start(pr *pair) {
 
 // watch asks to be told when src is gone: a multishot receive can miss that.
 func (p *proxy) watch(f *flow) {
-	if p.recvSingle {
+	if f.src.watched || p.recvSingle && f.back == 1 {
 		return
 	}
+	f.src.watched = true
 	if s, ok := p.ask(f.pair, proxyHangup, f.back); ok {
 		s.PrepPollAdd(f.src.fd, 0)
 	}
 }
 
 // hungUp receives what src has left without multishot.
-func (p *proxy) hungUp(f *flow) {
-	if f.eof || f.pair.state != forwarding {
+func (p *proxy) hungUp(f *flow, events uring.PollMask) {
+	if f.pair.state == connecting && events != 0 {
+		p.clientGone(f.pair, events)
+	}
+	if f.eof || f.pair.state != forwarding || p.recvSingle {
 		return
 	}
 	f.single = true
@@ -208,18 +230,36 @@ func (p *proxy) hungUp(f *flow) {
 }
 
 func (p *proxy) openQueue(f *flow) (err error) {
-	f.q, err = p.ring.NewSendQueue(f.dst.fd, uring.SendQueueConfig{
+	c := uring.SendQueueConfig{
 		Token:    uring.MakeToken(proxySend, 0, f.slot()),
 		Mode:     p.send,
 		Entries:  min(max(p.bufs, 16), 1024),
 		ZCAlways: p.zcAlways,
-	})
+	}
+	var first []byte // what goes before all that is received
+	if f.back == 0 {
+		first = append(p.greetingOf(f.pair), f.pair.head...)
+		c.Memory = len(first)
+	}
+	if f.q, err = p.ring.NewSendQueue(f.dst.fd, c); err != nil || len(first) == 0 {
+		return err
+	}
+	p.toSend(f)
+	_, err = f.q.Write(first)
 	return err
+}
+
+// toSend lets the flow send with the end of the turn.
+func (p *proxy) toSend(f *flow) {
+	if !f.dirty {
+		f.dirty = true
+		p.dirty = append(p.dirty, f)
+	}
 }
 
 // receive arms a receive for the flow, unless it is to wait.
 func (p *proxy) receive(f *flow) {
-	if f.armed || f.eof || f.starving || f.pair.state != forwarding {
+	if f.armed || f.eof || f.cut || f.starving || f.pair.state != forwarding {
 		return
 	}
 	if p.full(f) {
@@ -286,6 +326,7 @@ func (p *proxy) received(f *flow, c uring.CQE) {
 	switch {
 	case err == nil && c.Res > 0:
 		p.stats.received += uint64(c.Res)
+		f.pair.touched = p.now
 		p.hold(f)
 		p.receive(f)
 	case err == nil && c.Res == 0:
@@ -296,21 +337,19 @@ func (p *proxy) received(f *flow, c uring.CQE) {
 	case errors.Is(err, syscall.ECANCELED):
 		p.receive(f)
 	default:
-		p.abort(f.pair, fmt.Errorf("receive: %w", err))
+		f.eof = true
+		p.broke(f.pair, int(f.back), fmt.Errorf("receive: %w", err))
 	}
 	p.settle(f.pair)
 }
 
 // take queues the bytes of a receive, or drops them if they have nowhere to go.
 func (p *proxy) take(f *flow, c uring.CQE) error {
-	if f.q == nil || f.pair.state != forwarding {
+	if f.q == nil || f.cut || f.pair.state != forwarding {
 		return p.br.Consume(c, func([]byte) error { return nil })
 	}
 	_, err := f.q.AppendCompletion(p.br, c)
-	if !f.dirty {
-		f.dirty = true
-		p.dirty = append(p.dirty, f)
-	}
+	p.toSend(f)
 	return err
 }
 
@@ -344,15 +383,19 @@ func (p *proxy) starve(f *flow) {
 func (p *proxy) sent(f *flow, c uring.CQE) {
 	n, err := f.q.Complete(c)
 	p.stats.sent += uint64(n)
+	f.moved += uint64(n)
+	f.pair.touched = p.now
 	// After other errors the rest goes out with the next flush, unless the pair is
 	// closing.
 	if f.q.Err() != nil || errors.Is(err, uring.ErrBadCompletion) {
-		p.abort(f.pair, fmt.Errorf("send: %w", err))
+		p.broke(f.pair, 1-int(f.back), fmt.Errorf("send: %w", err))
 	}
 	if f.pair.state == forwarding {
-		if f.q.Queued() > 0 && !f.q.InFlight() && !f.dirty {
-			f.dirty = true
-			p.dirty = append(p.dirty, f)
+		if f.q.Queued() > 0 && !f.q.InFlight() && !f.cut {
+			p.toSend(f)
+		}
+		if n > 0 && f.pair.fail != nil {
+			f.pair.deadline = p.after(concludeTime)
 		}
 		if f.held && !f.armed && f.q.Queued() <= int(p.queue)/2 {
 			p.receive(f)
@@ -364,6 +407,10 @@ func (p *proxy) sent(f *flow, c uring.CQE) {
 
 // finish passes the end of the stream on, when everything before it is sent.
 func (p *proxy) finish(f *flow) {
+	if f.pair.fail != nil {
+		p.conclude(f.pair)
+		return
+	}
 	if !f.eof || f.finished || f.pair.state != forwarding {
 		return
 	}
@@ -377,28 +424,6 @@ func (p *proxy) finish(f *flow) {
 	if f.pair.flows[0].finished && f.pair.flows[1].finished {
 		f.pair.state = closing
 	}
-}
-
-// abort ends the pair because of err. Both peers get a reset, so that neither
-// takes what it has for everything.
-func (p *proxy) abort(pr *pair, err error) {
-	if pr.state >= closing {
-		return
-	}
-	p.logf("connection %d: %v", pr.id, err)
-	p.stats.failed++
-	pr.state = closing
-	linger := binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, 1), 0)
-	for i := range pr.ends {
-		if !pr.ends[i].open {
-			continue
-		}
-		p.setOption(pr, uint32(i), syscall.SOL_SOCKET, syscall.SO_LINGER, linger)
-		if s, ok := p.ask(pr, proxyCancel, uint32(i)); ok {
-			s.PrepCancelFD(pr.ends[i].fd, uring.CancelAll)
-		}
-	}
-	p.settle(pr)
 }
 
 // settle takes a pair that is done further: when no request runs any more its
@@ -461,6 +486,7 @@ func (p *proxy) release(pr *pair) {
 		p.must(f.q.Close())
 		f.q = nil
 	}
+	p.ended(pr)
 	p.pairs[pr.id] = nil
 	p.free = append(p.free, pr.id)
 	p.live--

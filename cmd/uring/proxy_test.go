@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand"
 	"net"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -26,8 +26,26 @@ type testProxy struct {
 	stats  proxyStats
 	err    error
 
-	mu  sync.Mutex
-	log []string
+	oneWay bool
+	out    syncBuffer // what it logged
+}
+
+// A syncBuffer is a buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 // zcMemory is what a proxy that sends with zero copy locks: its buffers, and some for the rings.
@@ -39,16 +57,13 @@ func startProxy(t *testing.T, target string, change func(*proxyConfig)) *testPro
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &testProxy{cancel: cancel, done: make(chan struct{})}
 	c := proxyDefaults()
-	c.listen, c.to = "127.0.0.1:0", target
+	c.listen, c.to = "127.0.0.1:0", targetList{target}
 	ready := make(chan string, 1)
-	c.listening = func(a netip.AddrPort) { ready <- a.String() }
-	c.logf = func(format string, args ...any) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.log = append(p.log, fmt.Sprintf(format, args...))
-	}
+	c.listening = func(at string) { ready <- at }
+	c.logTo = slog.NewTextHandler(&p.out, nil)
 	if change != nil {
 		change(&c)
+		p.oneWay = c.oneWay
 	}
 	if c.zcAlways {
 		testutil.NeedLockedMemory(t, zcMemory)
@@ -85,14 +100,18 @@ func (p *testProxy) stop(t *testing.T) proxyStats {
 	return p.stats
 }
 
-func (p *testProxy) logged() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]string(nil), p.log...)
+// logged returns the lines that tell of connections.
+func (p *testProxy) logged() (lines []string) {
+	for line := range strings.Lines(p.out.String()) {
+		if !strings.Contains(line, "msg=draining") && !strings.Contains(line, `msg="draining`) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
-// target accepts connections and hands each to serve.
-func target(t *testing.T, serve func(*net.TCPConn)) string {
+// startTarget accepts connections and hands each to serve.
+func startTarget(t *testing.T, serve func(*net.TCPConn)) string {
 	t.Helper()
 	l := testutil.Listen(t)
 	var wg sync.WaitGroup
@@ -203,7 +222,7 @@ func TestProxyForwardsEveryByteInEveryMode(t *testing.T) {
 	for _, m := range proxyModes {
 		t.Run(m.name, func(t *testing.T) {
 			var h hashes
-			p := startProxy(t, target(t, h.sink), m.change)
+			p := startProxy(t, startTarget(t, h.sink), m.change)
 			const conns = 8
 			var wg sync.WaitGroup
 			var want [conns][]byte
@@ -235,12 +254,7 @@ func TestProxyForwardsEveryByteInEveryMode(t *testing.T) {
 }
 
 func TestProxyForwardsBothWaysAndPassesHalfCloseOn(t *testing.T) {
-	echo := func(c *net.TCPConn) {
-		// Without splicing, whose pipes live until the collector finds them.
-		_, _ = io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c})
-		_ = c.CloseWrite()
-	}
-	p := startProxy(t, target(t, echo), func(c *proxyConfig) { c.incremental, c.recvBundle = true, true })
+	p := startProxy(t, startTarget(t, echo), func(c *proxyConfig) { c.incremental, c.recvBundle = true, true })
 	c, err := net.Dial("tcp4", p.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +280,7 @@ func TestProxyForwardsAnswersUnlessItIsOneWay(t *testing.T) {
 			if over {
 				t.Fatalf("the flags are refused with %d", status)
 			}
-			to := target(t, func(c *net.TCPConn) { _, _ = c.Write([]byte("answer")) })
+			to := startTarget(t, func(c *net.TCPConn) { _, _ = c.Write([]byte("answer")) })
 			p := startProxy(t, to, func(c *proxyConfig) { c.oneWay = args.oneWay })
 			conn, err := net.Dial("tcp4", p.addr)
 			if err != nil {
@@ -284,7 +298,7 @@ func TestProxyForwardsAnswersUnlessItIsOneWay(t *testing.T) {
 
 // A request in two writes must not wait for the acknowledgement of the first.
 func TestProxyDoesNotGatherSmallMessages(t *testing.T) {
-	p := startProxy(t, target(t, func(c *net.TCPConn) {
+	p := startProxy(t, startTarget(t, func(c *net.TCPConn) {
 		for buf := make([]byte, 2); ; {
 			if _, err := io.ReadFull(c, buf); err != nil {
 				return

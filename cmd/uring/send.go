@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"syscall"
 	"time"
@@ -78,22 +77,11 @@ func runSend(ctx context.Context, cfg sendConfig) (transferResult, error) {
 
 // resolve finds the address of host:port.
 func resolve(ctx context.Context, hostPort string) (netip.AddrPort, error) {
-	host, service, err := net.SplitHostPort(hostPort)
+	all, err := resolveAll(ctx, hostPort)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	if host == "" {
-		host = "localhost"
-	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	return netip.AddrPortFrom(ips[0].Unmap(), uint16(port)), nil
+	return all[0], nil
 }
 
 // A sender is the state of runSend. It lives on the ring's goroutine.

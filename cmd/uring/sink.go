@@ -109,17 +109,14 @@ func runSink(ctx context.Context, cfg sinkConfig) (transferResult, error) {
 	return s.total, errors.Join(err, s.total.err())
 }
 
-// listen leaves out multipath TCP: connections from such a listener cannot send
-// without a copy.
+// listen opens a listener at host:port.
 func listen(ctx context.Context, address string) (*os.File, netip.AddrPort, error) {
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false)
-	l, err := lc.Listen(ctx, "tcp", address)
+	l, err := listenTCP(ctx, address, false)
 	if err != nil {
 		return nil, netip.AddrPort{}, err
 	}
 	defer l.Close()
-	file, err := l.(*net.TCPListener).File()
+	file, err := l.File()
 	return file, l.Addr().(*net.TCPAddr).AddrPort(), err
 }
 
@@ -437,6 +434,10 @@ func peerOf(fd int) netip.AddrPort {
 	if err != nil {
 		return netip.AddrPort{}
 	}
+	return addrPortOf(sa)
+}
+
+func addrPortOf(sa syscall.Sockaddr) netip.AddrPort {
 	switch sa := sa.(type) {
 	case *syscall.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
