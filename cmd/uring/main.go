@@ -6,8 +6,10 @@
 //	uring proxy     forward TCP connections
 //	uring sink      receives over TCP, counts and hashes what comes
 //	uring send      sends pseudo-random bytes or a file over TCP
+//	uring version   the program's version, Go's and liburing's
 //
-// "uring -h" lists the commands, "uring command -h" the flags of a command.
+// "uring -h" lists the commands; "uring help command" and "uring command -h" list the
+// flags of one.
 package main
 
 import (
@@ -16,6 +18,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/uring-go/uring"
 )
 
 // A command is one thing that the program does. run gets the arguments after
@@ -33,6 +39,7 @@ var commands = []command{
 	{"proxy", "forward TCP connections", proxyCommand},
 	{"sink", "receive over TCP, count and hash what comes", sinkCommand},
 	{"send", "send pseudo-random bytes or a file over TCP", sendCommand},
+	{"version", "print the version of the program, of Go and of liburing", versionCommand},
 }
 
 func main() { os.Exit(checkClosed(run(os.Args[1:]))) }
@@ -43,9 +50,16 @@ func run(args []string) int {
 		return exitUsage
 	}
 	switch args[0] {
-	case "-h", "-help", "--help", "help":
+	case "help":
+		if len(args) > 1 {
+			return run(append(args[1:2:2], "-h"))
+		}
+		fallthrough
+	case "-h", "-help", "--help":
 		usage(os.Stdout)
 		return 0
+	case "-version", "--version":
+		return versionCommand(nil)
 	}
 	for _, c := range commands {
 		if c.name == args[0] {
@@ -62,6 +76,27 @@ func usage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.summary)
 	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "uring help command lists the flags of one.")
+}
+
+// versionCommand is "uring version".
+func versionCommand(args []string) int {
+	if status, over := parse(newFlags("version"), args); over {
+		return status
+	}
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				version += " " + s.Value
+			}
+		}
+	}
+	header, linked := uring.LiburingVersion()
+	fmt.Printf("uring %s, %s, liburing %s (header %s)\n", version, runtime.Version(), known(linked), known(header))
+	return 0
 }
 
 // The exit statuses other than 0.

@@ -34,27 +34,79 @@ type liburing struct {
 type feature struct {
 	Name   string `json:"name"`
 	Since  string `json:"since"`
-	Have   string `json:"have"` // yes, no or unknown
+	Have   answer `json:"have"`
 	Reason string `json:"reason,omitempty"`
 	Advice string `json:"advice,omitempty"`
 }
 
 type bug struct {
 	Name        string `json:"name"`
-	Seen        string `json:"seen"` // yes, no or unknown
+	Seen        answer `json:"seen"`
 	Answer      string `json:"answer,omitempty"`
 	Consequence string `json:"consequence,omitempty"`
 }
 
+// An answer is what a probe found out: yes, no or unknown. In JSON it is true, false
+// or null.
+type answer string
+
+const (
+	yes     answer = "yes"
+	no      answer = "no"
+	unknown answer = "unknown"
+)
+
+// MarshalJSON is for package json.
+func (a answer) MarshalJSON() ([]byte, error) {
+	switch a {
+	case yes:
+		return []byte("true"), nil
+	case no:
+		return []byte("false"), nil
+	}
+	return []byte("null"), nil
+}
+
+// UnmarshalJSON is for package json.
+func (a *answer) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case "true":
+		*a = yes
+	case "false":
+		*a = no
+	case "null":
+		*a = unknown
+	default:
+		return fmt.Errorf("%s is neither true nor false nor null", b)
+	}
+	return nil
+}
+
+// A shortReport is what "uring probe -short -json" prints.
+type shortReport struct {
+	Kernel   string   `json:"kernel"`
+	Liburing liburing `json:"liburing"`
+	Usable   bool     `json:"usable"`
+	Reason   string   `json:"reason,omitempty"`
+	Files    string   `json:"files"`
+	Rights   []right  `json:"rights"`
+	Features int      `json:"features"` // how many there could be
+	Missing  []string `json:"missing"`
+	Unknown  []string `json:"unknown"`
+	Bugs     []string `json:"bugs"` // seen, or perhaps there
+}
+
 func probe(args []string) int {
 	fs := newFlags("probe")
-	asJSON := fs.Bool("json", false, "print JSON for programs")
+	asJSON := fs.Bool("json", false, "print JSON for programs, with -short too")
 	short := fs.Bool("short", false, "print one screen: what is allowed here, and what is missing")
 	if status, over := parse(fs, args); over {
 		return status
 	}
 	write := report.print
 	switch {
+	case *asJSON && *short:
+		write = report.shortJSON
 	case *asJSON:
 		write = report.json
 	case *short:
@@ -122,52 +174,64 @@ func tryRing() error {
 func describe(f uring.Feature) feature {
 	switch {
 	case f.Err == nil:
-		return feature{Name: f.Name, Since: f.Since, Have: "yes"}
+		return feature{Name: f.Name, Since: f.Since, Have: yes}
 	case errors.Is(f.Err, uring.ErrNotSupported):
-		return feature{Name: f.Name, Since: f.Since, Have: "no", Reason: f.Err.Error(), Advice: f.Advice}
+		return feature{Name: f.Name, Since: f.Since, Have: no, Reason: f.Err.Error(), Advice: f.Advice}
 	}
-	return feature{Name: f.Name, Since: f.Since, Have: "unknown", Reason: f.Err.Error()}
+	return feature{Name: f.Name, Since: f.Since, Have: unknown, Reason: f.Err.Error()}
 }
 
 func describeBug(b uring.KernelBug) bug {
 	switch {
 	case b.Err != nil:
-		return bug{Name: b.Name, Seen: "unknown", Answer: b.Err.Error()}
+		return bug{Name: b.Name, Seen: unknown, Answer: b.Err.Error()}
 	case b.Seen:
-		return bug{Name: b.Name, Seen: "yes", Answer: b.Answer, Consequence: b.Consequence}
+		return bug{Name: b.Name, Seen: yes, Answer: b.Answer, Consequence: b.Consequence}
 	}
-	return bug{Name: b.Name, Seen: "no"}
+	return bug{Name: b.Name, Seen: no}
 }
 
-func (r report) json(w io.Writer) error {
+func (r report) json(w io.Writer) error { return writeJSON(w, r) }
+
+func (r report) shortJSON(w io.Writer) error { return writeJSON(w, r.shorten()) }
+
+func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	return enc.Encode(r)
+	return enc.Encode(v)
+}
+
+// shorten leaves out what is as it should be.
+func (r report) shorten() shortReport {
+	s := shortReport{
+		Kernel: r.Kernel, Liburing: r.Liburing, Usable: r.Usable, Reason: r.Reason, Files: r.Files, Rights: r.Rights,
+		Features: len(r.Features), Missing: []string{}, Unknown: []string{}, Bugs: []string{},
+	}
+	for _, f := range r.Features {
+		switch f.Have {
+		case no:
+			s.Missing = append(s.Missing, f.Name)
+		case unknown:
+			s.Unknown = append(s.Unknown, f.Name)
+		}
+	}
+	for _, b := range r.Bugs {
+		if b.Seen != no {
+			s.Bugs = append(s.Bugs, b.Name)
+		}
+	}
+	return s
 }
 
 // summary writes what fits on a screen.
 func (r report) summary(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	r.head(t)
-	var missing, unknown, seen []string
-	for _, f := range r.Features {
-		switch f.Have {
-		case "no":
-			missing = append(missing, f.Name)
-		case "unknown":
-			unknown = append(unknown, f.Name)
-		}
-	}
-	for _, b := range r.Bugs {
-		if b.Seen != "no" {
-			seen = append(seen, b.Name)
-		}
-	}
-	if r.Usable {
-		fmt.Fprintf(t, "\nfeatures\t%d of %d here\n", len(r.Features)-len(missing)-len(unknown), len(r.Features))
-		list(t, "missing", missing)
-		list(t, "unknown", unknown)
-		list(t, "kernel bugs", seen)
+	if s := r.shorten(); r.Usable {
+		fmt.Fprintf(t, "\nfeatures\t%d of %d here\n", s.Features-len(s.Missing)-len(s.Unknown), s.Features)
+		list(t, "missing", s.Missing)
+		list(t, "unknown", s.Unknown)
+		list(t, "kernel bugs", s.Bugs)
 	}
 	return t.Flush()
 }
@@ -236,7 +300,7 @@ func (r report) print(w io.Writer) error {
 func (r report) explain() string {
 	var s strings.Builder
 	for _, f := range r.Features {
-		if f.Have != "yes" {
+		if f.Have != yes {
 			fmt.Fprintf(&s, "\n%s\n    why not:    %s\n", f.Name, f.Reason)
 		}
 		if f.Advice != "" {
@@ -244,7 +308,7 @@ func (r report) explain() string {
 		}
 	}
 	for _, b := range r.Bugs {
-		if b.Seen != "no" {
+		if b.Seen != no {
 			fmt.Fprintf(&s, "\n%s\n    the kernel: %s\n", b.Name, b.Answer)
 		}
 		if b.Consequence != "" {

@@ -73,6 +73,17 @@ func TestProgram(t *testing.T) {
 		}
 	})
 
+	t.Run("help for one command is its own, and version tells", func(t *testing.T) {
+		if a, b := runProgram(t, program("help", "probe")), runProgram(t, program("probe", "-h")); a != b {
+			t.Errorf("help probe: %+v, probe -h: %+v", a, b)
+		}
+		got := runProgram(t, program("version"))
+		_, linked := uring.LiburingVersion()
+		if got.status != 0 || !strings.HasPrefix(got.stdout, "uring ") || !strings.Contains(got.stdout, "liburing "+linked) {
+			t.Errorf("version: %+v", got)
+		}
+	})
+
 	t.Run("probe names every feature and bug", func(t *testing.T) {
 		got := runProgram(t, program("probe"))
 		if got.status != 0 || got.stderr != "" {
@@ -105,7 +116,7 @@ func TestProgram(t *testing.T) {
 	t.Run("probe without incremental buffers", func(t *testing.T) {
 		cmd := program("probe", "-json")
 		cmd.Env = append(cmd.Env, "URING_WITHOUT=incremental buffers")
-		have := map[string]string{}
+		have := map[string]answer{}
 		for _, f := range decode(t, runProgram(t, cmd)).Features {
 			have[f.Name] = f.Have
 		}
@@ -134,7 +145,7 @@ func TestProbeWhereNoRingCanBeOpened(t *testing.T) {
 	r := newReport()
 	restore()
 
-	for _, write := range []func(report, io.Writer) error{report.print, report.summary, report.json} {
+	for _, write := range []func(report, io.Writer) error{report.print, report.summary, report.json, report.shortJSON} {
 		var out bytes.Buffer
 		if status := r.show(&out, write); status != 1 {
 			t.Errorf("status %d, want 1", status)
@@ -162,6 +173,35 @@ func decode(t *testing.T, o outcome) (r report) {
 	return r
 }
 
+func TestAnswersAreBooleansInJSON(t *testing.T) {
+	for a, want := range map[answer]string{yes: "true", no: "false", unknown: "null"} {
+		b, err := json.Marshal(feature{Have: a})
+		if err != nil || !strings.Contains(string(b), `"have":`+want) {
+			t.Errorf("%s is %s, %v", a, b, err)
+		}
+		var back feature
+		if err := json.Unmarshal(b, &back); err != nil || back.Have != a {
+			t.Errorf("%s reads back as %q, %v", b, back.Have, err)
+		}
+	}
+	if err := json.Unmarshal([]byte(`{"have":"yes"}`), &feature{}); err == nil {
+		t.Error("text was taken for an answer")
+	}
+}
+
+func TestShortReportInJSON(t *testing.T) {
+	cmd := program("probe", "-short", "-json")
+	cmd.Env = append(cmd.Env, "URING_WITHOUT=zero-copy send")
+	got := runProgram(t, cmd)
+	var r shortReport
+	if err := json.Unmarshal([]byte(got.stdout), &r); err != nil || got.status != 0 {
+		t.Fatalf("status %d, %v: %s", got.status, err, got.stdout)
+	}
+	if !r.Usable || r.Kernel != uring.KernelVersion() || r.Features != len(uring.Features()) || !slices.Contains(r.Missing, "zero-copy send") {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestReportIsWhatThePackageSays(t *testing.T) {
 	r := newReport()
 	header, linked := uring.LiburingVersion()
@@ -172,13 +212,13 @@ func TestReportIsWhatThePackageSays(t *testing.T) {
 		t.Error(diff)
 	}
 	for i, f := range uring.Features() {
-		want := map[bool]string{true: "yes", false: "no"}[f.Err == nil]
+		want := map[bool]answer{true: yes, false: no}[f.Err == nil]
 		if got := r.Features[i]; got.Name != f.Name || got.Have != want || (got.Reason == "") != (f.Err == nil) {
 			t.Errorf("got %+v, want %+v", got, f)
 		}
 	}
 	for i, b := range uring.KernelBugs() {
-		want := map[bool]string{true: "yes", false: "no"}[b.Seen]
+		want := map[bool]answer{true: yes, false: no}[b.Seen]
 		if got := r.Bugs[i]; got.Name != b.Name || got.Seen != want || got.Answer != b.Answer {
 			t.Errorf("got %+v, want %+v", got, b)
 		}
@@ -245,7 +285,7 @@ func TestJSONKeys(t *testing.T) {
     {
       "name": "f",
       "since": "9.1",
-      "have": "no",
+      "have": false,
       "reason": "r",
       "advice": "a"
     }
@@ -253,7 +293,7 @@ func TestJSONKeys(t *testing.T) {
   "bugs": [
     {
       "name": "b",
-      "seen": "yes",
+      "seen": true,
       "answer": "w",
       "consequence": "c"
     }

@@ -20,8 +20,8 @@ func named(t *testing.T, name string, asked *atomic.Int64) string {
 	})
 }
 
-// answer is what a connection through the proxy brings.
-func answer(t *testing.T, address string) string {
+// answerOf is what a connection through the proxy brings.
+func answerOf(t *testing.T, address string) string {
 	t.Helper()
 	c := dial(t, address)
 	defer c.Close()
@@ -41,7 +41,7 @@ func TestProxyTakesTargetsInTurn(t *testing.T) {
 	}
 	p := startProxy(t, "", func(c *proxyConfig) { c.to = to })
 	for range 12 {
-		answer(t, p.addr)
+		answerOf(t, p.addr)
 	}
 	for i := range asked {
 		if n := asked[i].Load(); n != 4 {
@@ -61,7 +61,7 @@ func TestProxyGoesToTheNextTarget(t *testing.T) {
 			c.connectTime = 100 * time.Millisecond
 		})
 		for range 9 {
-			if got := answer(t, p.addr); got != "here" {
+			if got := answerOf(t, p.addr); got != "here" {
 				t.Errorf("got %q", got)
 			}
 		}
@@ -76,7 +76,7 @@ func TestProxyGoesToTheNextTarget(t *testing.T) {
 				c.Close()
 			}
 		}()
-		eventually(t, "the target that came late is asked", func() bool { return answer(t, p.addr) == "late" })
+		eventually(t, "the target that came late is asked", func() bool { return answerOf(t, p.addr) == "late" })
 		l.Close()
 		if s := p.stop(t); s.failed() != 0 || s.retries < 2 || s.retries > 4 {
 			t.Errorf("%d failed, %d times another target was asked: %q", s.failed(), s.retries, p.logged())
@@ -96,7 +96,7 @@ func TestTargetsWithSeveralAddresses(t *testing.T) {
 	here := named(t, "here", &asked)
 	p := startProxy(t, "localhost:"+here[strings.LastIndexByte(here, ':')+1:], nil) // that may be ::1 first
 	for range 3 {
-		if got := answer(t, p.addr); got != "here" {
+		if got := answerOf(t, p.addr); got != "here" {
 			t.Errorf("got %q", got)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -16,7 +17,7 @@ type sendConfig struct {
 	To     string // host:port
 	Bytes  int64  // send this many pseudo-random bytes over each connection
 	Seed   uint64 // of these bytes; each connection sends others
-	File   string // send what this file holds, Repeat times
+	File   string // send what this file holds, Repeat times; stdinName is what comes there
 	Repeat int
 	// MsgSize is the length of each send in bytes. The last one, and one after
 	// a short send, may be shorter.
@@ -36,7 +37,11 @@ type sendConfig struct {
 const (
 	chainLength = 64
 	chunkSize   = 64 << 10 // how much of the content is prepared at once
+	dropSize    = 64 << 10 // how much of what comes back is dropped at once
 )
+
+// stdinName stands for standard input, which can be sent once, over one connection.
+const stdinName = "-"
 
 // The tokens of a sender have the position in the chain as their generation:
 // each slot keeps its connection.
@@ -44,7 +49,8 @@ const (
 	kindSocket uint8 = kindOwn + iota
 	kindConnect
 	kindSend
-	kindFIN // wait for the peer's
+	kindRead // of standard input
+	kindDrop // what the peer sends
 )
 
 // runSend connects, sends everything, and waits for the peers to close. It
@@ -90,8 +96,9 @@ type sender struct {
 	cfg   sendConfig
 	to    netip.AddrPort
 	addr  uring.Sockaddr
-	file  *fileContent // nil for pseudo-random content
+	file  *fileContent // nil for pseudo-random content, and standard input
 	arena *uring.Arena
+	drop  []byte // for what nobody wants, of all connections
 	conns []*sendConn
 }
 
@@ -100,35 +107,46 @@ type sendConn struct {
 	transfer
 	slot    uint32
 	fd      int // -1 before and after
-	content content
-	next    int64  // offset in content of what comes into buf next
-	buf     []byte // messages that wait are buf[lo:hi]
+	content content // nil for standard input
+	next    int64   // offset in content of what comes into buf next
+	buf     []byte  // messages that wait are buf[lo:hi]
 	lo, hi  int
+
+	sending bool // a request of kindSend or kindRead is in flight
+	reading bool // one of kindDrop is
+	sentAll bool
+	gotEnd  bool  // the peer has sent everything
+	broken  error // why the connection ends early
 }
 
 func (c *sendConn) token(kind uint8) uring.Token { return uring.MakeToken(kind, 0, c.slot) }
 
 // makeConns makes the state of all connections, with one arena for all of them.
 func (s *sender) makeConns() (err error) {
-	if s.cfg.File != "" {
+	if s.cfg.File != "" && s.cfg.File != stdinName {
 		if s.file, err = openFileContent(s.cfg.File, s.cfg.Repeat); err != nil {
 			return err
 		}
 	}
 	// Room for whole messages, so that only the last one may be short.
 	size := max(1, chunkSize/s.cfg.MsgSize) * s.cfg.MsgSize
-	if s.arena, err = uring.NewArena(uring.ArenaConfig{Size: size * s.cfg.Conns}); err != nil {
+	if s.arena, err = uring.NewArena(uring.ArenaConfig{Size: size*s.cfg.Conns + dropSize}); err != nil {
 		s.release(nil)
 		return err
 	}
+	s.drop = s.arena.Bytes()[size*s.cfg.Conns:][:dropSize]
+	random := s.cfg.File == ""
 	var block []byte
-	if s.file == nil {
+	if random {
 		block = randomBlock(s.cfg.Seed)
 	}
 	for i := range s.cfg.Conns {
-		c := &sendConn{transfer: newTransfer(i, s.to, s.cfg.SHA256), slot: uint32(i), fd: -1, content: s.file}
-		if s.file == nil {
+		c := &sendConn{transfer: newTransfer(i, s.to, s.cfg.SHA256), slot: uint32(i), fd: -1}
+		switch {
+		case random:
 			c.content = newRandomContent(s.cfg.Bytes, block, s.cfg.Seed, i)
+		case s.file != nil:
+			c.content = s.file
 		}
 		c.buf = s.arena.Bytes()[i*size:][:size]
 		s.conns = append(s.conns, c)
@@ -181,7 +199,12 @@ func (s *sender) handle(cqe uring.CQE) error {
 	err := cqe.Err()
 	switch t.Kind() {
 	case kindSend:
+		c.sending = false
 		s.sent(c, int(t.Generation())*s.cfg.MsgSize+int(max(cqe.Res, 0)))
+	case kindRead:
+		c.sending = false
+	case kindDrop:
+		c.reading = false
 	case kindSocket:
 		if err == nil {
 			c.fd = int(cqe.Res)
@@ -189,32 +212,76 @@ func (s *sender) handle(cqe uring.CQE) error {
 	}
 	switch {
 	case s.stopping:
-		return s.end(c, errInterrupted)
+		return s.broke(c, errInterrupted)
 	case err != nil:
-		return s.end(c, fmt.Errorf("%s: %w", steps[t.Kind()], err))
+		return s.broke(c, fmt.Errorf("%s: %w", step(t.Kind(), c.sentAll), err))
+	case c.broken != nil:
+		return s.broke(c, c.broken)
 	}
 	switch t.Kind() {
 	case kindSocket:
 		return s.connect(c)
 	case kindConnect:
 		c.started = time.Now()
+		if err := s.dropNext(c); err != nil {
+			return err
+		}
 		return s.send(c)
 	case kindSend:
 		return s.send(c)
-	case kindFIN:
-		if cqe.Res == 0 {
-			return s.end(c, nil)
+	case kindRead:
+		if c.lo, c.hi = 0, int(cqe.Res); cqe.Res == 0 {
+			return s.finish(c)
 		}
-		return s.awaitFIN(c) // the peer's answer does not matter
+		return s.chain(c)
+	case kindDrop:
+		if c.gotEnd = cqe.Res == 0; c.gotEnd {
+			return s.done(c)
+		}
+		return s.dropNext(c)
 	}
 	return fmt.Errorf("completion of an unknown request: %+v", cqe)
 }
 
-var steps = map[uint8]string{
-	kindSocket:  "open socket",
-	kindConnect: "connect",
-	kindSend:    "send",
-	kindFIN:     "wait for the end of the stream",
+// step says what a connection was about.
+func step(kind uint8, sentAll bool) string {
+	switch kind {
+	case kindSocket:
+		return "open socket"
+	case kindConnect:
+		return "connect"
+	case kindSend:
+		return "send"
+	case kindRead:
+		return "read standard input"
+	}
+	if sentAll {
+		return "wait for the end of the stream"
+	}
+	return "receive"
+}
+
+// broke ends a connection early, when its last request is over.
+func (s *sender) broke(c *sendConn, why error) error {
+	if c.broken == nil {
+		c.broken = why
+	}
+	if !c.sending && !c.reading {
+		return s.end(c, c.broken)
+	}
+	_ = syscall.Shutdown(c.fd, syscall.SHUT_RDWR)
+	if c.sending && c.content == nil && !s.stopping {
+		return s.cancel(c.token(kindRead))
+	}
+	return nil
+}
+
+// done ends a connection over which all has gone, both ways.
+func (s *sender) done(c *sendConn) error {
+	if !c.sentAll || !c.gotEnd {
+		return nil
+	}
+	return s.end(c, nil)
 }
 
 func (s *sender) socket(c *sendConn) error {
@@ -234,7 +301,7 @@ func (s *sender) socket(c *sendConn) error {
 func (s *sender) connect(c *sendConn) error {
 	if s.cfg.NoDelay {
 		if err := syscall.SetsockoptInt(c.fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
-			return s.end(c, fmt.Errorf("set TCP_NODELAY: %w", err))
+			return s.broke(c, fmt.Errorf("set TCP_NODELAY: %w", err))
 		}
 	}
 	sqe, err := s.request(c.token(kindConnect))
@@ -247,17 +314,31 @@ func (s *sender) connect(c *sendConn) error {
 
 // send sends the next chain of messages, or ends the stream.
 func (s *sender) send(c *sendConn) error {
+	if c.lo == c.hi && c.content == nil {
+		return s.read(c)
+	}
 	if c.lo == c.hi {
 		c.lo, c.hi = 0, int(min(int64(len(c.buf)), c.content.size()-c.next))
 		if c.hi == 0 {
 			return s.finish(c)
 		}
 		if err := c.content.fill(c.buf[:c.hi], c.next); err != nil {
-			return s.end(c, err)
+			return s.broke(c, err)
 		}
 		c.next += int64(c.hi)
 	}
 	return s.chain(c)
+}
+
+// read waits for more on standard input.
+func (s *sender) read(c *sendConn) error {
+	sqe, err := s.request(c.token(kindRead))
+	if err != nil {
+		return err
+	}
+	sqe.PrepRead(uring.FD(os.Stdin.Fd()), c.buf, uring.CurrentOffset)
+	c.sending = true
+	return nil
 }
 
 // chain queues one send for each message that waits, as many as a chain takes.
@@ -283,6 +364,7 @@ func (s *sender) chain(c *sendConn) error {
 		}
 	}
 	s.inFlight++ // a chain has one completion
+	c.sending = true
 	return nil
 }
 
@@ -295,21 +377,23 @@ func (s *sender) sent(c *sendConn, n int) {
 // finish ends the stream. That is a plain system call, which does not block;
 // as a request the kernel would hand it to a worker thread.
 func (s *sender) finish(c *sendConn) error {
-	if err := syscall.Shutdown(c.fd, syscall.SHUT_WR); err != nil {
-		return s.end(c, fmt.Errorf("shut down: %w", err))
+	c.sentAll = true
+	if err := syscall.Shutdown(c.fd, syscall.SHUT_WR); err != nil && !c.gotEnd {
+		return s.broke(c, fmt.Errorf("shut down: %w", err))
 	}
-	return s.awaitFIN(c)
+	return s.done(c)
 }
 
-// awaitFIN waits for the peer to close, which means that it has read
-// everything. Nothing waits in buf any more: what the peer still sends goes
-// there.
-func (s *sender) awaitFIN(c *sendConn) error {
-	sqe, err := s.request(c.token(kindFIN))
+// dropNext receives what the peer sends, until it closes, and drops it: a peer that
+// answers while it is sent to must not wait. That it closes tells that it has read
+// everything.
+func (s *sender) dropNext(c *sendConn) error {
+	sqe, err := s.request(c.token(kindDrop))
 	if err != nil {
 		return err
 	}
-	sqe.PrepRecv(uring.FD(c.fd), c.buf, 0)
+	sqe.PrepRecv(uring.FD(c.fd), s.drop, syscall.MSG_TRUNC)
+	c.reading = true
 	return nil
 }
 

@@ -18,7 +18,7 @@ func sendArgs(args []string) (cfg sendConfig, status int, over bool) {
 	)
 	fs.StringVar(&cfg.To, "to", "", "`host:port` to connect to")
 	fs.Var(&bytes, "bytes", "send this many pseudo-random `bytes` over each connection")
-	fs.StringVar(&cfg.File, "file", "", "send what the file at `path` holds over each connection")
+	fs.StringVar(&cfg.File, "file", "", "send what the file at `path` holds over each connection; - is standard input, over one")
 	fs.IntVar(&cfg.Repeat, "repeat", 1, "send the file `n` times, one after the other")
 	fs.Var(&msg, "msg-size", "send this many `bytes` at once")
 	fs.IntVar(&cfg.Conns, "conns", 1, "open `n` connections")
@@ -64,6 +64,8 @@ func (c sendConfig) check(given map[string]bool) error {
 		return errors.New("-repeat goes with -file only")
 	case given["seed"] && !given["bytes"]:
 		return errors.New("-seed goes with -bytes only")
+	case c.File == stdinName && (c.Repeat != 1 || c.Conns != 1):
+		return errors.New("-file - can be sent once, over one connection")
 	case c.Repeat < 1 || c.Repeat > math.MaxInt32:
 		return fmt.Errorf("-repeat is %d, want 1 or more", c.Repeat)
 	case c.MsgSize < 1 || c.MsgSize > maxMsgSize:

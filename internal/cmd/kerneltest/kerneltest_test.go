@@ -13,9 +13,9 @@ import (
 
 const results = `@@ kernel 6.1.0-50-amd64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1 (2026-07-02)
 @@ start probe
-{"kernel":"6.1.0-50-amd64","features":[{"name":"a","since":"5.19","have":"yes"},{"name":"b","since":"6.8","have":"no"},
-{"name":"d","since":"5.10","have":"no","reason":"switched off: this kernel has a bug (x)"}],
-"bugs":[{"name":"c","seen":"yes","answer":"did wrong"}]}
+{"kernel":"6.1.0-50-amd64","features":[{"name":"a","since":"5.19","have":true},{"name":"b","since":"6.8","have":false},
+{"name":"d","since":"5.10","have":false,"reason":"switched off: this kernel has a bug (x)"}],
+"bugs":[{"name":"c","seen":true,"answer":"did wrong"}]}
 @@ end probe 0
 @@ start root
 ` + "\x16=== RUN   TestGood\n\x16--- PASS: TestGood (1.50s)\n" +
@@ -63,7 +63,7 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 			"\x16=== RUN   TestBad\n    a_test.go:4: no time\n\x16--- SKIP: TestBad (0.00s)\n" + end,
 		"skipped without a typed reason: needs Linux 6.7": results +
 			"\x16=== RUN   TestBad\n    a_test.go:4: needs Linux 6.7\n\x16--- SKIP: TestBad (0.00s)\n" + end,
-		"does not know of a":      strings.Replace(results, `"have":"yes"`, `"have":"unknown"`, 1) + end,
+		"does not know of a":      strings.Replace(results, `"have":true`, `"have":null`, 1) + end,
 		"kernel said: BUG: it":    results + end + "@@ kernel said BUG: it\n",
 		"kernel said: WARNING: x": results + end + "@@ kernel said WARNING: x\n",
 	} {

@@ -26,7 +26,7 @@ func write(runs []*kernelRun) []byte {
 			if strings.Contains(r.Probe.Features[i].Reason, "this kernel has a bug") {
 				return "bug"
 			}
-			return r.Probe.Features[i].Have
+			return string(r.Probe.Features[i].Have)
 		})
 	}
 	b.WriteString("\n## Bugs\n\n`uring probe` looks for these, and says what follows for a program. " +
@@ -36,7 +36,7 @@ func write(runs []*kernelRun) []byte {
 	row(&b, "---", "---", runs, func(*kernelRun) string { return "---" })
 	for i, bug := range runs[0].Probe.Bugs {
 		row(&b, bug.Name, "", runs, func(r *kernelRun) string {
-			return map[string]string{"yes": "**seen**", "no": "no", "unknown": "unknown"}[r.Probe.Bugs[i].Seen]
+			return map[answer]string{"yes": "**seen**", "no": "no", "unknown": "unknown"}[r.Probe.Bugs[i].Seen]
 		})
 	}
 	if !slices.ContainsFunc(runs, func(r *kernelRun) bool { return len(r.Programs) > 0 }) {

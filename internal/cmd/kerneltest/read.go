@@ -24,8 +24,27 @@ type kernelRun struct {
 // A probe is what "uring probe -json" prints, as far as it is needed here.
 type probe struct {
 	Kernel   string
-	Features []struct{ Name, Since, Have, Reason string }
-	Bugs     []struct{ Name, Seen, Answer string }
+	Features []struct {
+		Name, Since, Reason string
+		Have                answer
+	}
+	Bugs []struct {
+		Name, Answer string
+		Seen         answer
+	}
+}
+
+// An answer is "yes", "no" or "unknown": true, false or null in JSON.
+type answer string
+
+// UnmarshalJSON is for package json.
+func (a *answer) UnmarshalJSON(b []byte) error {
+	said, ok := map[string]answer{"true": "yes", "false": "no", "null": "unknown"}[string(b)]
+	if !ok {
+		return fmt.Errorf("%s is neither true nor false nor null", b)
+	}
+	*a = said
+	return nil
 }
 
 // A program is a test program's run.
