@@ -16,7 +16,7 @@ CONSUMER_FLAGS =
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps liburing build test test-liburing-2.9 test-distro-liburing test-old-liburing test-asan test-kernels test-arm64 lint lint-tools apidiff vuln fuzz parity demo bench soak \
+.PHONY: help deps liburing build metrics test test-metrics test-liburing-2.9 test-distro-liburing test-old-liburing test-asan test-kernels test-arm64 lint lint-tools apidiff vuln fuzz parity demo bench soak \
 	docker docker-test docker-base docker-seccomp test-consumer clean
 
 help: ## list the targets
@@ -30,6 +30,12 @@ liburing: deps ## build the pinned C library (LIBURING_SRC=dir: from your own so
 
 build: liburing ## build bin/uring
 	go build -buildvcs=false -o bin/uring ./cmd/uring
+
+metrics: liburing ## build bin/uring-metrics, the program with -metrics, which fetches the library of Prometheus
+	cd cmd/uring-metrics && go build -buildvcs=false -o ../../bin/uring-metrics .
+
+test-metrics: metrics ## run the tests of bin/uring-metrics, a module of its own
+	cd cmd/uring-metrics && go vet . && $(GO_TEST) .
 
 test: liburing ## run all tests, whatever fails: plain, with the race detector, with internal checks, with all kernel entries through liburing
 	@failed=; \

@@ -103,7 +103,7 @@ func TestWrongImportsAreFound(t *testing.T) {
 		wrong         []string
 	}{
 		{file: "ring.go", imports: `"C"`, wrong: []string{"only cgo may talk to C"}},
-		{file: "cmd/uring/main.go", imports: `"C"`, wrong: []string{"only cgo may talk to C"}},
+		{file: "cmd/internal/command/probe.go", imports: `"C"`, wrong: []string{"only cgo may talk to C"}},
 		{file: "cgo/ring.go", imports: `"C"; "unsafe"`},
 		{file: "ring.go", imports: `"unsafe"`, wrong: []string{"unsafe is not for this file"}},
 		{file: "sqe_mem.go", imports: `"unsafe"`},
@@ -117,10 +117,10 @@ func TestWrongImportsAreFound(t *testing.T) {
 		{file: "cgo/ring.go", imports: `"golang.org/x/sys/unix"`, wrong: []string{"cgo must not import golang.org/x/sys/unix"}},
 		{file: "cgo/const_test.go", imports: `"github.com/google/go-cmp/cmp"`},
 		{file: "internal/feature/feature.go", imports: `"` + module + `/cgo"`, wrong: []string{"internal must not import cgo"}},
-		{file: "cmd/uring/main.go", imports: `"` + module + `"; "` + module + `/internal/live"`},
-		{file: "cmd/uring/main.go", imports: `"` + module + `/cgo"`, wrong: []string{"cmd must not import cgo"}},
-		{file: "cmd/uring/main.go", imports: `"` + module + `/internal/testutil"`, wrong: []string{"cmd must not import internal/testutil"}},
-		{file: "cmd/uring/main_test.go", imports: `"` + module + `/internal/testutil"`},
+		{file: "cmd/internal/command/probe.go", imports: `"` + module + `"; "` + module + `/internal/live"`},
+		{file: "cmd/internal/command/probe.go", imports: `"` + module + `/cgo"`, wrong: []string{"cmd must not import cgo"}},
+		{file: "cmd/internal/command/probe.go", imports: `"` + module + `/internal/testutil"`, wrong: []string{"cmd must not import internal/testutil"}},
+		{file: "cmd/internal/command/command_test.go", imports: `"` + module + `/internal/testutil"`},
 		{file: "internal/core/turn.go", imports: `"` + module + `"; "` + module + `/internal/live"`},
 		{file: "internal/core/turn.go", imports: `"` + module + `/cgo"`, wrong: []string{"internal/core must not import cgo"}},
 		{file: "file/read.go", imports: `"` + module + `"; "` + module + `/internal/core"`},

@@ -21,7 +21,7 @@ publish() {
 	local dir=$tmp/proxy/$module/@v tree
 	mkdir -p "$dir"
 	tree=$(git -C "$root" stash create)
-	git -C "$root" archive --format=zip --prefix="$module@$version/" "${tree:-HEAD}" -- . ':!bench' ':!contrib/pebble' ':!examples/consumer' \
+	git -C "$root" archive --format=zip --prefix="$module@$version/" "${tree:-HEAD}" -- . ':!bench' ':!contrib/pebble' ':!cmd/uring-metrics' ':!examples/consumer' \
 		>"$dir/$version.zip"
 	cp "$root/go.mod" "$dir/$version.mod"
 	echo "{\"Version\":\"$version\",\"Time\":\"2000-01-01T00:00:00Z\"}" >"$dir/$version.info"

@@ -16,7 +16,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 source "$root/liburing/debian.sh"
 state=$root/liburing/state/kernels
 arch=${ARCH:-x86_64}
-go_packages=${TESTS-. ./cgo ./cmd/uring ./file ./shared ./internal/core ./internal/feature ./internal/kernel ./internal/nowait ./examples/broadcast ./examples/cancel ./examples/copy ./examples/copytree ./examples/echo ./examples/fileserver ./examples/kvserver ./examples/proxy ./examples/search ./examples/udp ./examples/wal}
+go_packages=${TESTS-. ./cgo ./cmd/internal/command ./file ./shared ./internal/core ./internal/feature ./internal/kernel ./internal/nowait ./examples/broadcast ./examples/cancel ./examples/copy ./examples/copytree ./examples/echo ./examples/fileserver ./examples/kvserver ./examples/proxy ./examples/search ./examples/udp ./examples/wal}
 
 # Series, which of its point releases, the Debian suite, and the end of the release's name if that is not $debian. A suite
 # that no longer has the series is left out.
