@@ -83,20 +83,40 @@ func (p *proxy) conclude(pr *pair) {
 // acknowledged resets a pair of which everything has arrived, or asks again in a
 // while.
 func (p *proxy) acknowledged(pr *pair, c uring.CQE) {
+	pause := unsentPause
 	switch {
 	case pr.state != forwarding:
 		p.settle(pr)
-	case c.Res <= 0: // kernels before Linux 6.7 cannot tell
+		return
+	case c.Res == 0:
 		p.reset(pr)
-	default:
-		if s, ok := p.ask(pr, proxyUnsentLater, c.Token().Slot()&1); ok {
-			s.PrepTimeout(unsentPause, 0, 0)
-		}
+		return
+	case c.Res < 0:
+		pause, pr.blind = blindPause, true
+	}
+	if s, ok := p.ask(pr, proxyUnsentLater, c.Token().Slot()&1); ok {
+		s.PrepTimeout(pause, 0, 0)
 	}
 }
 
-// unsentPause is how long to wait for acknowledgements, which TCP delays.
-const unsentPause = 5 * time.Millisecond
+// askAgain asks what has arrived after a pause, of sockets that can tell.
+func (p *proxy) askAgain(pr *pair, f *flow) {
+	f.asked = false
+	if pr.blind && pr.state == forwarding {
+		p.reset(pr)
+		return
+	}
+	p.conclude(pr)
+	p.settle(pr)
+}
+
+const (
+	// unsentPause is how long to wait for acknowledgements, which TCP delays.
+	unsentPause = 5 * time.Millisecond
+	// blindPause is that where the kernel does not tell of them: before Linux 6.7,
+	// and of UNIX sockets.
+	blindPause = 100 * time.Millisecond
+)
 
 // abort ends the pair at once because of err.
 func (p *proxy) abort(pr *pair, side int, kind endKind, err error) {

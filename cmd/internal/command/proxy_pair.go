@@ -33,6 +33,7 @@ type pair struct {
 	deadline instant // of the present state; 0 is none
 	fail     *failure
 	broken   [2]bool // ends that failed
+	blind    bool    // the kernel does not tell what has arrived
 }
 
 type pairState int
@@ -176,9 +177,7 @@ func (p *proxy) stepped(pr *pair, t uring.Token, c uring.CQE) {
 	case proxyUnsent:
 		p.acknowledged(pr, c)
 	case proxyUnsentLater:
-		pr.flows[t.Slot()&1].asked = false
-		p.conclude(pr)
-		p.settle(pr)
+		p.askAgain(pr, &pr.flows[t.Slot()&1])
 	case proxyOption:
 		p.optionSet(pr, c.Err())
 		p.settle(pr)
@@ -418,11 +417,22 @@ func (p *proxy) finish(f *flow) {
 		return
 	}
 	f.finished = true
-	if s, ok := p.ask(f.pair, proxyShutdown, f.back); ok {
-		s.PrepShutdown(f.dst.fd, syscall.SHUT_WR)
-	}
+	p.shutdown(f)
 	if f.pair.flows[0].finished && f.pair.flows[1].finished {
 		f.pair.state = closing
+	}
+}
+
+// shutdown tells dst that nothing more comes. The kernel hands a request for that to a
+// worker thread, which costs more than the system call, so only direct descriptors have
+// one.
+func (p *proxy) shutdown(f *flow) {
+	if !f.dst.fd.IsDirect() {
+		_ = syscall.Shutdown(int(f.dst.fd), syscall.SHUT_WR) // it may be gone
+		return
+	}
+	if s, ok := p.ask(f.pair, proxyShutdown, f.back); ok {
+		s.PrepShutdown(f.dst.fd, syscall.SHUT_WR)
 	}
 }
 
