@@ -1,10 +1,13 @@
 package uring
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
+	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
+	"github.com/uring-go/uring/internal/invariant"
 	"github.com/uring-go/uring/internal/live"
 )
 
@@ -21,6 +24,7 @@ type Arena struct {
 	users int        // registrations and regions
 	rings []*Ring    // whose queues lie in it
 	last  bool       // to be closed by the last user
+	whole *Arena     // of which this is a part
 }
 
 // ArenaConfig says what memory an arena has.
@@ -44,6 +48,37 @@ func NewArena(c ArenaConfig) (*Arena, error) {
 	a := &Arena{m: m}
 	live.Opened("arena", a)
 	return a, nil
+}
+
+// ArenaOf makes an arena of memory that the program has mapped, with [syscall.Mmap]
+// for example, to register it, or to have queues or regions in it. It must lie outside
+// of the Go heap, and stay mapped until the arena is closed, which does not unmap it.
+func ArenaOf(mem []byte) (*Arena, error) {
+	if len(mem) == 0 {
+		return nil, errors.New("uring: ArenaOf no memory")
+	}
+	if invariant.On && cgo.OnGoHeap(&mem[0]) {
+		return nil, errors.New("uring: ArenaOf memory of the Go heap, which the collector gives to others: use NewArena")
+	}
+	a := &Arena{m: arena.Borrow(mem, false)}
+	live.Opened("arena", a)
+	return a, nil
+}
+
+// Part returns n bytes of a, from off on, as an arena of its own: to register less
+// than the whole, or several parts as several buffers. Close it before a, which
+// returns [ErrBusy] until then.
+func (a *Arena) Part(off, n int) (*Arena, error) {
+	switch {
+	case a.Len() == 0:
+		return nil, wrapf("Part of an arena: %w", ErrClosed)
+	case off < 0 || n < 1 || n > a.Len() || off > a.Len()-n:
+		return nil, fmt.Errorf("uring: Part of %d bytes from %d on of an arena of %d", n, off, a.Len())
+	}
+	a.use()
+	p := &Arena{m: arena.Borrow(a.Bytes()[off:off+n:off+n], a.HugePages()), whole: a}
+	live.Opened("arena", p)
+	return p, nil
 }
 
 // Bytes returns the memory. It must not be touched after Close: that ends the
@@ -72,6 +107,10 @@ func (a *Arena) close() error {
 		return wrapf("arena: %w: %d users; close buffer rings and send queues, and unregister it, first", ErrBusy, n)
 	}
 	live.Closed(a)
+	if a.whole != nil {
+		a.whole.leave()
+		a.whole = nil
+	}
 	return a.m.Unmap()
 }
 

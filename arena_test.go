@@ -3,9 +3,11 @@
 package uring
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -66,4 +68,52 @@ func TestArenaIsUsedFromManyGoroutines(t *testing.T) {
 	}
 	wg.Wait()
 	equal(t, "error of Close", a.Close(), nil)
+}
+
+// A part is registered like a whole, and keeps it from being closed.
+func TestPartOfAnArena(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	whole := g.arena(1 << 14)
+	part, err := whole.Part(100, 5000)
+	g.must(err)
+	equal(t, "closing the whole is ErrBusy", errors.Is(whole.Close(), ErrBusy), true)
+	reg, err := g.RegisterArena(part)
+	g.must(err)
+	equal(t, "bytes", len(reg.Bytes()), 5000)
+	rd, wr := g.pipe()
+	g.write(int(wr), "part")
+	g.want(4, func(s SQE) { g.must(s.PrepReadFixed(rd, reg, reg.Bytes()[4990:], 0)) })
+	equal(t, "in the whole", string(whole.Bytes()[5090:5094]), "part")
+	wantError(t, g.sqe().PrepReadFixed(rd, reg, whole.Bytes()[:8], 0), "outside registered buffer")
+	equal(t, "closing the part is ErrBusy", errors.Is(part.Close(), ErrBusy), true)
+	g.must(g.UnregisterArena(reg))
+	g.must(part.Close())
+	g.must(part.Close())
+	for _, bad := range [][2]int{{-1, 1}, {0, 0}, {0, whole.Len() + 1}, {whole.Len(), 1}} {
+		if _, err := whole.Part(bad[0], bad[1]); err == nil {
+			t.Errorf("Part(%d, %d) is there", bad[0], bad[1])
+		}
+	}
+}
+
+// Memory that the program has mapped is registered, too, and stays mapped.
+func TestArenaOfMappedMemory(t *testing.T) {
+	mem, err := syscall.Mmap(-1, 0, 8192, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED|syscall.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(mem)
+	g := newRig(t, Config{Entries: 4})
+	a, err := ArenaOf(mem[1000:6000])
+	g.must(err)
+	reg, err := g.RegisterArena(a)
+	g.must(err)
+	rd, wr := g.pipe()
+	g.write(int(wr), "mapped")
+	g.want(6, func(s SQE) { g.must(s.PrepReadFixed(rd, reg, reg.Bytes()[:6], 0)) })
+	g.must(g.UnregisterArena(reg))
+	g.must(a.Close())
+	equal(t, "bytes", string(mem[1000:1006]), "mapped")
+	_, err = ArenaOf(nil)
+	wantError(t, err, "no memory")
 }

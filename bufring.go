@@ -212,21 +212,8 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 	if err := r.usable(); err != nil {
 		return nil, err
 	}
-	if err := c.check(); err != nil {
+	if err := r.checkBufRing(c); err != nil {
 		return nil, err
-	}
-	if _, taken := r.groups[c.Group]; taken {
-		return nil, fmt.Errorf("uring: buffer group %d is in use on this ring", c.Group)
-	}
-	if c.Incremental {
-		if err := HaveIncremental(); err != nil {
-			return nil, err
-		}
-	}
-	if c.MinLeft > 1 {
-		if err := HaveMinLeft(); err != nil {
-			return nil, err
-		}
 	}
 	b := &BufRing{
 		ring: r, group: c.Group, incremental: c.Incremental,
@@ -314,19 +301,7 @@ func (b *BufRing) Head() (uint16, error) {
 	if b.closed {
 		return 0, ErrClosed
 	}
-	if err := b.ring.usable(); err != nil {
-		return 0, err
-	}
-	rc := b.ring.drv.BufRingHead(uint32(b.group))
-	if rc == -int(syscall.EINVAL) {
-		if err := HaveBufRingStatus(); err != nil {
-			return 0, err
-		}
-	}
-	if err := check(opBufRingHead, rc); err != nil {
-		return 0, err
-	}
-	return uint16(rc), nil
+	return b.ring.bufRingHead(b.group)
 }
 
 // Available returns how many buffers the kernel can still pick, one of which
@@ -343,10 +318,12 @@ func (b *BufRing) Available() (int, error) {
 // maxMappedGroup is the last group whose number fits into an offset for mmap(2).
 const maxMappedGroup = (1<<32 - 1 - cgo.OffMMapMask) >> cgo.OffPbufShift
 
+const bufEntrySize = int(unsafe.Sizeof(cgo.Slot{}))
+
 // mapEntries maps the entries. Those in the kernel's memory are there, and so
 // must be registered, before they can be mapped.
 func (b *BufRing) mapEntries(c BufRingConfig) (err error) {
-	size := c.Entries * int(unsafe.Sizeof(cgo.Slot{}))
+	size := c.Entries * bufEntrySize
 	if !c.KernelMemory {
 		if b.entries, err = arena.Map(size, false); err != nil {
 			return fmt.Errorf("uring: map %d entries of a buffer ring: %w", c.Entries, err)

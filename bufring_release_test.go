@@ -16,6 +16,8 @@ import (
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/invariant"
 	"github.com/uring-go/uring/internal/live"
+
+	"github.com/uring-go/uring/internal/testutil"
 )
 
 // A slice belongs to the program until it is released, once, whatever happens
@@ -553,4 +555,28 @@ func TestKeptEntriesOfTheKernelDoNotKeepTheRingOpen(t *testing.T) {
 	br.async = true // as where that receive can be in a worker thread
 	s.must(br.Close())
 	s.must(ring.Close())
+}
+
+// Buffers can go back before the next submit.
+func TestReturnBuffers(t *testing.T) {
+	testutil.Need(t, HaveBufRingStatus)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := streamPair(g)
+		br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 1, BufSize: 16})
+		g.must(err)
+		available := func(want int) {
+			t.Helper()
+			n, err := br.Available()
+			g.must(err)
+			equal(t, "available", n, want)
+		}
+		g.write(b, "data")
+		c := g.answer(func(s SQE) { g.must(s.PrepRecvProvided(FD(a), br, 0, 0, 0)) })
+		g.must(br.Consume(c, func([]byte) error { return nil }))
+		available(0)
+		g.must(g.ReturnBuffers())
+		available(1)
+		g.must(g.ReturnBuffers())
+		available(1)
+	})
 }

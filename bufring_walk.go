@@ -16,12 +16,13 @@ import (
 // the end of a stream, fn is not called.
 //
 // p is memory shared with the kernel: it must not be used after fn returns.
-// Each completion with bytes must go through Consume or [BufRing.Segments] once,
-// in the order in which [Ring.Completions] yields them: one that was left out, or
-// comes again, gives [ErrBadCompletion]. Those without bytes, such as failed ones,
-// may be left out, unless the buffer rings of the Ring have more than 32768 buffers
-// in all, or [SQE.PrepProvideBuffers] was used: then hand over all of them, as
-// they may give back a buffer.
+// Each completion of a request that picks from b goes through Consume or
+// [BufRing.Segments] once, in the order in which [Ring.Completions] yields them, and
+// failed ones do, too: they may have cost a buffer, and are harmless otherwise. One
+// with bytes that was left out, or comes again, gives [ErrBadCompletion]. That one
+// without bytes was left out is made up for, unless the buffer rings of the Ring have
+// more than 32768 buffers in all, or it has had groups of another kind, a
+// [RawBufRing] or those of [SQE.PrepProvideBuffers].
 func (b *BufRing) Consume(c CQE, fn func(p []byte) error) error {
 	w, err := b.begin(c)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/uring-go/uring/internal/kernel"
 )
 
-// A Match says which requests [Ring.SyncCancel] cancels: those that agree with
-// each pointer that is set.
+// A Match says which requests [Ring.SyncCancel] and [SQE.PrepCancelMatch] cancel:
+// those that agree with each pointer that is set.
 type Match struct {
 	UserData *uint64
 	FD       *FD // the file that they work on; together with UserData see [HaveCancelBoth]
@@ -209,12 +209,12 @@ func (m Match) raw() (cgo.SyncCancel, error) {
 	none := m.UserData == nil && m.FD == nil && m.Op == nil
 	switch {
 	case m.Any && !none:
-		return c, errors.New("uring: SyncCancel: Match.Any takes no other condition")
+		return c, errors.New("uring: cancel: Match.Any takes no other condition")
 	case m.Any:
 		c.Flags = cgo.AsyncCancelAny
 		return c, nil
 	case none:
-		return c, errors.New("uring: SyncCancel: the Match is empty; Any matches every request")
+		return c, errors.New("uring: cancel: the Match is empty; Any matches every request")
 	}
 	if m.UserData != nil {
 		c.Flags |= cgo.AsyncCancelUserData
@@ -283,4 +283,22 @@ func (s SQE) PrepCancelFDOp(fd FD, op uint8, flags CancelFlags) {
 	s.PrepCancelFD(fd, flags)
 	s.Len = uint32(op)
 	s.OpFlags |= cgo.AsyncCancelOp
+}
+
+// PrepCancelMatch cancels what m matches, such as the request with this user data
+// on this descriptor, as [Ring.SyncCancel] does, and does not wait. The result is
+// as of [SQE.PrepCancel]. By user data it needs Linux 5.19, by opcode 6.6, and by
+// user data and descriptor together 6.12.85, 6.18.15 or 7.0: see
+// [HaveCancelBoth]. See io_uring_prep_cancel64(3) and io_uring_prep_cancel_fd(3).
+func (s SQE) PrepCancelMatch(m Match, flags CancelFlags) error {
+	c, err := m.raw()
+	if err == nil {
+		err = m.supported()
+	}
+	if err != nil {
+		return s.refuse(err)
+	}
+	s.prep(cgo.OpAsyncCancel, FD(c.FD), c.Addr, uint32(c.Opcode), 0)
+	s.OpFlags = c.Flags | uint32(flags)
+	return nil
 }

@@ -478,3 +478,42 @@ func TestCancelAnyOfAnotherRing(t *testing.T) {
 		equal(t, "result", g.next().Res, errCanceled)
 	}
 }
+
+// What a request cancels by user data and descriptor must have both.
+func TestPrepCancelMatch(t *testing.T) {
+	testutil.Need(t, HaveCancelBoth)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := streamPair(g)
+		polls := func() {
+			for i, fd := range []int{a, b, a} {
+				g.start(uint64(1+i/2), func(s SQE) { s.PrepPollAdd(FD(fd), PollIn) }) // a: 1, b: 1, a: 2
+			}
+		}
+		match := func(m Match, flags CancelFlags, want int32, left int) {
+			t.Helper()
+			polls()
+			g.queue(9, func(s SQE) { g.must(s.PrepCancelMatch(m, flags)) })
+			results := map[uint64][]int32{}
+			n := 1 + max(1, int(want))
+			for _, c := range g.await(n) {
+				results[c.UserData] = append(results[c.UserData], c.Res)
+			}
+			equal(t, "result", results[9], []int32{want})
+			k, err := g.SyncCancel(Match{Any: true}, true, patience)
+			equal(t, "error", err, nil)
+			equal(t, "left", k, left)
+			g.await(left)
+		}
+		one, two, op := uint64(1), uint64(2), OpPollAdd
+		fdA, fdB := FD(a), FD(b)
+		match(Match{UserData: &one, FD: &fdB}, 0, 0, 2)
+		match(Match{UserData: &one, FD: &fdA}, CancelAll, 1, 2)
+		match(Match{FD: &fdA}, CancelAll, 2, 1)
+		match(Match{UserData: &two, FD: &fdA, Op: &op}, 0, 0, 2)
+		match(Match{Any: true}, CancelAll, 3, 0)
+		g.queue(9, func(s SQE) { g.must(s.PrepCancelMatch(Match{UserData: &two, FD: &fdB}, 0)) })
+		equal(t, "of nothing", g.await(1)[0].Res, errno(syscall.ENOENT))
+		wantError(t, g.sqe().PrepCancelMatch(Match{}, 0), "the Match is empty")
+		g.none()
+	})
+}

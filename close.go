@@ -225,6 +225,9 @@ func (r *Ring) shut() error {
 			err = errors.Join(err, b.entries.Unmap())
 		}
 	}
+	for _, b := range r.rawRings {
+		b.closed = true
+	}
 	for _, g := range r.regions {
 		err = errors.Join(err, g.unmap())
 	}
@@ -309,6 +312,10 @@ func (r *Ring) free() error {
 	for _, b := range r.unfreed {
 		b.detach()
 	}
+	for _, b := range r.rawRings {
+		b.free()
+	}
+	r.rawRings, r.rawClosed = nil, nil
 	r.leaveMemory()
 	for _, g := range r.regions {
 		g.leave()

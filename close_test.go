@@ -55,6 +55,10 @@ func callsOnAClosedRing(r *Ring, a *Arena, reg RegBuf) map[string]error {
 	ctx := context.Background()
 	return map[string]error{
 		"DontFork":               r.DontFork(),
+		"NewRawBufRing":          second(r.NewRawBufRing(RawBufRingConfig{Entries: 1})),
+		"ReturnBuffers":          r.ReturnBuffers(),
+		"SubmitAndWaitUntil":     second(r.SubmitAndWaitUntil(1, 0)),
+		"WaitTimeout":            second(r.WaitTimeout(0)),
 		"NextSQE128":             second(r.NextSQE128()),
 		"Request":                second(r.Request(1)),
 		"RegisterRegion":         second(r.RegisterRegion(RegionConfig{})),
@@ -125,6 +129,7 @@ func callsOnAClosedRing(r *Ring, a *Arena, reg RegBuf) map[string]error {
 // finds nothing.
 func emptyAnswersOfAClosedRing(r *Ring) map[string]bool {
 	sq, cq := r.Entries()
+	_, dropped := r.Dropped()
 	r.Advance(1)
 	return map[string]bool{
 		"Advance":        true,
@@ -140,6 +145,8 @@ func emptyAnswersOfAClosedRing(r *Ring) map[string]bool {
 		"Flags":          r.Flags()&SetupSubmitAll != 0,
 		"Overflowed":     !r.Overflowed(),
 		"Peek":           r.Peek(make([]CQE, 1)) == 0,
+		"PeekBig":        r.PeekBig(make([]CQE, 1), make([][2]uint64, 1)) == 0,
+		"Dropped":        dropped == 0,
 		"Queued":         r.Queued() == 0,
 		"Ready":          r.Ready() == 0,
 		"SQSpace":        r.SQSpace() == 0,

@@ -130,6 +130,18 @@ func (r *Ring) Overflowed() bool {
 	return !r.gone() && r.q.SQFlags()&cgo.SQCQOverflow != 0
 }
 
+// Dropped returns what the kernel counted since the ring was opened: entries of the
+// submission queue that it dropped as invalid, which needs an index array that the
+// package does not write, and completions that it had no room for and no memory to
+// keep. Both are 0 as long as nothing is lost; a wait after a lost completion fails
+// with EBADR. They are the counters dropped and overflow of io_uring_setup(2).
+func (r *Ring) Dropped() (sqes, cqes uint32) {
+	if r.gone() {
+		return 0, 0
+	}
+	return r.q.Dropped()
+}
+
 // Completions yields the completions that are ready and takes each from the
 // queue as it is yielded; those after a break stay. Calls that enter the
 // kernel are allowed in the loop. Completions never waits, but it enters the
@@ -241,6 +253,26 @@ func (r *Ring) Peek(dst []CQE) int {
 	return n
 }
 
+// PeekBig is [Ring.Peek] for rings with [SetupCQE32] or [SetupCQEMixed]: it also
+// copies the second 16 bytes of each completion, all zero for those that have none,
+// to second. It shows as many as the shorter of both has room for.
+func (r *Ring) PeekBig(dst []CQE, second [][2]uint64) int {
+	n := r.Peek(dst[:min(len(dst), len(second))])
+	if n == 0 {
+		return 0
+	}
+	at := r.head
+	for i := 0; i < n; {
+		_, next, ok := r.q.CQE(at)
+		if ok {
+			second[i] = r.secondHalf(dst[i], next)
+			i++
+		}
+		at = next
+	}
+	return n
+}
+
 // Advance takes n completions that [Ring.Peek] showed from the queue. See
 // io_uring_cq_advance(3).
 func (r *Ring) Advance(n int) {
@@ -295,21 +327,22 @@ func (f SetupFlags) CQESize() int {
 func (r *Ring) CompletionsBig() iter.Seq2[CQE, [2]uint64] {
 	return func(yield func(CQE, [2]uint64) bool) {
 		for c := range r.Completions() {
-			if !yield(c, r.secondHalf(c)) {
+			if !yield(c, r.secondHalf(c, r.head)) {
 				return
 			}
 		}
 	}
 }
 
-// secondHalf returns the second half of the completion that was just taken. It
-// is still in the queue, as the head has moved on our side only.
-func (r *Ring) secondHalf(c CQE) [2]uint64 {
+// secondHalf returns the second half of completion c, which ends before position
+// next. It is still in the queue when it was just taken, as the head has moved on our
+// side only.
+func (r *Ring) secondHalf(c CQE, next uint32) [2]uint64 {
 	switch {
 	case r.flags.CQESize() == 32:
-		return r.q.BigCQE(r.head - 1)
+		return r.q.BigCQE(next - 1)
 	case r.flags&SetupCQEMixed != 0 && c.Big():
-		return r.q.BigCQE(r.head - 2)
+		return r.q.BigCQE(next - 2)
 	}
 	return [2]uint64{}
 }

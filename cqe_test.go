@@ -10,6 +10,7 @@ import (
 	"github.com/golang/mock/gomock"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -438,4 +439,55 @@ func TestOverflowOfReads(t *testing.T) {
 		equal(t, "bytes", got[n:n+block], want[n:n+block])
 	}
 	g.none()
+}
+
+// PeekBig shows both halves, and takes nothing.
+func TestPeekBig(t *testing.T) {
+	for _, flags := range []SetupFlags{SetupCQE32, SetupCQEMixed} {
+		if flags == SetupCQEMixed && HaveCQEMixed() != nil {
+			continue
+		}
+		g := newRig(t, Config{Entries: 8, Flags: flags})
+		equal(t, "nothing", g.PeekBig(make([]CQE, 1), make([][2]uint64, 1)), 0)
+		if err := g.sqe().PrepNopBig(0, [2]uint64{}); err != nil {
+			t.Fatal(err)
+		}
+		if c := g.next(); refusal(c) != nil {
+			needs(t, "no-op requests with large completions", kernel.V(6, 18), refusal(c))
+		}
+		for i := range uint64(4) { // a small one, a large one, …
+			g.queue(i, func(s SQE) {
+				if i%2 == 0 {
+					s.PrepNop()
+				} else {
+					g.must(s.PrepNopBig(int32(i), [2]uint64{10 + i, 20 + i}))
+				}
+			})
+		}
+		g.submit()
+		cqes, second := make([]CQE, 8), make([][2]uint64, 3)
+		equal(t, "as many as there is room for", g.PeekBig(cqes, second), 3)
+		equal(t, "second halves", second, [][2]uint64{{}, {11, 21}, {}})
+		equal(t, "completion", cqes[1].UserData, 1)
+		g.Advance(3)
+		equal(t, "the last", g.PeekBig(cqes, second), 1)
+		equal(t, "second half", second[0], [2]uint64{13, 23})
+		g.Advance(1)
+	}
+}
+
+func TestDropped(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	for range 5 {
+		nops(t, g.Ring, 4)
+		g.submit()
+	}
+	sqes, cqes := g.Dropped()
+	equal(t, "overflow loses nothing", []uint32{sqes, cqes}, []uint32{0, 0})
+	g.await(20)
+
+	r, m, _ := newMockRing(t, 0)
+	m.dropped, m.overflow = 2, 3
+	sqes, cqes = r.Dropped()
+	equal(t, "what the kernel counted", []uint32{sqes, cqes}, []uint32{2, 3})
 }

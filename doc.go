@@ -32,20 +32,22 @@
 //   - Submitting: [Ring.Submit], [Ring.SubmitAndGetEvents].
 //   - Submitting and waiting: [Ring.SubmitAndWait], [Ring.SubmitAndWaitTimeout],
 //     [Ring.SubmitAndWaitMin], [Ring.SubmitAndWaitSignals] with [Signals],
-//     [Ring.SubmitAndWaitReg] with a [RegWait] from a [Region]; for one
-//     completion, [Ring.Wait].
+//     [Ring.SubmitAndWaitReg] with a [RegWait] from a [Region],
+//     [Ring.SubmitAndWaitUntil] a point in time of a [Clock]; for one completion,
+//     [Ring.Wait] and [Ring.WaitTimeout].
 //   - Waiting only: [Ring.WaitReady], [Ring.WaitReadyMin], [Ring.GetEvents];
 //     without a thread, and with a context, [Ring.Await].
 //   - Completions: [Ring.Completions], [Ring.CompletionsBig], [Ring.Peek],
-//     [Ring.Ready], [Ring.Advance], [Ring.Overflowed]; those that are to come,
-//     [Ring.InFlight]. A [CQE] carries the
+//     [Ring.PeekBig], [Ring.Ready], [Ring.Advance], [Ring.Overflowed],
+//     [Ring.Dropped]; those that are to come, [Ring.InFlight]. A [CQE] carries the
 //     request's UserData, which may be a [Token] of [MakeToken].
 //   - Notifying: [Ring.RegisterEventFD], [Ring.SetEventFDEnabled],
 //     [Ring.EventFDEnabled]; from any goroutine, [Ring.SyncMsg] and [SyncMsg].
 //   - Direct descriptors, [Direct] and [DirectSlot]: [Ring.RegisterFiles],
 //     [Ring.RegisterFDs], [Ring.RegisterFDsTagged], [Ring.UpdateFile],
 //     [Ring.UpdateFiles], [Ring.UpdateFilesTagged], [Ring.SetFileAllocRange].
-//   - Registered memory, [Arena] and [RegBuf]: [NewArena], [Ring.RegisterArena],
+//   - Registered memory, [Arena] and [RegBuf]: [NewArena], [ArenaOf] what is mapped,
+//     a part of one by [Arena.Part]; [Ring.RegisterArena],
 //     [Ring.RegisterArenas], [Ring.RegisterArenasTagged], [Ring.RegisterBuffers],
 //     [Ring.ReplaceArena], [Ring.CloneBuffers], [Ring.CloneBuffersAt].
 //   - Memory shared with the kernel: [Ring.RegisterRegion], [Config.Memory].
@@ -76,7 +78,8 @@
 //     With registered memory: [SQE.PrepReadFixed], [SQE.PrepWriteFixed],
 //     [SQE.PrepReadvFixed], [SQE.PrepWritevFixed].
 //   - Pipes: [SQE.PrepPipe], [SQE.PrepSplice], [SQE.PrepTee]; with buffers that the
-//     kernel picks, [SQE.PrepReadMultishot], [SQE.PrepReadProvided].
+//     kernel picks, [SQE.PrepReadMultishot], [SQE.PrepReadProvided],
+//     [SQE.PrepReadProvidedAt].
 //   - Paths: [SQE.PrepOpenat], [SQE.PrepOpenat2], [SQE.PrepStatx],
 //     [SQE.PrepMkdirat], [SQE.PrepRenameat], [SQE.PrepLinkat],
 //     [SQE.PrepSymlinkat], [SQE.PrepUnlinkat].
@@ -93,7 +96,8 @@
 //   - Receiving: [SQE.PrepRecv], [SQE.PrepRecvFixed]; into buffers that the kernel
 //     picks, [SQE.PrepRecvProvided], [SQE.PrepRecvMultishot],
 //     [SQE.PrepRecvMultishotLimit]; messages, [SQE.PrepRecvMsg],
-//     [SQE.PrepRecvMsgMultishot]; without a copy, [SQE.PrepRecvZCMultishot].
+//     [SQE.PrepRecvMsgMultishot]; without a copy, [SQE.PrepRecvZCMultishot];
+//     [SQE.SetIOFlags].
 //   - Sending: [SQE.PrepSend], [SQE.PrepSendTo], [SQE.PrepSendFixed],
 //     [SQE.PrepSendVectorized], [SQE.PrepSendBundle], [SQE.PrepSendMsg]; without a
 //     copy, [SQE.PrepSendZC], [SQE.PrepSendZCFixed], [SQE.PrepSendZCVectorized],
@@ -107,17 +111,19 @@
 //     [SQE.PrepPollUpdate], [SQE.PrepPollRemove]; of an epoll instance,
 //     [SQE.PrepEpollCtl], [SQE.PrepEpollWait].
 //   - Cancelling: [SQE.PrepCancel], [SQE.PrepCancelFD], [SQE.PrepCancelOp],
-//     [SQE.PrepCancelFDOp].
+//     [SQE.PrepCancelFDOp], [SQE.PrepCancelMatch].
 //   - Futexes and children: [SQE.PrepFutexWait], [SQE.PrepFutexWake],
 //     [SQE.PrepFutexWaitv], [SQE.PrepWaitid].
 //   - Other rings: [SQE.PrepMsgRing], [SQE.PrepMsgRingCQEFlags],
 //     [SQE.PrepMsgRingFD].
 //   - Devices: [SQE.PrepUringCmd], [SQE.PrepUringCmd128],
 //     [SQE.PrepUringCmdFixed], [SQE.PrepDiscard].
-//   - Groups of buffers without a ring, the older way:
-//     [SQE.PrepProvideBuffers], [SQE.PrepRemoveBuffers], [SQE.SetBufGroup].
-//   - Nothing: [SQE.PrepNop], [SQE.PrepNop128]; [SQE.PrepNopResult] and
-//     [SQE.PrepNopBig] for tests.
+//   - Groups of buffers of which the program keeps account: a [RawBufRing], or
+//     without a ring, the older way, [SQE.PrepProvideBuffers] and
+//     [SQE.PrepRemoveBuffers]; [SQE.SetBufGroup], [SQE.PrepRecvMultishotGroup],
+//     [SQE.PrepRecvMsgMultishotGroup], [SQE.PrepReadMultishotGroup].
+//   - Nothing: [SQE.PrepNop], [SQE.PrepNop128]; [SQE.PrepNopResult],
+//     [SQE.PrepNopFlags] and [SQE.PrepNopBig] for tests.
 //
 // # Memory
 //
@@ -160,15 +166,35 @@
 //     socket is O_NONBLOCK. [SQE.PrepRecv], [SQE.PrepRecvProvided] and multishot
 //     receives go on waiting.
 //
+// # Refused requests
+//
+// A Prep method returns an error if the package may have to refuse its request: the
+// arguments do not fit into an entry, they are about something that is closed or of
+// another ring, or the kernel would do with them what nobody could account for. The
+// others return none: whatever the kernel has against a request comes as the
+// completion's error. [SQE.SetFlags] and the other Set methods refuse in the same way.
+//
+// The entry was taken, and stays in the queue. It is now a request that does nothing
+// and posts no completion: the error was its answer. It keeps its UserData and has
+// none of the flags that were set, so a chain ends before it, and what is queued
+// after it starts by itself: do not go on with the chain. It does not count in
+// [Ring.InFlight]; a value in an [InFlight] leaves by [InFlight.Drop]. Set methods
+// return an error for it, and change nothing. Fill it with another Prep method, or
+// leave it as it is. Only where [Ring.RegisterRestrictions] does not allow [OpNop] it
+// has a completion, with EACCES.
+//
 // # Receiving
 //
 // A [BufRing], made with [Ring.NewBufRing], holds buffers from which the kernel
 // picks when data arrives. [BufRing.Consume] and [BufRing.Segments] turn
 // completions into bytes, and [Segment.Share] lets several holders keep the same
-// ones. Hand over each completion that has bytes, once, in the order in which they
-// come: where bytes lie follows from the completions before. That account is
+// ones. Hand over each completion of a receive, failed ones too, once, in the order in
+// which they come: where bytes lie follows from the completions before. That account is
 // compared with what the kernel says; if they disagree, the ring stops with
-// [ErrAccount] instead of handing out the bytes of another connection.
+// [ErrAccount] instead of handing out the bytes of another connection. Buffers that
+// were released go back with the next submit or wait, or with [Ring.ReturnBuffers].
+//
+// A [RawBufRing], made with [Ring.NewRawBufRing], leaves the account to the program.
 //
 // Prefer multishot receives, above all into incremental buffers on Linux 6.12 to
 // 6.16: see [SQE.PrepRecvProvided].

@@ -15,6 +15,7 @@ type driver interface {
 	SubmitAndWait(n uint32) int
 	SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int
 	SubmitAndWaitReg(n uint32, index int) int
+	SubmitAndWaitUntil(n uint32, nsec int64) int
 	SubmitAndGetEvents() int
 	GetEvents() int
 	Wait(w cgo.Wait) int

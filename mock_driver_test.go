@@ -521,6 +521,20 @@ func (mr *mockDriverMockRecorder) SubmitAndWaitTimeout(n, nsec, minWaitUsec inte
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SubmitAndWaitTimeout", reflect.TypeOf((*mockDriver)(nil).SubmitAndWaitTimeout), n, nsec, minWaitUsec)
 }
 
+// SubmitAndWaitUntil mocks base method.
+func (m *mockDriver) SubmitAndWaitUntil(n uint32, nsec int64) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SubmitAndWaitUntil", n, nsec)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// SubmitAndWaitUntil indicates an expected call of SubmitAndWaitUntil.
+func (mr *mockDriverMockRecorder) SubmitAndWaitUntil(n, nsec interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SubmitAndWaitUntil", reflect.TypeOf((*mockDriver)(nil).SubmitAndWaitUntil), n, nsec)
+}
+
 // SyncCancel mocks base method.
 func (m *mockDriver) SyncCancel(c *cgo.SyncCancel) int {
 	m.ctrl.T.Helper()

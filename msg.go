@@ -118,7 +118,7 @@ type Msg struct {
 	iov     []cgo.Iovec
 	parts   [][]byte
 	addr    Sockaddr
-	source  bool // the address is room for that of a received message
+	room    uint32 // for the address of a received message
 	control []byte
 }
 
@@ -166,16 +166,32 @@ func (m *Msg) ready(withParts bool) {
 
 // SetAddr sets where the message goes.
 func (m *Msg) SetAddr(a Sockaddr) {
-	m.addr, m.source = a, false
+	m.addr, m.room = a, 0
 	m.hdr.Name = unsafe.Pointer(&m.addr.raw)
 	m.hdr.NameLen = a.n
 }
 
-// WantAddr makes room for the source address of a received message.
-func (m *Msg) WantAddr() {
-	m.source = true
+// WantAddr makes room for the source address of a received message, of whatever
+// kind: 128 bytes.
+func (m *Msg) WantAddr() { m.WantAddrLen(slotSize) }
+
+// The lengths of addresses, for [Msg.WantAddrLen].
+const (
+	AddrLen4 = 16 // an IPv4 address
+	AddrLen6 = 28 // an IPv6 address
+)
+
+// WantAddrLen makes room for a source address of at most n bytes, such as
+// [AddrLen4]. Of a longer one the kernel stores the beginning. Each buffer of
+// [SQE.PrepRecvMsgMultishot] has that room: see [Msg.Overhead]. It panics if n is
+// not 0 to 128.
+func (m *Msg) WantAddrLen(n int) {
+	if n < 0 || n > slotSize {
+		panic(fmt.Sprintf("uring: WantAddrLen: %d bytes, want 0 to %d", n, slotSize))
+	}
+	m.room = uint32(n)
 	m.hdr.Name = unsafe.Pointer(&m.addr.raw)
-	m.hdr.NameLen = slotSize
+	m.hdr.NameLen = m.room
 }
 
 // Addr returns the source address of a received message.
@@ -201,8 +217,8 @@ func (m *Msg) Flags() int { return int(m.hdr.Flags) }
 // makeRoom undoes what the kernel wrote over the lengths when it received into
 // m before.
 func (m *Msg) makeRoom() {
-	if m.source {
-		m.hdr.NameLen = slotSize
+	if m.room > 0 {
+		m.hdr.NameLen = m.room
 	}
 	m.hdr.ControlLen = uint64(len(m.control))
 	m.hdr.Flags = 0

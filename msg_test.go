@@ -243,3 +243,24 @@ func TestSockaddrIsRefused(t *testing.T) {
 		t.Error("no address is one")
 	}
 }
+
+// Room for addresses of one kind is smaller than for any.
+func TestWantAddrLen(t *testing.T) {
+	testutil.Need(t, HaveRecvMultishot)
+	m := NewMsg()
+	m.WantAddrLen(AddrLen4)
+	equal(t, "overhead", m.Overhead(), 16+16)
+	got := receiveMsg(t, m, 100, 0, 10)
+	ap, ok := got.AddrPort()
+	equal(t, "has an address", ok, true)
+	equal(t, "address", ap.Addr().String(), "127.0.0.1")
+
+	m.WantAddrLen(2) // the kind only
+	equal(t, "name", len(receiveMsg(t, m, 100, 0, 10).Name), 2)
+	m.WantAddrLen(0)
+	equal(t, "overhead without", m.Overhead(), 16)
+	m.WantAddr()
+	equal(t, "overhead of any", m.Overhead(), 16+128)
+	defer func() { equal(t, "panic", recover(), any("uring: WantAddrLen: 129 bytes, want 0 to 128")) }()
+	m.WantAddrLen(129)
+}

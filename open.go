@@ -53,7 +53,7 @@ func opened(raw *cgo.Ring, p cgo.Params) *Ring {
 func newRing(q *cgo.Queues, drv driver, flags SetupFlags, features uint32) *Ring {
 	r := &Ring{
 		q: q, drv: drv, flags: flags, features: features, noSQE: ErrSQFull, none: &new([2]cgo.SQE)[0],
-		disabled:  flags&SetupRDisabled != 0,
+		disabled: flags&SetupRDisabled != 0, clock: ClockMonotonic,
 		bufRings:  map[uint16]*BufRing{},
 		queues:    map[uint64]*SendQueue{},
 		streams:   map[uint64]*RecvStream{},

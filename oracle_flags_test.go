@@ -27,7 +27,7 @@ func TestFlagsBeforeAndAfterPrepAreOneRule(t *testing.T) {
 		b.entry, b.r.drained = s, false
 		return s
 	}
-	refusedEntry := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
+	refusedEntry := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1, Addr: cgo.RefusedMark}
 	refusals := 0
 	for _, slot := range []Direct{{3}, DirectAlloc} {
 		a := prepArgs{fd: 7, n: 100, off: 8, slot: slot, d: time.Second}

@@ -56,6 +56,27 @@ var miscPreps = []prepCase{
 		},
 	},
 	{
+		// By user data, or by descriptor.
+		name: "PrepCancelMatch",
+		ours: func(_ *bench, s SQE, a prepArgs) error {
+			m := Match{UserData: &a.off}
+			if a.n%2 == 1 {
+				m = Match{FD: &a.fd}
+			}
+			return s.PrepCancelMatch(m, CancelFlags(a.flags))
+		},
+		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
+			switch {
+			case a.n%2 == 0:
+				cgo.OracleCancel(s, a.off, a.flags|cgo.AsyncCancelUserData)
+			case a.fd.IsDirect():
+				cgo.OracleCancelFD(s, int32(a.fd&^directBit), a.flags|cgo.AsyncCancelFDFixed)
+			default:
+				cgo.OracleCancelFD(s, int32(a.fd), a.flags)
+			}
+		},
+	},
+	{
 		name: "PrepPollUpdate",
 		ours: always(func(_ *bench, s SQE, a prepArgs) {
 			s.PrepPollUpdate(a.off, uint64(a.d), PollMask(a.flags), PollUpdateFlags(a.n))

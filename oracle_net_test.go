@@ -11,6 +11,12 @@ import (
 
 func slotSockaddr(b *bench, a prepArgs) []byte { return b.sockaddr(a).bytes() }
 
+// anyGroup makes a request use buffers of the group a.off.
+func anyGroup(s *cgo.SQE, a prepArgs) {
+	cgo.OracleSetFlags(s, s.Flags|cgo.SQEBufferSelect)
+	cgo.OracleSetBufGroup(s, uint16(a.off))
+}
+
 func isTaken(a prepArgs) bool { return uint16(a.off) == benchTaken }
 
 // Sockets, epoll, futexes and children.
@@ -192,6 +198,35 @@ var netPreps = []prepCase{
 			on(s, a.fd, func(fd int32) { cgo.OracleSendBundle(s, fd, uint32(a.n), a.flags) })
 			cgo.OracleSetFlags(s, s.Flags|cgo.SQEBufferSelect)
 			cgo.OracleSetBufGroup(s, uint16(a.off))
+		},
+		refuses: isTaken,
+	},
+	{
+		name: "PrepRecvMultishotGroup",
+		ours: func(_ *bench, s SQE, a prepArgs) error { return s.PrepRecvMultishotGroup(a.fd, uint16(a.off), a.io) },
+		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
+			on(s, a.fd, func(fd int32) { cgo.OracleRecvMultishot(s, fd, 0) })
+			anyGroup(s, a)
+			s.IOPrio |= uint16(a.io)
+		},
+		refuses: func(a prepArgs) bool { return isTaken(a) || a.io&^(PollFirst|Bundle) != 0 },
+	},
+	{
+		name: "PrepRecvMsgMultishotGroup",
+		ours: func(b *bench, s SQE, a prepArgs) error {
+			return s.PrepRecvMsgMultishotGroup(a.fd, uint16(a.off), b.msg, int(a.flags))
+		},
+		oracle: func(b *bench, s *cgo.SQE, a prepArgs) {
+			on(s, a.fd, func(fd int32) { cgo.OracleRecvMsgMultishot(s, fd, b.msgAddr(), a.flags) })
+			anyGroup(s, a)
+		},
+		refuses: isTaken,
+	},
+	{
+		name: "PrepReadMultishotGroup",
+		ours: func(_ *bench, s SQE, a prepArgs) error { return s.PrepReadMultishotGroup(a.fd, uint16(a.off)) },
+		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
+			on(s, a.fd, func(fd int32) { cgo.OracleReadMultishot(s, fd, 0, CurrentOffset, uint16(a.off)) })
 		},
 		refuses: isTaken,
 	},

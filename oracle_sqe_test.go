@@ -234,6 +234,17 @@ var basicPreps = []prepCase{
 		},
 	},
 	{
+		name: "PrepNopFlags",
+		ours: always(func(_ *bench, s SQE, a prepArgs) { s.PrepNopFlags(a.fd, int32(a.n), NopFlags(a.flags)) }),
+		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
+			cgo.OracleNop(s)
+			s.FD, s.Len, s.OpFlags = int32(a.fd), uint32(a.n), a.flags
+			if a.fd.IsDirect() {
+				s.FD, s.OpFlags = int32(a.fd&^directBit), a.flags|cgo.NopFixedFile
+			}
+		},
+	},
+	{
 		name: "PrepNopBig",
 		ours: func(b *bench, s SQE, a prepArgs) error {
 			s.ring = b.bigRing
@@ -333,6 +344,14 @@ var basicPreps = []prepCase{
 		ours: func(b *bench, s SQE, a prepArgs) error { return s.PrepReadProvided(a.fd, b.br, a.n) },
 		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
 			on(s, a.fd, func(fd int32) { cgo.OracleRead(s, fd, 0, uint32(a.n), CurrentOffset) })
+			selectGroup(s, 0)
+		},
+	},
+	{
+		name: "PrepReadProvidedAt",
+		ours: func(b *bench, s SQE, a prepArgs) error { return s.PrepReadProvidedAt(a.fd, b.br, a.n, a.off) },
+		oracle: func(_ *bench, s *cgo.SQE, a prepArgs) {
+			on(s, a.fd, func(fd int32) { cgo.OracleRead(s, fd, 0, uint32(a.n), a.off) })
 			selectGroup(s, 0)
 		},
 	},

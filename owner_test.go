@@ -167,3 +167,14 @@ func TestSignalsWhileAWorkerStarts(t *testing.T) {
 		t.Error("as on Linux 6.1 and 6.18.15")
 	}
 }
+
+// With a thread of the kernel's, a single issuer's ring takes requests from others,
+// in debug builds, too.
+func TestKernelsThreadServesOtherThreads(t *testing.T) {
+	g := newRig(t, Config{Entries: 4, Flags: SetupSingleIssuer | SetupSQPoll})
+	elsewhere(func() {
+		g.queue(1, SQE.PrepNop)
+		equal(t, "completion", g.await(1), []CQE{{UserData: 1}})
+		equal(t, "a registration is ErrWrongThread", errors.Is(g.RegisterFiles(1), ErrWrongThread), true)
+	})
+}

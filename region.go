@@ -30,7 +30,9 @@ type RegionConfig struct {
 type Region struct {
 	ring *Ring
 	sharedMemory
-	waits bool
+	waits  bool
+	blocks []SignalSet // of each wait, if any has some
+	masks  []uint64    // all signals that its thread blocks meanwhile
 }
 
 // sharedMemory is memory that the program and the kernel both write: an arena,

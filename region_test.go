@@ -5,6 +5,7 @@ package uring
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"runtime"
 	"syscall"
 	"testing"
@@ -120,4 +121,27 @@ func TestWrongRegionsAreRefused(t *testing.T) {
 	_, err = r.RegisterRegion(RegionConfig{Size: 1, Memory: a})
 	wantError(t, err, "Memory has its own")
 	equal(t, "users", a.users, 0)
+}
+
+// Signals of the set stay pending while a registered wait lasts, and others end it.
+func TestRegisteredWaitForSignals(t *testing.T) {
+	needsRegions(t)
+	r := newRig(t, Config{Entries: 4, Flags: SetupRDisabled})
+	g, err := r.RegisterRegion(RegionConfig{Waits: true})
+	r.must(err)
+	r.must(r.Enable())
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	usr1 := make(chan os.Signal, 8)
+	signal.Notify(usr1, syscall.SIGUSR1)
+	defer signal.Stop(usr1)
+	stop := signalEvery(t, 10*time.Millisecond, syscall.SIGUSR1)
+	r.must(g.SetWait(0, RegWait{Limit: 100 * time.Millisecond, Block: Signals(syscall.SIGUSR1, syscall.SIGURG)}))
+	equal(t, "error with the signal in the set", second(r.SubmitAndWaitReg(1, 0)), os.ErrDeadlineExceeded)
+	r.must(g.SetWait(1, RegWait{Limit: patience, Block: Signals(syscall.SIGURG)}))
+	err = second(r.SubmitAndWaitReg(1, 1))
+	equal(t, "is EINTR", errors.Is(err, syscall.EINTR), true)
+	stop()
+	r.must(g.SetWait(0, RegWait{Limit: time.Millisecond}))
+	equal(t, "error without a set", second(r.SubmitAndWaitReg(1, 0)), os.ErrDeadlineExceeded)
 }

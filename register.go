@@ -90,6 +90,10 @@ const (
 	ClockBoottime Clock = cgo.ClockBoottime
 )
 
+// Now returns the time that the clock tells: how long after its zero it is, for
+// [Ring.SubmitAndWaitUntil] and for [TimeoutAbs].
+func (c Clock) Now() time.Duration { return time.Duration(cgo.ClockNow(uint32(c))) }
+
 // RegisterClock makes the timeouts of waits go by another clock than
 // [ClockMonotonic]. It does not concern requests: see [TimeoutBoottime]. Linux
 // 6.12. See io_uring_register_clock(3).
@@ -97,7 +101,11 @@ func (r *Ring) RegisterClock(c Clock) error {
 	if err := r.usable(); err != nil {
 		return err
 	}
-	return checkSince("choose a clock", r.drv.RegisterClock(uint32(c)), kernel.V(6, 12), "")
+	err := checkSince("choose a clock", r.drv.RegisterClock(uint32(c)), kernel.V(6, 12), "")
+	if err == nil {
+		r.clock = c
+	}
+	return err
 }
 
 // SetIOWait sets whether a thread that waits for completions counts as waiting

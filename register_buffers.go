@@ -81,7 +81,7 @@ func (r *Ring) registerArenas(method string, arenas []*Arena, tags []uint64) ([]
 func (r *Ring) noBuffers(method string, n int) error {
 	switch {
 	case r.buffers.arenas != nil:
-		return fmt.Errorf("uring: %s: the ring has a table of %d buffers; UnregisterBuffers drops it", method, len(r.buffers.arenas))
+		return wrapf("%s: the ring has a table of %d buffers; UnregisterBuffers drops it: %w", method, len(r.buffers.arenas), ErrBusy)
 	case n < 1 || n > maxBufferTable:
 		return fmt.Errorf("uring: %s: %d buffers, want 1 to %d", method, n, maxBufferTable)
 	}

@@ -168,3 +168,19 @@ func TestBPFFilterAsTheKernelGetsIt(t *testing.T) {
 	f.Payload = 256
 	wantError(t, r.RegisterBPFFilter(f), "Payload is 256 bytes")
 }
+
+// Requests that pick a buffer, or work on a direct descriptor, are told by flags that
+// only Prep methods set.
+func TestRestrictedToDirectDescriptors(t *testing.T) {
+	r := newRig(t, Config{Entries: 4, Flags: SetupRDisabled})
+	r.must(r.RegisterRestrictions(AllowOp(OpRead), RequireFlags(FixedFile), AllowRegister(RegisterEnableRings),
+		AllowRegister(RegisterFiles2), AllowRegister(RegisterFilesUpdate), AllowRegister(RegisterSyncCancel)))
+	r.must(r.RegisterFiles(1))
+	in, out := r.pipe()
+	r.must(r.UpdateFile(DirectSlot(0), int(in)))
+	r.must(r.Enable())
+	r.write(int(out), "direct")
+	p := held(make([]byte, 8))
+	equal(t, "an ordinary one", r.answer(func(s SQE) { s.PrepRead(in, p, 0) }).Res, -int32(syscall.EACCES))
+	equal(t, "a direct one", r.answer(func(s SQE) { s.PrepRead(DirectSlot(0).FD(), p, 0) }).Res, 6)
+}

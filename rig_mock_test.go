@@ -17,6 +17,7 @@ import (
 type memory struct {
 	sqHead, sqTail, sqGiven, sqFlags uint32
 	cqHead, cqTail                   uint32
+	dropped, overflow                uint32
 	sqes                             [16]cgo.SQE
 	cqes                             [16]cgo.CQE
 }
@@ -24,6 +25,7 @@ type memory struct {
 func (m *memory) queues(flags SetupFlags) *cgo.Queues {
 	q := cgo.NewQueues(cgo.QueueMemory{
 		SQHead: &m.sqHead, SQTail: &m.sqTail, SQGiven: &m.sqGiven, SQFlags: &m.sqFlags,
+		SQDropped: &m.dropped, CQOverflow: &m.overflow,
 		SQEs: unsafe.Pointer(&m.sqes), SQEntries: uint32(len(m.sqes)),
 		CQHead: &m.cqHead, CQTail: &m.cqTail,
 		CQEs: unsafe.Pointer(&m.cqes), CQEntries: uint32(len(m.cqes)),

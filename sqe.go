@@ -49,6 +49,12 @@ const (
 	Async SQEFlags = cgo.SQEAsync
 	// SkipSuccess posts no completion if the request succeeds. Linux 5.17.
 	SkipSuccess SQEFlags = cgo.SQECQESkipSuccess
+
+	// FixedFile and BufferSelect are for [AllowFlags] and [RequireFlags]: requests
+	// on direct descriptors, and those that pick a buffer of a group. The Prep
+	// methods set them.
+	FixedFile    SQEFlags = cgo.SQEFixedFile
+	BufferSelect SQEFlags = cgo.SQEBufferSelect
 )
 
 // SetFlags adds flags to the request. Call it after the Prep method. It refuses
@@ -60,12 +66,14 @@ const (
 //   - SkipSuccess where the completion names a buffer or a descriptor.
 //
 // Called before the Prep method, it leaves that to the Prep method: it returns the
-// error, or, if it returns none, leaves out SkipSuccess. A refused request becomes
-// one that does nothing and posts no completion. Its entry may be filled with
-// another Prep method.
+// error, or, if it returns none, leaves out SkipSuccess. What becomes of a refused
+// request is said in the package documentation.
 func (s SQE) SetFlags(f SQEFlags) error {
 	s.mustBe()
 	s.checkQueued()
+	if s.Refused() {
+		return errRefused
+	}
 	if err := s.checkFlags(f); err != nil {
 		return s.refuse(err)
 	}
@@ -91,7 +99,10 @@ func links(s *cgo.SQE) bool {
 	return s != nil && s.Flags&(cgo.SQEIOLink|cgo.SQEIOHardlink) != 0
 }
 
-// refuse makes the entry harmless: once taken it must be submitted.
+var errRefused = errors.New("uring: the request of this entry was refused: it does nothing, and takes neither flags nor a buffer group; fill it with another Prep method")
+
+// refuse makes the entry harmless: once taken it must be submitted. What it is like
+// then is told in doc.go, and the same wherever a request is refused.
 func (s SQE) refuse(err error) error {
 	s.mustBe()
 	s.prepared() // uses no memory
@@ -101,7 +112,7 @@ func (s SQE) refuse(err error) error {
 	if s.wide {
 		s.silenceHalf()
 	}
-	nop := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
+	nop := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1, Addr: cgo.RefusedMark}
 	if s.wide && s.ring.flags&SetupSQEMixed != 0 {
 		*cgo.SecondHalf(s.SQE) = nop // now it is a request too
 	}
@@ -174,6 +185,35 @@ func (s SQE) PrepNop() { s.fill(cgo.OpNop, -1, 0, 0, 0) }
 func (s SQE) PrepNopResult(res int32) {
 	s.prep(cgo.OpNop, -1, 0, uint32(res), 0)
 	s.OpFlags = cgo.NopInjectResult
+}
+
+// NopFlags make a no-op request go ways that others go.
+type NopFlags uint32
+
+// The flags of [SQE.PrepNopFlags]. Linux 6.10 has NopInjectResult, 6.13 the others.
+const (
+	// NopInjectResult makes the result the one that was asked for.
+	NopInjectResult NopFlags = cgo.NopInjectResult
+	// NopFile looks the file up: EBADF if there is none.
+	NopFile NopFlags = cgo.NopFile
+	// NopFixedBuffer looks the registered buffer up that BufIndex of the entry
+	// names: EFAULT if there is none.
+	NopFixedBuffer NopFlags = cgo.NopFixedBuffer
+	// NopTaskWork completes the request in work that the ring has to run first.
+	NopTaskWork NopFlags = cgo.NopTW
+)
+
+// PrepNopFlags is [SQE.PrepNop] with flags, for tests and for measuring. fd is for
+// NopFile, and res for NopInjectResult. The flags are those of IORING_OP_NOP, which
+// no page of the manual has.
+func (s SQE) PrepNopFlags(fd FD, res int32, flags NopFlags) {
+	s.prep(cgo.OpNop, fd, 0, uint32(res), 0)
+	s.OpFlags = uint32(flags)
+	if fd.IsDirect() {
+		// Named by a flag of the request, not of the entry.
+		s.Flags &^= cgo.SQEFixedFile
+		s.OpFlags |= cgo.NopFixedFile
+	}
 }
 
 // PrepNopBig is [SQE.PrepNopResult] with a second half for the completion,

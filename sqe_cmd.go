@@ -14,6 +14,18 @@ const (
 	cmdBytes128 = 80
 )
 
+// Commands, for [SQE.PrepUringCmd] and filters: those that have Prep methods of their
+// own. Sockets take the first six, and block devices the last.
+const (
+	SocketCmdSIOCINQ     = cgo.SocketOpSIOCINQ
+	SocketCmdSIOCOUTQ    = cgo.SocketOpSIOCOUTQ
+	SocketCmdGetsockopt  = cgo.SocketOpGetsockopt
+	SocketCmdSetsockopt  = cgo.SocketOpSetsockopt
+	SocketCmdTxTimestamp = cgo.SocketOpTXTimestamp
+	SocketCmdGetsockname = cgo.SocketOpGetsockname
+	BlockCmdDiscard      = cgo.BlockCmdDiscard
+)
+
 var errNarrow = errors.New("uring: the request needs an entry of 128 bytes: open the ring with SetupSQE128, or with SetupSQEMixed and take the entry with NextSQE128")
 
 // is128 reports whether the entry has 128 bytes.

@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -46,11 +47,20 @@ func (s SQE) PrepReadFixed(fd FD, b RegBuf, p []byte, off uint64) error {
 // pipe. The ring then stops with [ErrAccount]. Linux 5.19. See io_uring_prep_read(3) and
 // io_uring_provided_buffers(7).
 func (s SQE) PrepReadProvided(fd FD, br *BufRing, n int) error {
+	return s.PrepReadProvidedAt(fd, br, n, CurrentOffset)
+}
+
+// PrepReadProvidedAt is [SQE.PrepReadProvided] from off. Of what has no positions,
+// which is all that goes with an incremental ring, off must be [CurrentOffset].
+func (s SQE) PrepReadProvidedAt(fd FD, br *BufRing, n int, off uint64) error {
 	if n < 0 || int64(n) > math.MaxInt32 {
 		return s.refuse(fmt.Errorf("uring: read of %d bytes, want 0 to %d", n, math.MaxInt32))
 	}
 	if err := br.checkRead(s, fd); err != nil {
 		return s.refuse(err)
+	}
+	if br.incremental && off != CurrentOffset {
+		return s.refuse(errors.New("uring: what an incremental buffer ring may read has no positions: use CurrentOffset"))
 	}
 	if br.incremental && cgo.SocketType(int(fd)) > 0 && br.haveLimit() == nil {
 		s.prepRecvOnce(fd, br, n, 0, 0) // the same, and never in a worker thread
@@ -59,7 +69,7 @@ func (s SQE) PrepReadProvided(fd FD, br *BufRing, n int) error {
 	if err := br.checkSingle(s); err != nil {
 		return s.refuse(err)
 	}
-	s.prep(cgo.OpRead, fd, 0, uint32(n), CurrentOffset)
+	s.prep(cgo.OpRead, fd, 0, uint32(n), off)
 	s.selectBuffer(br, 0, 0)
 	br.async = true // files are read in worker threads
 	return nil

@@ -409,3 +409,27 @@ func TestReadMultishotOverflows(t *testing.T) {
 	equal(t, "bytes", string(got) == string(want), true)
 	equal(t, "it ended", ended > 0, true)
 }
+
+// A file is read from a given offset into a buffer that the kernel picks.
+func TestReadProvidedAt(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		f, path := g.file()
+		g.must(os.WriteFile(path, []byte("0123456789"), 0o600))
+		br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 2, BufSize: 16})
+		g.must(err)
+		for _, off := range []uint64{6, 0, 10} {
+			c := g.answer(func(s SQE) { g.must(s.PrepReadProvidedAt(FD(f.Fd()), br, 3, off)) })
+			var got string
+			g.must(br.Consume(c, func(p []byte) error { got += string(p); return nil }))
+			equal(t, "read", got, "0123456789"[off:min(off+3, 10)])
+		}
+		if HaveIncremental() != nil {
+			return
+		}
+		inc, err := g.NewBufRing(BufRingConfig{Group: 2, Entries: 2, BufSize: 16, Incremental: true})
+		g.must(err)
+		in, _ := g.pipe()
+		wantError(t, g.sqe().PrepReadProvidedAt(in, inc, 0, 6), "use CurrentOffset")
+		g.none()
+	})
+}

@@ -60,8 +60,8 @@ func (s SQE) PrepRemoveBuffers(n int, group uint16) error {
 }
 
 // SetBufGroup makes a read or receive without memory of its own, such as
-// PrepRecv(fd, nil, 0), use a buffer of the group, filled by
-// [SQE.PrepProvideBuffers]. Set Len to limit the bytes. Call it after the Prep
+// PrepRecv(fd, nil, 0), or a send such as PrepSend(fd, nil, 0), use a buffer of the
+// group: a [RawBufRing], or what [SQE.PrepProvideBuffers] handed over. Set Len to limit the bytes. Call it after the Prep
 // method. For a [BufRing] there are Prep methods that do it. See
 // io_uring_sqe_set_buf_group(3).
 func (s SQE) SetBufGroup(group uint16) error {
@@ -71,6 +71,9 @@ func (s SQE) SetBufGroup(group uint16) error {
 	if err := s.checkGroup(group); err != nil {
 		return err
 	}
+	if s.Refused() {
+		return errRefused
+	}
 	s.Flags |= cgo.SQEBufferSelect
 	s.BufIndex = group
 	return nil
@@ -79,8 +82,48 @@ func (s SQE) SetBufGroup(group uint16) error {
 // checkGroup refuses groups that something keeps account of.
 func (s SQE) checkGroup(group uint16) error {
 	s.mustBe()
-	if _, taken := s.ring.groups[group]; taken {
+	if _, taken := s.ring.groups[group]; taken && s.ring.rawRings[group] == nil {
 		return s.refuse(errRingGroup)
 	}
 	return nil
+}
+
+// PrepRecvMultishotGroup is [SQE.PrepRecvMultishot] into buffers of a group that
+// the program keeps account of: a [RawBufRing], or what [SQE.PrepProvideBuffers]
+// handed over. Linux 6.0. See io_uring_prep_recv_multishot(3).
+func (s SQE) PrepRecvMultishotGroup(fd FD, group uint16, flags IOFlags) error {
+	if flags&^(PollFirst|Bundle) != 0 {
+		return s.refuse(fmt.Errorf("uring: I/O flags %#x do not go with a receive", uint16(flags&^(PollFirst|Bundle))))
+	}
+	if err := s.checkGroup(group); err != nil {
+		return err
+	}
+	s.prep(cgo.OpRecv, fd, 0, 0, 0)
+	s.IOPrio = uint16(flags) | cgo.RecvMultishot
+	return s.SetBufGroup(group)
+}
+
+// PrepRecvMsgMultishotGroup is [SQE.PrepRecvMsgMultishot] into buffers of a group
+// that the program keeps account of, see [SQE.PrepRecvMultishotGroup]. Linux 6.0.
+// See io_uring_prep_recvmsg_multishot(3).
+func (s SQE) PrepRecvMsgMultishotGroup(fd FD, group uint16, m *Msg, msgFlags int) error {
+	if err := s.checkGroup(group); err != nil {
+		return err
+	}
+	m.makeRoom()
+	s.prep(cgo.OpRecvMsg, fd, s.message(m, false), 1, 0)
+	s.OpFlags = uint32(msgFlags)
+	s.IOPrio = cgo.RecvMultishot
+	return s.SetBufGroup(group)
+}
+
+// PrepReadMultishotGroup is [SQE.PrepReadMultishot] into buffers of a group that
+// the program keeps account of, see [SQE.PrepRecvMultishotGroup]. Linux 6.7. See
+// io_uring_prep_read_multishot(3).
+func (s SQE) PrepReadMultishotGroup(fd FD, group uint16) error {
+	if err := s.checkGroup(group); err != nil {
+		return err
+	}
+	s.prep(cgo.OpReadMultishot, fd, 0, 0, CurrentOffset)
+	return s.SetBufGroup(group)
 }

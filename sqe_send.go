@@ -72,8 +72,8 @@ func (s SQE) PrepSendFixed(fd FD, b RegBuf, p []byte, msgFlags int) error {
 	return nil
 }
 
-// PrepSendBundle sends buffers of a group that the program keeps account of, up
-// to n bytes or all there are if n is 0. There are completions, each of which
+// PrepSendBundle sends buffers of a group that the program keeps account of, such
+// as a [RawBufRing], up to n bytes or all there are if n is 0. There are completions, each of which
 // names the first buffer of those it covers, until one comes without
 // [CQE.More]. A [SendQueue] does that with less to go wrong, and its groups are refused
 // here. Linux 6.10. See io_uring_prep_send_bundle(3).

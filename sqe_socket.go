@@ -40,6 +40,27 @@ const (
 	NoSignal = cgo.MsgNoSignal
 )
 
+// SetIOFlags adds flags to a send or receive of memory of the caller's: [PollFirst]
+// is the one that they take. Call it after the Prep method; those with an argument
+// for IOFlags need no call. Linux 5.19. See io_uring_prep_send(3) and
+// io_uring_prep_recv(3).
+func (s SQE) SetIOFlags(f IOFlags) error {
+	s.checkQueued()
+	switch s.Opcode {
+	case cgo.OpSend, cgo.OpRecv, cgo.OpSendMsg, cgo.OpRecvMsg:
+	default:
+		return s.refuse(errors.New("uring: SetIOFlags goes with the Prep methods that send and receive"))
+	}
+	if f&^PollFirst != 0 {
+		return s.refuse(fmt.Errorf("uring: I/O flags %#x: SetIOFlags takes PollFirst", uint16(f)))
+	}
+	if s.Flags&cgo.SQEBufferSelect != 0 && s.ring.bufRings[s.BufIndex] != nil {
+		return s.refuse(errors.New("uring: SetIOFlags does not go with a buffer ring: its Prep methods take the flags that do"))
+	}
+	s.IOPrio |= uint16(f)
+	return nil
+}
+
 // PrepSocket opens a socket. The result is its descriptor. Linux 5.19. See
 // io_uring_prep_socket(3).
 func (s SQE) PrepSocket(domain, typ, protocol int) {

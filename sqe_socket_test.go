@@ -516,3 +516,52 @@ func TestConnectThatWaits(t *testing.T) {
 		t.Error("no connect waited")
 	})
 }
+
+// With PollFirst the first try waits until the socket is ready.
+func TestSetIOFlags(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		a, b := streamPair(g)
+		p := held(make([]byte, 8))
+		m := NewMsg(p)
+		raw := g.newRaw(RawBufRingConfig{Entries: 1})
+		for name, prep := range map[string]func(SQE){
+			"PrepRecv":    func(s SQE) { s.PrepRecv(FD(a), nil, 0); g.must(s.SetBufGroup(3)) },
+			"PrepRecvMsg": func(s SQE) { s.PrepRecvMsg(FD(a), m, 0); g.must(s.SetBufGroup(3)) },
+		} {
+			g.fails(syscall.ENOBUFS, prep)
+			g.start(1, func(s SQE) { prep(s); g.must(s.SetIOFlags(PollFirst)) })
+			g.none() // it has not looked for a buffer yet
+			g.give(raw, 1, p)
+			g.write(b, "data")
+			equal(t, name, g.await(1)[0].Res, 4)
+		}
+		for _, prep := range []func(SQE){
+			func(s SQE) { s.PrepSend(FD(a), p[:4], 0) }, func(s SQE) { s.PrepSendMsg(FD(a), NewMsg(p[:4]), 0) },
+		} {
+			g.want(4, func(s SQE) { prep(s); g.must(s.SetIOFlags(PollFirst)) })
+		}
+		br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 2, BufSize: 16})
+		g.must(err)
+		wantError(t, g.sqe().SetIOFlags(PollFirst), "send and receive")
+		for want, prep := range map[string]func(SQE) error{
+			"takes PollFirst": func(s SQE) error { s.PrepRecv(FD(a), p, 0); return s.SetIOFlags(Bundle) },
+			"its Prep methods": func(s SQE) error {
+				g.must(s.PrepRecvProvided(FD(a), br, 0, 0, 0))
+				return s.SetIOFlags(PollFirst)
+			},
+		} {
+			wantError(t, prep(g.sqe()), want)
+		}
+		g.none()
+	})
+}
+
+// A command by its name does what its Prep method does.
+func TestNamedCommands(t *testing.T) {
+	testutil.Need(t, HaveSocketOptions)
+	g := newRig(t, Config{Entries: 4})
+	a, b := testutil.TCPPair(t)
+	g.write(a, "1234")
+	g.want(int(PollIn), func(s SQE) { s.PrepPollAdd(FD(b), PollIn) })
+	g.want(4, func(s SQE) { g.must(s.PrepUringCmd(FD(b), SocketCmdSIOCINQ, nil)) })
+}

@@ -426,7 +426,7 @@ func TestMixedEntryIsRefusedAsAWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, s.PrepUringCmd128(1, 2, make([]byte, cmdBytes128+1)), "room for 80")
-	refused := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1}
+	refused := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1, Addr: cgo.RefusedMark}
 	equal(t, "halves", [2]cgo.SQE(m.sqes[:2]), [2]cgo.SQE{refused, refused})
 	equal(t, "error of a shorter one", s.PrepUringCmd128(1, 2, nil), nil)
 	want := cgo.SQE{Opcode: cgo.OpUringCmd128, FD: 1, Off: words(2, 0)}
@@ -576,4 +576,26 @@ func TestDrainWaitsForTheEndOfAMultishotRequest(t *testing.T) {
 		}
 		equal(t, "order", g.await(3), []CQE{{UserData: poll, Res: errCanceled}, {UserData: 2}, {UserData: 3}})
 	})
+}
+
+// A no-op looks for its file and its buffer, if it is told to.
+func TestNopFlags(t *testing.T) {
+	g := newRig(t, Config{Entries: 4})
+	c := g.answer(func(s SQE) { s.PrepNopFlags(-1, 0, NopTaskWork) })
+	needs(t, "flags of no-op requests", kernel.V(6, 13), refusal(c))
+	g.must(g.RegisterFiles(2))
+	in, _ := g.pipe()
+	g.must(g.UpdateFile(DirectSlot(1), int(in)))
+	reg := g.register(4096)
+	nop := func(fd FD, flags NopFlags, buf uint16) int32 {
+		return g.answer(func(s SQE) { s.PrepNopFlags(fd, 7, flags); s.BufIndex = buf }).Res
+	}
+	badFD := errno(syscall.EBADF)
+	equal(t, "a result", nop(-1, NopInjectResult|NopTaskWork, 0), 7)
+	equal(t, "a file", nop(in, NopFile|NopInjectResult, 0), 7)
+	equal(t, "no file", nop(-1, NopFile|NopInjectResult, 0), badFD)
+	equal(t, "a direct descriptor", nop(DirectSlot(1).FD(), NopFile, 0), 0)
+	equal(t, "an empty slot", nop(DirectSlot(0).FD(), NopFile, 0), badFD)
+	equal(t, "a buffer", nop(-1, NopFixedBuffer, reg.Index()), 0)
+	equal(t, "no buffer", nop(-1, NopFixedBuffer, 100), errno(syscall.EFAULT))
 }

@@ -62,9 +62,12 @@ const (
 )
 
 // PrepTimeout completes with ETIME after d, at once if d is negative, or with 0
-// when count other requests have completed, if count is not 0. See
+// when count other requests have completed, if count is not 0. When it expires, it
+// ends a wait for more completions, see [Ring.SubmitAndWait]. See
 // io_uring_prep_timeout(3).
 func (s SQE) PrepTimeout(d time.Duration, count uint32, flags TimeoutFlags) {
+	s.mustBe()
+	s.ring.timed = true
 	s.prep(cgo.OpTimeout, -1, s.timespec(d), 1, uint64(count))
 	s.OpFlags = uint32(flags)
 }

@@ -49,20 +49,25 @@ type Ring struct {
 	feeding      bool                // feed runs, or must not
 	inFlight     map[uint8]any       // each an InFlight, by kind; kept until the ring is closed
 	groups       map[uint16]struct{} // buffer groups in use
-	freeTop      uint16              // where to look for a group that is not
-	slots        []cgo.Slot          // for filling buffer rings
-	unfreed      []*BufRing          // closed, but requests may still use their memory
-	unsent       []*BufRing          // have returned buffers that the kernel does not know of yet
-	unverified   []*BufRing          // have moved since they were last compared with the kernel
-	byBid        []*BufRing          // whose completions name a buffer, see watch
-	noted        uint32              // completions before it were noted, see see
-	unwatched    bool                // completions do not tell whose they are
-	closedBids   []*BufRing          // closed, and not yet forgotten by byBid
+	rawRings     map[uint16]*RawBufRing
+	rawClosed    [][][]byte // memory that requests of closed ones may still use
+	freeTop      uint16     // where to look for a group that is not
+	slots        []cgo.Slot // for filling buffer rings
+	unfreed      []*BufRing // closed, but requests may still use their memory
+	unsent       []*BufRing // have returned buffers that the kernel does not know of yet
+	unverified   []*BufRing // have moved since they were last compared with the kernel
+	byBid        []*BufRing // whose completions name a buffer, see watch
+	noted        uint32     // completions before it were noted, see see
+	unwatched    bool       // completions do not tell whose they are
+	closedBids   []*BufRing // closed, and not yet forgotten by byBid
 	buffers      bufferTable
 	files        int         // slots in the table of direct descriptors
 	eventFD      bool        // RegisterEventFD was called
 	ringFD       bool        // RegisterRingFD was called
 	drained      bool        // a request had Drain: those after it may start late
+	timed        bool        // PrepTimeout was called: waits may end early
+	awaited      uint32      // where the completion queue ended when Await began
+	clock        Clock       // of waits
 	ended        uint32      // last completions taken, see InFlight
 	silent       uint32      // slots of the submission queue without a completion
 	rewound      uint32      // entries given to the kernel, with SetupSQRewind
@@ -92,7 +97,9 @@ func (r *Ring) usable() error {
 	if r.closed {
 		return ErrClosed
 	}
-	if invariant.On && r.owner.id != 0 && cgo.ThreadID() != r.owner.id {
+	// With a thread of the kernel's that submits, the kernel serves others, too,
+	// except when they register something.
+	if invariant.On && r.owner.id != 0 && r.flags&SetupSQPoll == 0 && cgo.ThreadID() != r.owner.id {
 		return ErrWrongThread
 	}
 	return nil
@@ -204,6 +211,13 @@ func (r *Ring) beforeEnter() error {
 	}
 	return nil
 }
+
+// ReturnBuffers gives the kernel the buffers that were released since the last
+// submit, or wait, now: each of those does it on its way. It enters the kernel only
+// if a failed request may have cost a buffer. Receives on other threads, or in a
+// loop that handles many completions, then do not end with ENOBUFS meanwhile. See
+// io_uring_buf_ring_advance(3).
+func (r *Ring) ReturnBuffers() error { return r.beforeEnter() }
 
 func (r *Ring) publishBuffers() {
 	r.unsent = slices.DeleteFunc(r.unsent, func(b *BufRing) bool { return !b.publish() })

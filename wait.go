@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/kernel"
 )
 
 // GetEvents lets the kernel do what it has put off: completion work of
@@ -53,9 +54,9 @@ func (r *Ring) SubmitAndGetEvents() (int, error) {
 
 // WaitReady waits until n completions are ready, for at most the time limit,
 // and submits nothing. When the time is up first, the error is
-// [os.ErrDeadlineExceeded]; a negative limit is none. See
-// io_uring_wait_cqes(3), io_uring_wait_cqe_timeout(3) and
-// io_uring_wait_cqe_nr(3).
+// [os.ErrDeadlineExceeded]; a negative limit is none. A timeout request that
+// expires ends it, see [Ring.SubmitAndWait]. See io_uring_wait_cqes(3),
+// io_uring_wait_cqe_timeout(3) and io_uring_wait_cqe_nr(3).
 func (r *Ring) WaitReady(n int, limit time.Duration) error {
 	return r.waitReady(n, 0, limit)
 }
@@ -66,13 +67,16 @@ func (r *Ring) WaitReadyMin(n int, least, most time.Duration) error {
 	if err := r.minTimeout(); err != nil {
 		return err
 	}
-	return r.waitReady(n, max(min(least, most), 0), most)
+	if most >= 0 {
+		most = max(most, least)
+	}
+	return r.waitReady(n, max(least, 0), most)
 }
 
 func (r *Ring) waitReady(n int, least, limit time.Duration) error {
 	w := wait{least: least, most: limit}
 	_, err := r.wait(n, w, func(want uint32, left time.Duration) int {
-		return r.drv.Wait(w.raw(want, left))
+		return r.drv.Wait(r.raw(w, want, left))
 	})
 	return err
 }
@@ -103,7 +107,7 @@ func Signals(list ...syscall.Signal) SignalSet {
 func (r *Ring) SubmitAndWaitSignals(n int, limit time.Duration, block SignalSet) (int, error) {
 	w := wait{most: limit, block: block, interruptible: true, submit: true}
 	return r.wait(n, w, func(want uint32, left time.Duration) int {
-		return r.drv.Wait(w.raw(want, left))
+		return r.drv.Wait(r.raw(w, want, left))
 	})
 }
 
@@ -113,12 +117,22 @@ type wait struct {
 	block         SignalSet
 	interruptible bool // a signal ends the wait
 	submit        bool
+	absolute      bool // most is forever, until is on the ring's clock
+	until         time.Duration
 }
 
 // forever stands for a time that is not limited.
 const forever = time.Duration(-1)
 
-func (w wait) raw(want uint32, left time.Duration) cgo.Wait {
+// years are as good as forever where liburing needs some limit.
+const years = 100_000 * time.Hour
+
+// raw says how to wait. Without a limit liburing goes on waiting after a timeout
+// request has ended the first wait.
+func (r *Ring) raw(w wait, want uint32, left time.Duration) cgo.Wait {
+	if left == forever && r.timed {
+		left = years
+	}
 	c := cgo.Wait{
 		Sec: int64(left / time.Second), Nsec: int64(left % time.Second),
 		Block: uint64(w.block), N: want, MinUsec: units(w.least, time.Microsecond),
@@ -142,6 +156,7 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 		return 0, err
 	}
 	want, queued := r.wanted(n), r.q.SQUnsubmitted()
+	_, from := r.q.CQ()
 	// A call that also submits does not report a signal. With SetupSQRewind liburing
 	// would also submit the first entries again if the kernel took only some.
 	if w.submit && (w.interruptible || r.flags&SetupSQRewind != 0) {
@@ -160,7 +175,7 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 		switch ready := r.ready(); {
 		case rc < 0 && rc != -int(syscall.EINTR) && rc != -cgo.ETime:
 			return r.submitted(queued), check(opWait, rc)
-		case ready >= want, w.least > 0 && ready > 0:
+		case ready >= want, w.least > 0 && ready > 0, r.expired(from):
 			return r.submitted(queued), nil
 		}
 		if w.submit {
@@ -173,11 +188,32 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 				return r.submitted(queued), os.ErrDeadlineExceeded
 			}
 		}
+		if w.absolute && r.clock.Now() >= w.until {
+			return r.submitted(queued), os.ErrDeadlineExceeded
+		}
 		if w.interruptible {
 			// The kernel does not report the timeout if some completions are ready.
 			return r.submitted(queued), check(opWait, -int(syscall.EINTR))
 		}
 	}
+}
+
+// expired reports whether a timeout request has expired since the completion queue
+// ended at from. Then the kernel ends a wait early. The end of a system call does
+// not tell: a signal ends it, too.
+func (r *Ring) expired(from uint32) bool {
+	if !r.timed {
+		return false
+	}
+	_, tail := r.q.CQ()
+	for i := from; int32(tail-i) > 0; {
+		e, next, ok := r.q.CQE(i)
+		if ok && e.Res == -cgo.ETime {
+			return true
+		}
+		i = next
+	}
+	return false
 }
 
 // submitRest submits until nothing is queued.
@@ -217,12 +253,18 @@ func units(d, unit time.Duration) uint32 {
 // as the completion queue holds. It returns how many entries the kernel took.
 // Signals do not end the wait. See io_uring_submit_and_wait(3) and, for when
 // nothing is queued, io_uring_wait_cqe_nr(3).
+//
+// A request of [SQE.PrepTimeout] that expires ends this wait, and all other kinds,
+// without an error and before n completions are ready. One that ends by its count
+// does not. On a ring that has had such a request, one of [SQE.PrepLinkTimeout]
+// that expires ends waits, too.
 func (r *Ring) SubmitAndWait(n int) (int, error) {
 	r.submitting()
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
 	}
 	want, queued := r.wanted(n), r.q.SQUnsubmitted()
+	_, from := r.q.CQ()
 	for {
 		before, left := r.q.SQReady(), r.q.SQUnsubmitted()
 		rc := r.drv.SubmitAndWait(want)
@@ -232,7 +274,7 @@ func (r *Ring) SubmitAndWait(n int) (int, error) {
 		}
 		// A signal, such as the Go runtime's own, also ends the wait of a call
 		// that submitted something, without an error.
-		if r.ready() >= want {
+		if r.ready() >= want || r.expired(from) {
 			return r.submitted(queued), nil
 		}
 		if err := r.stuck(left, rc); err != nil {
@@ -260,7 +302,8 @@ func (r *Ring) SubmitAndWaitTimeout(n int, d time.Duration) (int, error) {
 
 // SubmitAndWaitMin submits and waits until n completions are ready, for at
 // least the time least: after that one completion is enough, and after most it
-// gives up with [os.ErrDeadlineExceeded]. It makes batches under load without
+// gives up with [os.ErrDeadlineExceeded]. If least is more than most, both are least,
+// as in the kernel. It makes batches under load without
 // holding up a lone request for long. Linux 6.12; older kernels give
 // [ErrNotSupported]. Without [SetupDeferTaskrun] kernels before 6.18.15, except
 // 6.12.107, may not let a completion that comes after the least time end the
@@ -270,7 +313,26 @@ func (r *Ring) SubmitAndWaitMin(n int, least, most time.Duration) (int, error) {
 	if err := r.minTimeout(); err != nil {
 		return 0, err
 	}
-	return r.waitTimeout(n, max(min(least, most), 0), most)
+	least = max(least, 0)
+	return r.waitTimeout(n, least, max(least, most))
+}
+
+// SubmitAndWaitUntil is [Ring.SubmitAndWait] until a point in time of the ring's
+// clock, as [Clock.Now] of [ClockMonotonic], or of another that [Ring.RegisterClock]
+// chose, tells it. When that has come first, the error is [os.ErrDeadlineExceeded].
+// Linux 6.12. It is IORING_ENTER_ABS_TIMER of io_uring_enter(2).
+func (r *Ring) SubmitAndWaitUntil(n int, at time.Duration) (int, error) {
+	if err := r.usable(); err != nil {
+		return 0, err
+	}
+	if r.features&cgo.FeatMinTimeout == 0 { // the same kernel has it
+		return 0, checkSince("wait until a point in time", -int(syscall.EINVAL), kernel.V(6, 12), "")
+	}
+	at = max(at, 0)
+	w := wait{most: forever, absolute: true, until: at, submit: true}
+	return r.wait(n, w, func(want uint32, _ time.Duration) int {
+		return r.drv.SubmitAndWaitUntil(want, int64(at))
+	})
 }
 
 func (r *Ring) waitTimeout(n int, least, most time.Duration) (int, error) {
@@ -287,11 +349,31 @@ func (r *Ring) wanted(n int) uint32 {
 }
 
 // Wait takes the next completion, waiting for it if need be; before it waits
-// it submits what is queued. It is for simple programs: loops are better off
-// with [Ring.SubmitAndWait] and [Ring.Completions]. See io_uring_wait_cqe(3).
+// it submits what is queued. It has no limit of time: [Ring.WaitTimeout] has. It is
+// for simple programs: loops are better off with [Ring.SubmitAndWait] and
+// [Ring.Completions]. See io_uring_wait_cqe(3).
 //
 //uring:covers __io_uring_get_cqe
 func (r *Ring) Wait() (CQE, error) {
+	return r.takeOne(func() error {
+		_, err := r.SubmitAndWait(1)
+		return err
+	})
+}
+
+// WaitTimeout is [Ring.Wait] for at most d. When the time is up first, the error is
+// [os.ErrDeadlineExceeded]; what was queued has been submitted all the same. See
+// io_uring_wait_cqe_timeout(3).
+func (r *Ring) WaitTimeout(d time.Duration) (CQE, error) {
+	deadline := time.Now().Add(d)
+	return r.takeOne(func() error {
+		_, err := r.SubmitAndWaitTimeout(1, time.Until(deadline))
+		return err
+	})
+}
+
+// takeOne takes the next completion; wait waits for one.
+func (r *Ring) takeOne(wait func() error) (CQE, error) {
 	if err := r.usable(); err != nil {
 		return CQE{}, err
 	}
@@ -299,7 +381,7 @@ func (r *Ring) Wait() (CQE, error) {
 		for c := range r.Completions() {
 			return c, nil
 		}
-		if _, err := r.SubmitAndWait(1); err != nil {
+		if err := wait(); err != nil {
 			return CQE{}, err
 		}
 	}
@@ -312,6 +394,9 @@ type RegWait struct {
 	// Least is how long to wait for more than one completion, see
 	// [Ring.SubmitAndWaitMin].
 	Least time.Duration
+	// Block has signals that stay pending until the wait is over. If there are any,
+	// other signals end it, see [Ring.SubmitAndWaitSignals].
+	Block SignalSet
 }
 
 // SetWait puts w at slot i of a region with RegionConfig.Waits. It may be
@@ -329,6 +414,15 @@ func (g *Region) SetWait(i int, w RegWait) error {
 	if w.Limit >= 0 {
 		raw.Sec, raw.Nsec = int64(w.Limit/time.Second), int64(w.Limit%time.Second)
 		raw.Flags = cgo.RegWaitTS
+	}
+	if w.Block != 0 && g.masks == nil {
+		g.masks, g.blocks = make([]uint64, g.Waits()), make([]SignalSet, g.Waits())
+	}
+	if g.masks != nil {
+		g.blocks[i] = w.Block
+	}
+	if w.Block != 0 {
+		raw.SigMask, raw.SigMaskSize = pointer(&g.masks[i]), 8
 	}
 	*g.wait(i) = raw
 	return nil
@@ -357,10 +451,14 @@ func (r *Ring) SubmitAndWaitReg(n, i int) (int, error) {
 	if raw.Flags&cgo.RegWaitTS != 0 {
 		w.most = time.Duration(raw.Sec)*time.Second + time.Duration(raw.Nsec)
 	}
+	if g.blocks != nil && g.blocks[i] != 0 {
+		w.block, w.interruptible = g.blocks[i], true
+		g.masks[i] = cgo.ThreadSignals() | uint64(w.block) // in place of the thread's
+	}
 	again := false
 	return r.wait(n, w, func(want uint32, left time.Duration) int {
 		if again {
-			return r.drv.Wait(w.raw(want, left)) // after a signal, for the rest of the time
+			return r.drv.Wait(r.raw(w, want, left)) // after a signal, for the rest of the time
 		}
 		again = true
 		return r.drv.SubmitAndWaitReg(want, i)

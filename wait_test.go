@@ -3,6 +3,7 @@
 package uring
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/signal"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/golang/mock/gomock"
 
+	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -271,5 +273,95 @@ func TestWaitTakesOneAtATime(t *testing.T) {
 			equal(t, "completion", c, CQE{UserData: i})
 		}
 		g.none()
+	})
+}
+
+// A timeout request that expires ends a wait for more completions, as the kernel
+// does.
+func TestTimeoutRequestEndsWaits(t *testing.T) {
+	until := func(g *rig) error {
+		if g.features&cgo.FeatMinTimeout == 0 {
+			return g.WaitReady(3, -1)
+		}
+		return second(g.SubmitAndWaitUntil(3, ClockMonotonic.Now()+time.Hour))
+	}
+	for name, wait := range map[string]func(g *rig) error{
+		"SubmitAndWait":        func(g *rig) error { return second(g.SubmitAndWait(3)) },
+		"SubmitAndWaitTimeout": func(g *rig) error { return second(g.SubmitAndWaitTimeout(3, time.Hour)) },
+		"SubmitAndWaitSignals": func(g *rig) error { return second(g.SubmitAndWaitSignals(3, -1, Signals(syscall.SIGURG))) },
+		"SubmitAndWaitUntil":   until,
+		"WaitReady":            func(g *rig) error { g.submit(); return g.WaitReady(3, -1) },
+		"Await":                func(g *rig) error { return second(g.Await(context.Background(), 3)) },
+	} {
+		inEachMode(t, func(t *testing.T, g *rig) {
+			g.queue(1, func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) })
+			g.queue(2, func(s SQE) { s.PrepTimeout(20*time.Millisecond, 0, 0) })
+			g.queue(3, SQE.PrepNop)
+			equal(t, name+": error", wait(g), nil)
+			equal(t, name+": ready", g.Ready(), 2)
+			results := g.results(2)
+			equal(t, name+": results", results, map[uint64]int32{2: errno(syscall.ETIME), 3: 0})
+		})
+	}
+}
+
+// One that has expired before does not end the next wait.
+func TestOldTimeoutsDoNotEndWaits(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		g.start(1, func(s SQE) { s.PrepTimeout(time.Microsecond, 0, 0) })
+		g.must(g.WaitReady(1, patience))
+		_, err := g.SubmitAndWaitTimeout(2, 20*time.Millisecond)
+		equal(t, "error", err, os.ErrDeadlineExceeded)
+	})
+}
+
+func TestSubmitAndWaitUntil(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		if _, err := g.SubmitAndWaitUntil(0, 0); err != nil {
+			needsCall(t, err)
+		}
+		nops(t, g.Ring, 1)
+		start := ClockMonotonic.Now()
+		n, err := g.SubmitAndWaitUntil(2, start+30*time.Millisecond)
+		equal(t, "error with one of two", err, os.ErrDeadlineExceeded)
+		equal(t, "entries taken", n, 1)
+		if d := ClockMonotonic.Now() - start; d < 30*time.Millisecond {
+			t.Errorf("waited for %v only", d)
+		}
+		nops(t, g.Ring, 1)
+		equal(t, "error with both", second(g.SubmitAndWaitUntil(2, start+time.Hour)), nil)
+		equal(t, "error in the past", second(g.SubmitAndWaitUntil(3, start)), os.ErrDeadlineExceeded)
+		equal(t, "error with completions there", second(g.SubmitAndWaitUntil(2, start)), nil)
+		g.must(g.RegisterClock(ClockBoottime))
+		equal(t, "error by another clock", second(g.SubmitAndWaitUntil(3, ClockBoottime.Now()+time.Millisecond)), os.ErrDeadlineExceeded)
+	})
+}
+
+// A least time above the most is both, as in the kernel.
+func TestLeastTimeAboveTheMost(t *testing.T) {
+	testutil.Need(t, HaveMinTimeout)
+	inEachMode(t, func(t *testing.T, g *rig) {
+		const least = 40 * time.Millisecond
+		for name, wait := range map[string]func() error{
+			"SubmitAndWaitMin": func() error { return second(g.SubmitAndWaitMin(2, least, time.Millisecond)) },
+			"WaitReadyMin":     func() error { return g.WaitReadyMin(2, least, time.Millisecond) },
+		} {
+			start := time.Now()
+			equal(t, name+": error", wait(), os.ErrDeadlineExceeded)
+			if d := time.Since(start); d < least {
+				t.Errorf("%s: waited for %v only", name, d)
+			}
+		}
+	})
+}
+
+func TestWaitTimeout(t *testing.T) {
+	inEachMode(t, func(t *testing.T, g *rig) {
+		_, err := g.WaitTimeout(time.Millisecond)
+		equal(t, "error of nothing", err, os.ErrDeadlineExceeded)
+		g.queue(7, SQE.PrepNop)
+		c, err := g.WaitTimeout(patience)
+		equal(t, "error", err, nil)
+		equal(t, "completion", c, CQE{UserData: 7})
 	})
 }

@@ -222,18 +222,18 @@ func TestZCRXRefusals(t *testing.T) {
 	r, _, _ := newMockRing(t, SetupDeferTaskrun|SetupCQE32)
 	r.fd.Store(3)
 	for text, c := range map[string]ZCRXConfig{
-		"interface 0":              {Memory: a},
-		"queue -1":                 {Interface: 1, Queue: -1, Memory: a},
-		"does not go with Interface":        {Interface: 1, NoDevice: true, Memory: a},
-		"one of Memory and DMABuf": {Interface: 1},
-		"Memory and DMABuf":        {Interface: 1, Memory: a, DMABuf: &DMABuf{FD: 1, Size: a.Len()}},
-		"use after Close":          {Interface: 1, Memory: closed},
-		"want whole pages":         {Interface: 1, DMABuf: &DMABuf{FD: 1, Size: 5000}},
-		"descriptor -1":            {Interface: 1, DMABuf: &DMABuf{FD: -1, Size: a.Len()}},
-		"BufSize is 12288":         {Interface: 1, Memory: a, BufSize: 12288},
-		"BufSize is 512":           {Interface: 1, Memory: a, BufSize: 512},
-		"RefillEntries is 32769":   {Interface: 1, Memory: a, RefillEntries: 32769},
-		"RefillEntries is -1":      {Interface: 1, Memory: a, RefillEntries: -1},
+		"interface 0":                {Memory: a},
+		"queue -1":                   {Interface: 1, Queue: -1, Memory: a},
+		"does not go with Interface": {Interface: 1, NoDevice: true, Memory: a},
+		"one of Memory and DMABuf":   {Interface: 1},
+		"Memory and DMABuf":          {Interface: 1, Memory: a, DMABuf: &DMABuf{FD: 1, Size: a.Len()}},
+		"use after Close":            {Interface: 1, Memory: closed},
+		"want whole pages":           {Interface: 1, DMABuf: &DMABuf{FD: 1, Size: 5000}},
+		"descriptor -1":              {Interface: 1, DMABuf: &DMABuf{FD: -1, Size: a.Len()}},
+		"BufSize is 12288":           {Interface: 1, Memory: a, BufSize: 12288},
+		"BufSize is 512":             {Interface: 1, Memory: a, BufSize: 512},
+		"RefillEntries is 32769":     {Interface: 1, Memory: a, RefillEntries: 32769},
+		"RefillEntries is -1":        {Interface: 1, Memory: a, RefillEntries: -1},
 
 		fmt.Sprintf("want %d for 1024 entries", a.Len()+1024*16): {Interface: 1, Memory: a, RefillMemory: a, RefillEntries: 1000},
 	} {

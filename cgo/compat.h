@@ -8,6 +8,20 @@
 #ifndef URING_COMPAT_H
 #define URING_COMPAT_H
 
+/* Flags of no-op requests that no liburing has so far. */
+#ifndef IORING_NOP_FILE
+#define IORING_NOP_FILE (1U << 1)
+#endif
+#ifndef IORING_NOP_FIXED_FILE
+#define IORING_NOP_FIXED_FILE (1U << 2)
+#endif
+#ifndef IORING_NOP_FIXED_BUFFER
+#define IORING_NOP_FIXED_BUFFER (1U << 3)
+#endif
+#ifndef IORING_NOP_TW
+#define IORING_NOP_TW (1U << 4)
+#endif
+
 #if IO_URING_CHECK_VERSION(2, 15)
 
 #define IORING_OP_RECV_ZC 58

@@ -227,6 +227,10 @@ const (
 // sqe->nop_flags.
 const (
 	NopInjectResult = C.IORING_NOP_INJECT_RESULT
+	NopFile         = C.IORING_NOP_FILE
+	NopFixedFile    = C.IORING_NOP_FIXED_FILE
+	NopFixedBuffer  = C.IORING_NOP_FIXED_BUFFER
+	NopTW           = C.IORING_NOP_TW
 	NopCQE32        = C.IORING_NOP_CQE32
 )
 

@@ -148,6 +148,10 @@ const (
 	MsgRingFlagsPass            = 0x2
 	FixedFDNoCloexec            = 0x1
 	NopInjectResult             = 0x1
+	NopFile                     = 0x2
+	NopFixedFile                = 0x4
+	NopFixedBuffer              = 0x8
+	NopTW                       = 0x10
 	NopCQE32                    = 0x20
 	CQEFBuffer                  = 0x1
 	CQEFMore                    = 0x2

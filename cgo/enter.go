@@ -130,7 +130,12 @@ func (r *Ring) submitFor(n uint32, getEvents bool) int {
 
 // submitTimeout submits and waits for n completions, with time limits.
 func (r *Ring) submitTimeout(n uint32, nsec int64, minWaitUsec uint32) int {
-	flags := r.enterFlags()
+	return r.submitTimed(n, nsec, minWaitUsec, 0)
+}
+
+// submitTimed is submitTimeout with flags that say more of the time.
+func (r *Ring) submitTimed(n uint32, nsec int64, minWaitUsec, flags uint32) int {
+	flags |= r.enterFlags()
 	queued := r.flush()
 	enter := r.sqNeedsEnter(queued, &flags)
 	head, tail := r.CQ()

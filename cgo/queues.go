@@ -17,6 +17,8 @@ type Queues struct {
 	sqTail  *uint32 // liburing's private tail
 	sqGiven *uint32 // the tail that the kernel sees
 	sqFlags *uint32 // set by the kernel
+	dropped *uint32 // counted by the kernel, as the next one
+	lost    *uint32
 	sqes    unsafe.Pointer
 	sqeSize uintptr // multiplying is faster than a shift by a variable
 	sqMask  uint32
@@ -35,6 +37,7 @@ type Queues struct {
 type QueueMemory struct {
 	SQHead, SQTail, SQGiven *uint32
 	SQFlags                 *uint32
+	SQDropped, CQOverflow   *uint32 // may be nil
 	SQEs                    unsafe.Pointer
 	SQEntries               uint32
 	CQHead, CQTail          *uint32
@@ -47,6 +50,7 @@ type QueueMemory struct {
 func NewQueues(m QueueMemory) Queues {
 	q := Queues{
 		sqHead: m.SQHead, sqTail: m.SQTail, sqGiven: m.SQGiven, sqFlags: m.SQFlags,
+		dropped: m.SQDropped, lost: m.CQOverflow,
 		sqes: m.SQEs, sqMask: m.SQEntries - 1,
 		cqHead: m.CQHead, cqTail: m.CQTail, cqes: m.CQEs, cqMask: m.CQEntries - 1,
 		sqeSize: unsafe.Sizeof(SQE{}), cqeSize: unsafe.Sizeof(CQE{}),
@@ -68,6 +72,7 @@ func (q *Queues) Closed() *Queues {
 	var words [6]uint32
 	words[1] = q.SQEntries()
 	c := *q
+	c.dropped, c.lost = nil, nil
 	c.sqHead, c.sqTail, c.sqGiven, c.sqFlags, c.sqes = &words[0], &words[1], &words[2], &words[3], nil
 	c.cqHead, c.cqTail, c.cqes = &words[4], &words[5], nil
 	return &c
@@ -118,6 +123,17 @@ func (q *Queues) NextSQE128() *SQE {
 // SecondHalf is the second half of an entry of 128 bytes.
 func SecondHalf(sqe *SQE) *SQE {
 	return (*SQE)(unsafe.Add(unsafe.Pointer(sqe), unsafe.Sizeof(SQE{})))
+}
+
+// Dropped returns how many submission entries the kernel dropped as invalid, and
+// how many completions it dropped for want of room or memory.
+func (q *Queues) Dropped() (sqes, cqes uint32) { return load(q.dropped), load(q.lost) }
+
+func load(p *uint32) uint32 {
+	if p == nil {
+		return 0
+	}
+	return atomic.LoadUint32(p)
 }
 
 // MoveSQE moves the entry at one slot of the queue to another and returns it.
@@ -234,6 +250,13 @@ func (q *Queues) SQSilent() (n uint32) {
 func (s *SQE) Silent() bool {
 	return s.Flags == SQECQESkipSuccess && s.Opcode == OpNop && s.FD == -1
 }
+
+// RefusedMark, as address of an entry that does nothing, says that it takes the place
+// of what was refused. The kernel does not look at it.
+const RefusedMark = 0x7265667573656421
+
+// Refused reports whether the entry takes the place of a request that was refused.
+func (s *SQE) Refused() bool { return s.Addr == RefusedMark && s.Silent() }
 
 // SQEntries returns the length of the submission queue.
 func (q *Queues) SQEntries() uint32 { return q.sqMask + 1 }

@@ -81,6 +81,7 @@ func queues(c *C.struct_io_uring) Queues {
 		SQTail:    (*uint32)(&c.sq.sqe_tail),
 		SQGiven:   (*uint32)(c.sq.ktail),
 		SQFlags:   (*uint32)(c.sq.kflags),
+		SQDropped: (*uint32)(c.sq.kdropped), CQOverflow: (*uint32)(c.cq.koverflow),
 		SQEs:      unsafe.Pointer(c.sq.sqes),
 		SQEntries: uint32(c.sq.ring_entries),
 		CQHead:    (*uint32)(c.cq.khead),

@@ -65,6 +65,9 @@ func (*Ring) SyncCancelAll(int64) int                                           
 func (r *Ring) Raw() *Ring                                           { return r }
 func (*Ring) Wait(Wait) int                                          { return nosys }
 func (*Ring) SubmitAndWaitReg(uint32, int) int                       { return nosys }
+func (*Ring) SubmitAndWaitUntil(uint32, int64) int                   { return nosys }
+func ThreadSignals() uint64                                          { return 0 }
+func ClockNow(uint32) int64                                          { return 0 }
 func (*Ring) WaitSQ() int                                            { return nosys }
 func (*Ring) DontFork() int                                          { return nosys }
 func (*Ring) SetIOWait(bool) int                                     { return nosys }

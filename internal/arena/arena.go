@@ -7,9 +7,13 @@ import "unsafe"
 
 // A Mapping is one anonymous, zeroed mapping.
 type Mapping struct {
-	mem  []byte
-	huge bool
+	mem      []byte
+	huge     bool
+	borrowed bool // not to be unmapped
 }
+
+// Borrow returns a Mapping of memory that something else has mapped, and unmaps.
+func Borrow(p []byte, huge bool) *Mapping { return &Mapping{mem: p, huge: huge, borrowed: true} }
 
 // Bytes returns the memory. It must not be touched after Unmap.
 func (m *Mapping) Bytes() []byte { return m.mem }

@@ -44,7 +44,7 @@ func Map(n int, huge bool) (*Mapping, error) {
 func (m *Mapping) Unmap() error {
 	mem := m.mem
 	m.mem = nil
-	if mem == nil {
+	if mem == nil || m.borrowed {
 		return nil
 	}
 	return syscall.Munmap(mem)
