@@ -11,6 +11,8 @@ TORTURE_FLAGS = -for 1m
 # Flags for docker build. Without BASE= among them, images start from uring-base if make docker-base made it.
 DOCKER_FLAGS =
 CONSUMER_FLAGS =
+# -quick, or -only EXPRESSION; -table docs/proxy.md writes the table of a full run.
+CLIENTS_FLAGS =
 
 # Without a C compiler Go would quietly build the stub that answers "not supported".
 export CGO_ENABLED = 1
@@ -121,6 +123,9 @@ docker-seccomp: ## make docker/seccomp.json from the default profile of this mac
 
 test-consumer: ## build a program that depends on the module, in a container and outside (CONSUMER_FLAGS=--no-docker)
 	@DOCKER_FLAGS="$(DOCKER_FLAGS)" scripts/test-consumer.sh $(CONSUMER_FLAGS)
+
+test-clients: build ## run redis, nginx, PostgreSQL, iperf3, ssh and socat through the proxy, beside haproxy, as root (CLIENTS_FLAGS="-quick")
+	@scripts/clients/test.sh $(CLIENTS_FLAGS)
 
 clean: ## remove everything that was built or fetched
 	rm -rf bin liburing/build liburing/build.new liburing/src liburing/state cgo/liburing_pin_generated.h
