@@ -35,14 +35,17 @@ func (r *Ring) feedStreams() error {
 // nothing to receive.
 func (b *BufRing) feed() error {
 	left := len(b.bufs) - b.out
-	if b.dry && left > 0 {
+	if left == 0 {
+		return nil // some will come back
+	}
+	if b.dry {
 		// The kernel had none although by the account there are: a request in a
 		// worker thread may keep it, or they came a moment later. Nobody tells.
 		return b.wake(feedPause)
 	}
 	for range b.starved.n {
 		if left == 0 {
-			return nil // some will come back
+			break
 		}
 		s := b.starved.pop()
 		s.starving = false
@@ -57,7 +60,7 @@ func (b *BufRing) feed() error {
 			left--
 		}
 	}
-	if b.starved.n > 0 {
+	if b.starved.n > 0 && b.out < len(b.bufs) {
 		return b.wake(0)
 	}
 	return nil

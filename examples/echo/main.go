@@ -1,5 +1,4 @@
-// Echo is a server that sends back what it receives. All connections share the
-// buffers of one incremental ring, and bytes are sent from where they were received.
+// Echo is a server that sends back what it receives, from buffers that all share.
 //
 //	go run ./examples/echo -listen 127.0.0.1:7777
 package main
@@ -107,9 +106,8 @@ func (s *server) accepted(cqe uring.CQE) error {
 	fd, ok, err := s.acceptor.Complete(cqe)
 	if ok {
 		c, slot := conn{}, uint32(fd)
-		to, from := uring.MakeToken(sending, 0, slot), uring.MakeToken(receiving, 0, slot)
-		if c.out, err = s.ring.NewSendQueue(fd, uring.SendQueueConfig{Token: to}); err == nil {
-			c.in, err = s.ring.NewRecvStream(fd, s.buffers, uring.RecvStreamConfig{Token: from, To: c.out})
+		if c.out, err = s.ring.NewSendQueue(fd, uring.SendQueueConfig{Token: uring.MakeToken(sending, 0, slot)}); err == nil {
+			c.in, err = s.ring.NewRecvStream(fd, s.buffers, uring.RecvStreamConfig{Token: uring.MakeToken(receiving, 0, slot), To: c.out})
 		}
 		s.conns[slot] = c
 	}
