@@ -101,6 +101,8 @@ func callsOnAClosedRing(r *Ring, a *Arena, reg RegBuf) map[string]error {
 		"Enable":                 r.Enable(),
 		"NewBufRing":             second(r.NewBufRing(BufRingConfig{Entries: 1, BufSize: 1})),
 		"NewSendQueue":           second(r.NewSendQueue(0, SendQueueConfig{})),
+		"NewRecvStream":          second(r.NewRecvStream(0, nil, RecvStreamConfig{})),
+		"NewAcceptor":            second(r.NewAcceptor(0, AcceptorConfig{})),
 		"NextSQE":                second(r.NextSQE()),
 		"ImportZCRX":             second(r.ImportZCRX(0)),
 		"RegisterBPFFilter":      r.RegisterBPFFilter(inetOnly),

@@ -116,6 +116,10 @@
 //     [SQE.PrepFutexWaitv], [SQE.PrepWaitid].
 //   - Other rings: [SQE.PrepMsgRing], [SQE.PrepMsgRingCQEFlags],
 //     [SQE.PrepMsgRingFD].
+//   - Many at once, with what servers need around them: an [Acceptor] of
+//     [Ring.NewAcceptor], a [RecvStream] of [Ring.NewRecvStream], and a [SendQueue]
+//     of [Ring.NewSendQueue]. [FDOf] takes descriptors from package net, and
+//     [NetConn] gives them to it.
 //   - Devices: [SQE.PrepUringCmd], [SQE.PrepUringCmd128],
 //     [SQE.PrepUringCmdFixed], [SQE.PrepDiscard].
 //   - Groups of buffers of which the program keeps account: a [RawBufRing], or
@@ -195,6 +199,11 @@
 // were released go back with the next submit or wait, or with [Ring.ReturnBuffers].
 //
 // A [RawBufRing], made with [Ring.NewRawBufRing], leaves the account to the program.
+//
+// A [RecvStream] receives what comes in on one socket to its end: it arms the
+// receives, stops while too much waits, and goes on when buffers are back. With
+// [BufRingConfig.Spare], peers that do not read cannot keep all buffers: what waits
+// for them is copied when buffers run short.
 //
 // Prefer multishot receives, above all into incremental buffers on Linux 6.12 to
 // 6.16: see [SQE.PrepRecvProvided].
