@@ -27,6 +27,7 @@ var bugEventFD = &bug{
 // once for each registration. RCU does first what it was asked first, so a signal
 // that is not there when a later one of this kind is will never come.
 func lookEventFD(t, deferring *trial) (string, error) {
+	t.deadline = t.deadline.Add(4 * trialTime) // RCU waits for all processors, twice
 	a, b, err := t.pair(cgo.SockStream)
 	if err != nil {
 		return "", err
