@@ -12,6 +12,7 @@ import (
 // put a mock in its place for faults that a kernel does not show on demand.
 type driver interface {
 	Submit() int
+	SubmitShared(tell bool) int
 	SubmitAndWait(n uint32) int
 	SubmitAndWaitTimeout(n uint32, nsec int64, minWaitUsec uint32) int
 	SubmitAndWaitReg(n uint32, index int) int

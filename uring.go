@@ -10,6 +10,7 @@ import (
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
 	"github.com/uring-go/uring/internal/invariant"
+	"github.com/uring-go/uring/internal/sharing"
 )
 
 // A Ring is one io_uring instance: a queue of requests to the kernel and a
@@ -171,7 +172,27 @@ func (r *Ring) Entries() (sq, cq int) {
 // kernel's thread if that sleeps. See io_uring_submit(3).
 //
 //uring:covers io_uring_smp_mb
-func (r *Ring) Submit() (int, error) {
+func (r *Ring) Submit() (int, error) { return r.submit(alone) }
+
+// A manner says how a ring submits.
+type manner uint8
+
+const (
+	alone    manner = iota // by the one goroutine that uses it
+	together               // by one of several that share it, see package sharing
+	untold                 // the same, and Go's scheduler is not told of the call
+)
+
+func init() {
+	sharing.Submit = func(ring any, tell bool) (int, error) {
+		if tell {
+			return ring.(*Ring).submit(together)
+		}
+		return ring.(*Ring).submit(untold)
+	}
+}
+
+func (r *Ring) submit(by manner) (int, error) {
 	r.submitting()
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
@@ -179,7 +200,12 @@ func (r *Ring) Submit() (int, error) {
 	queued := r.q.SQUnsubmitted()
 	for {
 		before := r.q.SQReady()
-		rc := r.drv.Submit()
+		var rc int
+		if by == alone {
+			rc = r.drv.Submit()
+		} else {
+			rc = r.drv.SubmitShared(by == together)
+		}
 		r.keepUnsubmitted(before, rc)
 		if rc != -int(syscall.EINTR) {
 			return r.submitted(queued), check(opSubmit, rc)

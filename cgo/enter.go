@@ -125,7 +125,7 @@ func (r *Ring) submitFor(n uint32, getEvents bool) int {
 	if getEvents {
 		flags |= EnterGetEvents
 	}
-	return r.enter(queued, n, flags, nil, sigsetSize)
+	return r.enter(alone, queued, n, flags, nil, sigsetSize)
 }
 
 // submitTimeout submits and waits for n completions, with time limits.
@@ -148,24 +148,53 @@ func (r *Ring) submitTimed(n uint32, nsec int64, minWaitUsec, flags uint32) int 
 	}
 	r.wait.arg.minWaitUsec = minWaitUsec
 	r.wait.ts = [2]int64{nsec / 1e9, nsec % 1e9}
-	return r.enter(queued, n, flags, unsafe.Pointer(r.wait), unsafe.Sizeof(r.wait.arg))
+	return r.enter(alone, queued, n, flags, unsafe.Pointer(r.wait), unsafe.Sizeof(r.wait.arg))
 }
 
 // getEvents lets completions in.
 func (r *Ring) getEvents() int {
-	return r.enter(0, 0, r.enterFlags()|EnterGetEvents, nil, sigsetSize)
+	return r.enter(alone, 0, 0, r.enterFlags()|EnterGetEvents, nil, sigsetSize)
 }
 
+// submitShared is submit of 0 that lets no other goroutines run before. Go's
+// scheduler is told of it as always if tell is set, else only if it does more.
+func (r *Ring) submitShared(tell bool) int {
+	flags := r.enterFlags()
+	queued := r.flush()
+	if r.cqNeedsEnter() {
+		flags |= EnterGetEvents
+	}
+	if !r.sqNeedsEnter(queued, &flags) && flags&EnterGetEvents == 0 {
+		return int(queued)
+	}
+	way := untold
+	if tell {
+		way = together
+	}
+	return r.enter(way, queued, 0, flags, nil, sigsetSize)
+}
+
+// A manner says how a call is made.
+type manner uint8
+
+const (
+	alone    manner = iota // by the one goroutine of a ring
+	together               // by one of several that share it: it lets no others run before
+	untold                 // the same, and Go's scheduler is not told of a call that only submits
+)
+
 // enter is io_uring_enter(2). arg is C memory.
-func (r *Ring) enter(submit, wait, flags uint32, arg unsafe.Pointer, size uintptr) int {
+func (r *Ring) enter(by manner, submit, wait, flags uint32, arg unsafe.Pointer, size uintptr) int {
 	r.Enters++
 	fd := uintptr(r.c.enter_ring_fd)
 	var n uintptr
 	var errno syscall.Errno
-	if flags&(EnterGetEvents|EnterSQWakeup) == 0 && r.brief(submit) {
+	if flags&(EnterGetEvents|EnterSQWakeup) == 0 && (by == untold && !r.told || r.brief(submit)) {
 		n, _, errno = syscall.RawSyscall6(C.__NR_io_uring_enter, fd, uintptr(submit), uintptr(wait), uintptr(flags), uintptr(arg), size)
 	} else {
-		r.yield()
+		if by == alone {
+			r.yield()
+		}
 		n, _, errno = syscall.Syscall6(C.__NR_io_uring_enter, fd, uintptr(submit), uintptr(wait), uintptr(flags), uintptr(arg), size)
 	}
 	if errno != 0 {

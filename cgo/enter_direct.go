@@ -9,6 +9,10 @@ const EntersThroughC = false
 // Submit is io_uring_submit.
 func (r *Ring) Submit() int { return r.submit(0) }
 
+// SubmitShared is Submit for a ring that goroutines share under a lock, so that
+// nobody else runs before the call. Go's scheduler is told of it if tell is set.
+func (r *Ring) SubmitShared(tell bool) int { return r.submitShared(tell) }
+
 // SubmitAndGetEvents is io_uring_submit_and_get_events.
 func (r *Ring) SubmitAndGetEvents() int { return r.submitFor(0, true) }
 

@@ -12,6 +12,9 @@ const EntersThroughC = true
 // Submit is io_uring_submit.
 func (r *Ring) Submit() int { return r.SubmitC() }
 
+// SubmitShared is Submit for a ring that goroutines share under a lock.
+func (r *Ring) SubmitShared(bool) int { return r.SubmitC() }
+
 // SubmitAndGetEvents is io_uring_submit_and_get_events.
 func (r *Ring) SubmitAndGetEvents() int { return r.SubmitAndGetEventsC() }
 

@@ -39,6 +39,7 @@ func (*Ring) LoseRingFD()                                                       
 func (*Ring) Exit()                                                              {}
 func (*Ring) FD() int                                                            { return -1 }
 func (*Ring) Submit() int                                                        { return nosys }
+func (*Ring) SubmitShared(bool) int                                              { return nosys }
 func (*Ring) SubmitAndWait(uint32) int                                           { return nosys }
 func (*Ring) SubmitAndGetEvents() int                                            { return nosys }
 func (*Ring) SubmitAndWaitTimeout(uint32, int64, uint32) int                     { return nosys }

@@ -31,6 +31,7 @@ func (c *Core) openPoller() (syscall.RawConn, error) {
 func (c *Core) collect(conn syscall.RawConn) {
 	defer close(c.collected)
 	_ = conn.Read(func(uintptr) bool {
+		c.letRun(Disk) // whom the last turn woke
 		c.kick()
 		return false
 	})

@@ -64,6 +64,8 @@ type Core struct {
 	free      []uint32
 	unsent    []*Request // in the submission queue, oldest first; nil is a request of the core's
 	bytes     int        // that the requests in unsent move
+	long      bool       // one of them is not Short
+	trust     trust
 	retry     *time.Timer
 	turns     uint64
 	completed uint64

@@ -34,6 +34,7 @@ type Request struct {
 	Prep  func(uring.SQE, *Request) error
 	Class Class
 	Hurry bool // do not let others run first: they are busy with other things
+	Short bool // the kernel takes it without sleeping, unless a device is busy
 
 	// What Prep may want; held until the last completion.
 	FD            uring.FD

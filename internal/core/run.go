@@ -169,6 +169,7 @@ func (c *Core) askToCancel(slot uint32) {
 	s.PrepCancel(c.token(slot), 0)
 	s.UserData = ownToken
 	c.unsent = append(c.unsent, nil)
+	c.long = true
 }
 
 // dropAll fails the queued requests of a class.

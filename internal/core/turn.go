@@ -34,10 +34,18 @@ func (c *Core) lead(class Class, hurry bool) {
 		c.wakeThread()
 		return
 	}
-	if !hurry && c.load[class].Load() > 1 {
-		runtime.Gosched()
+	if !hurry {
+		c.letRun(class)
 	}
 	c.kick()
+}
+
+// letRun lets other goroutines run if there seem to be any that will add to the
+// list.
+func (c *Core) letRun(class Class) {
+	if c.load[class].Load() > 1 {
+		runtime.Gosched()
+	}
 }
 
 // kick takes a turn, for anybody.
@@ -162,6 +170,7 @@ func (c *Core) fill(s uring.SQE, r *Request) {
 	c.peak = max(c.peak, int(c.inside.Add(1)))
 	c.unsent[len(c.unsent)-1] = r
 	c.bytes += len(r.Buf)
+	c.long = c.long || !r.Short
 }
 
 // take finds a slot of the table for a request.
@@ -185,9 +194,9 @@ func (c *Core) token(slot uint32) uint64 {
 // stays in the submission queue: the next turn tries again, and there is one
 // when something completes, or else after a while.
 func (c *Core) submit() {
-	n, err := c.ring.Submit()
+	n, err := c.enter()
 	c.unsent = c.unsent[:copy(c.unsent, c.unsent[min(n, len(c.unsent)):])]
-	c.bytes = 0
+	c.bytes, c.long = 0, false
 	if err != nil && !transient(err) {
 		c.breakDown(err)
 	}
