@@ -535,6 +535,20 @@ func (mr *mockDriverMockRecorder) SubmitAndWaitUntil(n, nsec interface{}) *gomoc
 	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SubmitAndWaitUntil", reflect.TypeOf((*mockDriver)(nil).SubmitAndWaitUntil), n, nsec)
 }
 
+// SubmitShared mocks base method.
+func (m *mockDriver) SubmitShared(tell bool) int {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SubmitShared", tell)
+	ret0, _ := ret[0].(int)
+	return ret0
+}
+
+// SubmitShared indicates an expected call of SubmitShared.
+func (mr *mockDriverMockRecorder) SubmitShared(tell interface{}) *gomock.Call {
+	mr.mock.ctrl.T.Helper()
+	return mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SubmitShared", reflect.TypeOf((*mockDriver)(nil).SubmitShared), tell)
+}
+
 // SyncCancel mocks base method.
 func (m *mockDriver) SyncCancel(c *cgo.SyncCancel) int {
 	m.ctrl.T.Helper()
