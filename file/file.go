@@ -27,6 +27,7 @@ type File struct {
 	nowait atomic.Int32 // what nowait reads can do: unknown, can or cannot
 	writes atomic.Int32 // the same for writes
 	score  atomic.Int32 // not negative when reads find their data in the page cache
+	disk   atomic.Int32 // can if the file system is one of a disk's, see short
 
 	_    [64]byte // what follows is written for each request
 	uses uses
@@ -120,7 +121,23 @@ func (f *File) fail(op string, err error) error {
 func (f *File) request(class core.Class, prep func(uring.SQE, *core.Request) error) *core.Request {
 	r := core.Get()
 	r.Class, r.Prep, r.FD = class, prep, uring.FD(f.fd)
+	r.Short = class == core.Disk && f.short()
 	return r
+}
+
+// short reports whether the kernel itself answers requests on the file, so that
+// calls for what need not wait are short. Other file systems may ask a server,
+// which could even be this process.
+func (f *File) short() bool {
+	is := f.disk.Load()
+	if is == unknown {
+		is = cannot
+		if onDisk(f.fd) {
+			is = can
+		}
+		f.disk.Store(is)
+	}
+	return is == can
 }
 
 // gated makes a call on the file that may block a thread.

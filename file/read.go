@@ -116,9 +116,16 @@ func (f *File) read(ctx context.Context, p []byte, off int64) (int, error) {
 	if f.direct != nil {
 		return f.readDirect(ctx, p, off)
 	}
+	hot := f.score.Load() > hotScore
+	if hot && len(p) <= mostUntold && f.nowait.Load() != cannot && f.short() {
+		if n, err, done := f.answered(nowait.ReadUntold(f.fd, p, off)); done {
+			return n, err
+		}
+		return f.readWaiting(ctx, p, off)
+	}
 	// Once in a while the page cache is asked, to keep the score.
 	chance := rand.Uint32()
-	if f.score.Load() > hotScore && chance%probeEvery != 0 || f.nowait.Load() == cannot {
+	if hot && chance%probeEvery != 0 || f.nowait.Load() == cannot {
 		if k := f.engine.hot.take(); k != nil {
 			n, err := f.pread(p, off)
 			k.give()
@@ -134,6 +141,10 @@ func (f *File) read(ctx context.Context, p []byte, off int64) (int, error) {
 	}
 	return f.readWaiting(ctx, p, off)
 }
+
+// mostUntold is how many bytes are copied in a call that Go's scheduler is not told
+// of. Telling takes as long as copying half a page does.
+const mostUntold = 64 << 10
 
 // look hands out what the ring has completed: where reads need not wait, nobody
 // else may for long.
@@ -194,10 +205,14 @@ func (f *File) readNow(p []byte, off int64, chance uint32) (n int, err error, do
 	if f.nowait.Load() == cannot {
 		return 0, nil, false
 	}
-	if f.score.Load() < 0 && (chance%probeEvery != 0 || f.engine.ringOnly) {
-		return 0, nil, false
+	if f.score.Load() < 0 && (chance%probeEvery != 0 || f.engine.ringOnly || f.core != nil && f.core.Busy(core.Disk) > 1) {
+		return 0, nil, false // the ring tells, too
 	}
-	n, errno := nowait.Read(f.fd, p, off)
+	return f.answered(nowait.Read(f.fd, p, off))
+}
+
+// answered handles what the page cache said.
+func (f *File) answered(n int, errno syscall.Errno) (_ int, err error, done bool) {
 	switch {
 	case errno == 0:
 		f.saw(true)

@@ -14,6 +14,19 @@ const (
 	syncFlags  = syscall.O_DSYNC // O_SYNC has this bit too
 )
 
+// onDisk reports whether a file's system is one of those for disks.
+func onDisk(fd int) bool {
+	var st syscall.Statfs_t
+	if retry(func() error { return syscall.Fstatfs(fd, &st) }) != nil {
+		return false
+	}
+	switch uint32(st.Type) {
+	case 0xef53, 0x58465342, 0x9123683e, 0xf2f52010: // ext, XFS, Btrfs, F2FS: see statfs(2)
+		return true
+	}
+	return false
+}
+
 // retry makes a system call again while a signal interrupts it.
 func retry(call func() error) error {
 	for {

@@ -22,10 +22,13 @@ func TestReadAndWrite(t *testing.T) {
 	}
 	fd := int(f.Fd())
 	p := make([]byte, 5)
-	if n, errno := Read(fd, p, 6); errno != 0 && !Missing(errno) {
-		t.Errorf("read: %v", errno)
-	} else if errno == 0 && (n != 5 || string(p) != "world") {
-		t.Errorf("read %d: %q", n, p)
+	for name, read := range map[string]func(int, []byte, int64) (int, syscall.Errno){"Read": Read, "ReadUntold": ReadUntold} {
+		clear(p)
+		if n, errno := read(fd, p, 6); errno != 0 && !Missing(errno) {
+			t.Errorf("%s: %v", name, errno)
+		} else if errno == 0 && (n != 5 || string(p) != "world") {
+			t.Errorf("%s: %d bytes, %q", name, n, p)
+		}
 	}
 	if n, errno := Read(fd, p, 100); errno == 0 && n != 0 {
 		t.Errorf("read %d after the end", n)
