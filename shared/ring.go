@@ -49,8 +49,9 @@ func New(c Config) (*Ring, error) {
 //
 // fill prepares the request with one Prep method of the entry, and returns that
 // method's error if it has one. It must do nothing else, and not keep the entry:
-// it may be called in another goroutine, and again when the request must be
-// repeated. UserData is not for it to set. Do panics if it does.
+// it may be called in another goroutine, which it must not end by [runtime.Goexit]
+// either, and again when the request must be repeated. UserData is not for it to
+// set. Do panics if it does.
 //
 // What fill refers to, such as the buffer of a read, is kept until the kernel
 // is done with it, and Do does not return before. When ctx ends, a request that

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"runtime"
 	"time"
 
@@ -150,13 +151,23 @@ func (c *Core) entry() (s uring.SQE, ok bool) {
 	return s, err == nil
 }
 
+var errEnded = errors.New("uring: the function that fills the entry has ended the goroutine that called it")
+
 // fill fills an entry for a request, which is running from then on.
 func (c *Core) fill(s uring.SQE, r *Request) {
-	// Counted first: should Prep end the goroutine, the entry is a no-op of the
-	// core's, as all zeros mean.
-	blank := *s.SQE
+	blank := *s.SQE // a no-op of the core's, as all zeros mean
 	c.unsent = append(c.unsent, nil)
-	if err := r.Prep(s, r); err != nil {
+	ended := true
+	defer func() {
+		if ended {
+			*s.SQE = blank
+			c.fail(r, errEnded)
+			c.retry.Reset(0) // in another goroutine: this one takes no turn to its end
+		}
+	}()
+	err := r.Prep(s, r)
+	ended = false
+	if err != nil {
 		*s.SQE = blank
 		c.fail(r, err)
 		return
@@ -192,7 +203,7 @@ func (c *Core) token(slot uint32) uint64 {
 
 // submit gives the filled entries to the kernel. What it does not take now
 // stays in the submission queue: the next turn tries again, and there is one
-// when something completes, or else after a while.
+// after a while, as the requests that it has may never complete.
 func (c *Core) submit() {
 	n, err := c.enter()
 	c.unsent = c.unsent[:copy(c.unsent, c.unsent[min(n, len(c.unsent)):])]
@@ -203,7 +214,7 @@ func (c *Core) submit() {
 	for class := range c.queues {
 		c.weigh(Class(class))
 	}
-	if len(c.unsent) > 0 && int(c.inside.Load()) <= len(c.unsent) {
+	if len(c.unsent) > 0 {
 		c.retry.Reset(time.Millisecond)
 	}
 }

@@ -1,0 +1,99 @@
+//go:build linux
+
+package core
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/uring-go/uring"
+	"github.com/uring-go/uring/internal/sharing"
+)
+
+// What the kernel does not take at first it gets a moment later, also while
+// another request is in the kernel that does not end.
+func TestRefusedEntriesAreSentAgain(t *testing.T) {
+	submit := sharing.Submit
+	var refuse atomic.Bool
+	sharing.Submit = func(ring any, tell bool) (int, error) {
+		if refuse.Swap(false) {
+			return 0, syscall.EAGAIN
+		}
+		return submit(ring, tell)
+	}
+	t.Cleanup(func() { sharing.Submit = submit }) // when the core is closed
+	core := open(t, Config{})
+	r, _ := pipe(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	reading := make(chan error)
+	go func() {
+		_, err := core.Do(ctx, func(s uring.SQE) error { s.PrepRead(fd(r), make([]byte, 1), 0); return nil })
+		reading <- err
+	}()
+	for core.Stats().Running == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	refuse.Store(true)
+	soon, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	if _, err := core.Do(soon, nop); err != nil || refuse.Load() {
+		t.Errorf("no-op: %v, refused: %v", err, !refuse.Load())
+	}
+	cancel()
+	if err := <-reading; err != context.Canceled {
+		t.Errorf("read: %v", err)
+	}
+}
+
+func nop(s uring.SQE) error { s.PrepNop(); return nil }
+
+// A function that ends the goroutine that leads neither stops the requests that
+// come after its own, nor has the kernel do what it prepared.
+func TestFillEndsTheGoroutine(t *testing.T) {
+	core := open(t, Config{})
+	r, w := pipe(t)
+	if _, err := w.WriteString("x"); err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 1)
+	locked, unlock, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		_ = core.Setup(func(*uring.Ring) error { close(locked); <-unlock; return nil })
+	}()
+	<-locked
+	go func() { // leads
+		defer close(ended)
+		_, _ = core.Do(context.Background(), func(s uring.SQE) error {
+			s.PrepRead(fd(r), p, 0)
+			runtime.Goexit()
+			return nil
+		})
+		t.Error("Do returned")
+	}()
+	for range 3 {
+		for core.newest.Load() == nil {
+			runtime.Gosched()
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if _, err := core.Do(context.Background(), nop); err != nil {
+				t.Error(err)
+			}
+		}()
+	}
+	close(unlock)
+	<-ended
+	wg.Wait()
+	if p[0] != 0 {
+		t.Errorf("the kernel has read %q", p)
+	}
+}
