@@ -37,6 +37,9 @@ func (b *bench) build() error {
 			return err
 		}
 	}
+	if err := b.tool("contrib/pebble", "go", "build", "-buildvcs=false", "-o", b.program("pebble"), "./load"); err != nil {
+		return err
+	}
 	if err := b.tool(".", "go", "build", "-buildvcs=false", "-o", b.program("uring"), "./cmd/uring"); err != nil {
 		return err
 	}

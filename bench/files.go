@@ -28,6 +28,8 @@ const (
 	manySyncs   = "writes of a file for each goroutine, each with a sync, on a loop device"
 	asking      = "asking about files"
 	opening     = "opening and closing files"
+	pebbleGets  = "gets of a Pebble database on a loop device, cold"
+	pebbleSyncs = "synced commits of a Pebble database on a loop device"
 )
 
 const (
@@ -37,12 +39,13 @@ const (
 	noRing      = "package file without a ring"
 	liburingC   = "C liburing"
 	fio         = "fio io_uring"
+	iouringGo   = "iouring-go"
 )
 
 // filesExperiment measures reads and writes of many goroutines.
 func filesExperiment(b *bench) *experiment {
 	e := &experiment{
-		name: "files", title: "Files and many goroutines", rounds: 7, budget: b.long(12 * time.Minute),
+		name: "files", title: "Files and many goroutines", rounds: 5, budget: b.long(6 * time.Minute),
 		tables: []table{
 			{title: "µs of processor time for an operation, by goroutines", value: "cpu_us"},
 			{title: "operations a second, by goroutines", value: "rate"},
@@ -51,12 +54,16 @@ func filesExperiment(b *bench) *experiment {
 		},
 		plots: []chart{
 			{file: "files-cpu", title: "Direct reads of a loop device", note: "4 KiB at random places of an ext4 file on a loop device, which lies in memory; no network.", value: "cpu_us", axis: "goroutines", unit: "processor time for a read in µs", log: true, groups: []string{loopReads}},
+			{file: "files-cold-cpu", title: "Cold reads of the machine's disk", note: "4 KiB at random places of a file that is not in the page cache; no network.", value: "cpu_us", axis: "goroutines", unit: "processor time for a read in µs", log: true, groups: []string{coldReads}},
+			{file: "files-slow-cpu", title: "Direct reads of a slow disk", note: "4 KiB at random places of a loop device that is held to 4,000 reads a second; no network.", value: "cpu_us", axis: "goroutines", unit: "processor time for a read in µs", log: true, groups: []string{slowReads}},
 			{file: "files-threads", title: "Direct reads of a slow disk", note: "4 KiB at random places of a loop device that is held to 4,000 reads a second; no network.", value: "threads", axis: "goroutines", unit: "threads at most", log: true, groups: []string{slowReads}},
 		},
 		notes: []string{
 			"Reads and writes of 4 KiB at random places of a file of 1 GiB. C and fio keep as many reads on their way as there are goroutines; C waits for one of them at a time.",
 			"The machine's disk is that of the repository. The loop device is on a file in memory, with ext4; the slow disk is the same, held to 4,000 reads a second by a control group.",
 			"Everything runs on all processors: what a disk completes is interrupted for where it happens to run. Processor time is that of the process with the kernel's workers; threads are those of both.",
+			"iouring-go is github.com/iceber/iouring-go of April 2023, its newest: each read is submitted by itself, under a lock.",
+			"Pebble has 200,000 values of 1,000 bytes, and 8 MiB for its cache; ten times a second the page cache forgets the tables. Its own file system is package os.",
 			"Package os crashes with 10,000 goroutines that wait for a disk: uring files shows it. It is left out there.",
 		},
 	}
@@ -77,11 +84,11 @@ func filesExperiment(b *bench) *experiment {
 	add(cachedReads, 64, "1 MiB", packageOS, packageFile)
 	add(mostlyHot, 64, "", packageOS, packageFile)
 	for _, n := range []int{1, 64, 1000} {
-		add(coldReads, n, "", packageOS, semaphore, packageFile, noRing, liburingC)
+		add(coldReads, n, "", packageOS, semaphore, packageFile, noRing, liburingC, fio)
 	}
 	for _, n := range []int{1, 4, 64, 1000} {
 		add(directReads, n, "", packageOS, semaphore, packageFile, liburingC, fio)
-		add(loopReads, n, "", packageOS, semaphore, packageFile, noRing, liburingC, fio)
+		add(loopReads, n, "", packageOS, semaphore, packageFile, noRing, iouringGo, liburingC, fio)
 	}
 	add(slowReads, 64, "", packageOS, semaphore, packageFile)
 	add(slowReads, 1000, "", packageOS, semaphore, packageFile)
@@ -93,6 +100,12 @@ func filesExperiment(b *bench) *experiment {
 		add(opening, n, "", packageOS, packageFile)
 	}
 	add(manySyncs, 3000, "", packageOS, semaphore, packageFile)
+	for _, n := range []int{1, 64, 1000} {
+		add(pebbleGets, n, "", packageOS, packageFile)
+	}
+	for _, n := range []int{1, 64} {
+		add(pebbleSyncs, n, "", packageOS, packageFile)
+	}
 	if b.quick {
 		e.rounds = 2
 		e.cells = slices.DeleteFunc(e.cells, func(c cell) bool {
@@ -124,10 +137,8 @@ func fileTargets() (all []target) {
 				value: "rate", peer: packageFile, reference: packageOS, least: 2.5},
 			target{what: what + ", CPU over C", experiment: "files", group: group, points: []string{"64"},
 				value: "cpu_us", peer: packageFile, reference: liburingC, most: 2.5})
-		if group != coldReads {
-			all = append(all, target{what: what + ", CPU over fio", experiment: "files", group: group, points: []string{"64"},
-				value: "cpu_us", peer: packageFile, reference: fio, most: 1})
-		}
+		all = append(all, target{what: what + ", CPU over fio", experiment: "files", group: group, points: []string{"64"},
+			value: "cpu_us", peer: packageFile, reference: fio, most: 1})
 	}
 	cpu("64 direct reads in a batch", batchReads, 0.10)
 	all = append(all, target{what: "64 direct reads in a batch, CPU over C", experiment: "files", group: batchReads,
@@ -135,6 +146,10 @@ func fileTargets() (all []target) {
 	cpu("a write with a sync", syncWrites, 1.05, "1")
 	cpu("stat", asking, 1.05, "1")
 	cpu("open and close", opening, 1.05, "1")
+	cpu("cold gets of Pebble", pebbleGets, 0.5, "64", "1000")
+	all = append(all, target{what: "cold gets of Pebble, threads", experiment: "files", group: pebbleGets, points: []string{"64", "1000"},
+		value: "threads", peer: packageFile, most: 20})
+	cpu("synced commits of Pebble", pebbleSyncs, 1.05)
 	return append(all,
 		target{what: "readers that wait for a slow disk, threads", experiment: "files", group: slowReads, points: []string{"12000"},
 			value: "threads", peer: packageFile, most: 12},
@@ -151,6 +166,7 @@ type disks struct {
 	mount   string // of the loop device, with a file and a folder
 	image   string // of the loop device, in memory
 	device  string
+	pebble  string // folder of a database on the loop device
 	group   string // control group for which the loop device is slow
 	allCPUs unix.CPUSet
 }
@@ -172,7 +188,7 @@ func (d *disks) make() error {
 	script := fmt.Sprintf(`set -e
 for d in $(seq 100); do mkdir -p %[1]s/$d; for f in $(seq 50); do echo hello > %[1]s/$d/$f; done; done
 dd if=/dev/urandom of=%[2]s bs=1M count=1024 status=none
-truncate -s 1600M %[3]s
+truncate -s 2200M %[3]s
 mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 %[3]s
 mount -o loop %[3]s %[4]s
 mkdir %[4]s/many
@@ -190,6 +206,10 @@ sync`, d.tree, d.data, d.image, d.mount)
 		return fmt.Errorf("findmnt says %q", out)
 	}
 	d.device = fields[0]
+	d.pebble = filepath.Join(d.mount, "pebble")
+	if out, err := exec.Command(d.b.program("pebble"), "-via", "default", "-work", "fill", "-dir", d.pebble).CombinedOutput(); err != nil {
+		return fmt.Errorf("fill the database: %w\n%s", err, out)
+	}
 	return d.slow(fields[1])
 }
 
@@ -237,7 +257,7 @@ func (d *disks) run(group, peer string, n int, size string) (values, error) {
 	case asking, opening:
 		path = d.tree
 	}
-	length := d.b.long(time.Second)
+	length := d.b.long(700 * time.Millisecond)
 	switch peer {
 	case liburingC:
 		how := map[string]string{coldReads: "cold"}[group]
@@ -250,11 +270,14 @@ func (d *disks) run(group, peer string, n int, size string) (values, error) {
 		}
 		return output(d.allCPUs, d.b.program("c-files"), path, how, strconv.Itoa(depth), "4096", strconv.Itoa(int(length.Milliseconds())), each)
 	case fio:
-		return d.fio(path, n, length)
+		return d.fio(path, n, group != coldReads, length)
+	}
+	if group == pebbleGets || group == pebbleSyncs {
+		return d.loadPebble(group, peer, n, length)
 	}
 	args := []string{"-work", map[string]string{cachedReads: "cached", mostlyHot: "cached", coldReads: "cold", directReads: "direct", loopReads: "direct",
 		slowReads: "direct", batchReads: "batch", syncWrites: "writesync", manySyncs: "manysync", asking: "stat", opening: "open"}[group],
-		"-via", map[string]string{packageOS: "os", semaphore: "sem", packageFile: "file", noRing: "noring"}[peer],
+		"-via", map[string]string{packageOS: "os", semaphore: "sem", packageFile: "file", noRing: "noring", iouringGo: "iouring-go"}[peer],
 		"-n", strconv.Itoa(n), "-path", path, "-time", length.String()}
 	if size == "1 MiB" {
 		args = append(args, "-size", strconv.Itoa(1<<20))
@@ -270,13 +293,24 @@ func (d *disks) run(group, peer string, n int, size string) (values, error) {
 	return output(d.allCPUs, d.b.program("files"), args...)
 }
 
+// loadPebble works on the database, or a new one.
+func (d *disks) loadPebble(group, peer string, n int, length time.Duration) (values, error) {
+	work, dir := "gets", d.pebble
+	if group == pebbleSyncs {
+		work, dir = "commits", d.pebble+"-commits"
+		defer os.RemoveAll(dir)
+	}
+	via := map[string]string{packageOS: "default", packageFile: "file"}[peer]
+	return output(d.allCPUs, d.b.program("pebble"), "-via", via, "-work", work, "-n", strconv.Itoa(n), "-dir", dir, "-time", length.String())
+}
+
 // fio runs fio, whose figures are named otherwise.
-func (d *disks) fio(path string, depth int, length time.Duration) (values, error) {
+func (d *disks) fio(path string, depth int, direct bool, length time.Duration) (values, error) {
 	if _, err := exec.LookPath("fio"); err != nil {
 		return nil, fmt.Errorf("fio is not installed: %w", err)
 	}
-	out, err := exec.Command("fio", "--name=read", "--readonly", "--filename="+path, "--rw=randread", "--bs=4k", "--direct=1", "--ioengine=io_uring",
-		"--iodepth="+strconv.Itoa(depth), "--time_based", "--runtime="+strconv.Itoa(max(1, int(length.Seconds())))+"s", "--output-format=json").Output()
+	out, err := exec.Command("fio", "--name=read", "--readonly", "--filename="+path, "--rw=randread", "--bs=4k", "--ioengine=io_uring",
+		"--direct="+map[bool]string{true: "1", false: "0"}[direct], "--iodepth="+strconv.Itoa(depth), "--time_based", "--runtime="+strconv.Itoa(max(1, int(length.Seconds())))+"s", "--output-format=json").Output()
 	if err != nil {
 		return nil, fmt.Errorf("fio: %w", err)
 	}

@@ -3,6 +3,7 @@ module github.com/uring-go/uring/bench
 go 1.24
 
 require (
+	github.com/iceber/iouring-go v0.0.0-20230403020409-002cfd2e2a90
 	github.com/pawelgaczynski/giouring v0.0.0-20230826085535-69588b89acb9
 	github.com/uring-go/uring v0.0.0
 	golang.org/x/sys v0.33.0

@@ -1,5 +1,5 @@
 // Command files is what the benchmark of files runs: goroutines that work on
-// files, through package os or package file. It prints a line of JSON.
+// files, through package os, package file, or another. It prints a line of JSON.
 package main
 
 import (
@@ -46,7 +46,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("files: ")
 	var o options
-	flag.StringVar(&o.via, "via", "file", "file, noring, os, or sem: os under a semaphore of 64")
+	flag.StringVar(&o.via, "via", "file", "file, noring, os, sem: os under a semaphore of 64, or iouring-go")
 	flag.StringVar(&o.work, "work", "cached", "cached, cold, direct, batch, write, writesync, manysync, stat, or open")
 	flag.IntVar(&o.n, "n", 1, "goroutines")
 	flag.DurationVar(&o.time, "time", time.Second, "for how long")

@@ -128,6 +128,12 @@ func newWork(o options) (*work, error) {
 		w.way = osWay{}
 	case "sem":
 		w.way = osWay{make(chan struct{}, 64)}
+	case "iouring-go":
+		way, err := newIouringWay()
+		if err != nil {
+			return nil, err
+		}
+		w.way = way
 	case "file", "noring":
 		e, err := file.New(file.Config{Depth: o.depth, NoRing: o.via == "noring"})
 		if err != nil {
