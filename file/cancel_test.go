@@ -102,7 +102,7 @@ func TestReadBufLeavesTheKernelBehind(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for range 20 {
+			for range 100 {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 				b, err := f.ReadBuf(ctx, 5000, 0)
 				if b != nil || !errors.Is(err, context.DeadlineExceeded) {
@@ -114,8 +114,10 @@ func TestReadBufLeavesTheKernelBehind(t *testing.T) {
 	}
 	wg.Wait()
 	wait(t, "all buffers are back", func() bool { return e.Stats().Lent == 0 })
-	if n := len(e.mem.slabs); n > 1 {
-		t.Errorf("%d slabs for 20 buffers of 8 KiB", n)
+	// 2,000 buffers of 8 KiB, of which 20 and a few that the kernel still has are in
+	// use at once.
+	if n := len(e.mem.slabs); n > 4 {
+		t.Errorf("%d slabs", n)
 	}
 }
 

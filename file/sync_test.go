@@ -150,7 +150,7 @@ func runAndKill(t *testing.T, name, way string, stop func()) []uint64 {
 	out, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }) // it hangs
+	time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Kill() }) // it hangs
 	const enough = 300
 	var acks []uint64
 	lines := bufio.NewScanner(out)
@@ -220,7 +220,7 @@ func acknowledge(t *testing.T, name string) {
 			}
 		}()
 	}
-	time.Sleep(time.Minute)
+	time.Sleep(10 * time.Minute)
 	os.Exit(1)
 }
 
