@@ -52,6 +52,7 @@ const (
 type Core struct {
 	newest  atomic.Pointer[Request] // of the list of new requests
 	load    [classes]atomic.Int32   // about how many are on their way of late
+	held    atomic.Int32            // times not to let others run, see letRun
 	inside  atomic.Int32            // in the kernel; written under mu
 	inject  func(*Request, uring.CQE) uring.CQE
 	entries int

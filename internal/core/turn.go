@@ -42,12 +42,24 @@ func (c *Core) lead(class Class, hurry bool) {
 }
 
 // letRun lets other goroutines run if there seem to be any that will add to the
-// list.
+// list: not where that takes long of late, as goroutines that only compute hold
+// the processors.
 func (c *Core) letRun(class Class) {
-	if c.load[class].Load() > 1 {
-		runtime.Gosched()
+	if c.load[class].Load() <= 1 || c.held.Load() > 0 && c.held.Add(-1) >= 0 {
+		return
+	}
+	start := time.Now()
+	runtime.Gosched()
+	if time.Since(start) > longYield {
+		c.held.Store(afterLongYield)
 	}
 }
+
+// Go lets a goroutine compute for 10 ms before others run.
+const (
+	longYield      = 5 * time.Millisecond
+	afterLongYield = 64
+)
 
 // kick takes a turn, for anybody.
 func (c *Core) kick() { c.takeTurn(c.wake == nil) }

@@ -40,6 +40,7 @@ type options struct {
 	hot   int
 	batch int
 	depth int
+	busy  int
 }
 
 func main() {
@@ -55,6 +56,7 @@ func main() {
 	flag.IntVar(&o.hot, "hot", 100, "percent of the reads of work cached whose data is in the page cache")
 	flag.IntVar(&o.batch, "batch", 64, "reads of a call with work batch")
 	flag.IntVar(&o.depth, "depth", 0, "of the engine")
+	flag.IntVar(&o.busy, "busy", 0, "goroutines that compute beside those that work on files")
 	flag.Parse()
 	w, err := newWork(o)
 	peer.Must(err)
@@ -94,6 +96,9 @@ func measure(o options, w *work) result {
 			count.Add(local)
 		}()
 	}
+	for range o.busy {
+		go compute(&stop)
+	}
 	most := watchThreads(&stop)
 	close(gate)
 	time.Sleep(min(o.time/5, 200*time.Millisecond))
@@ -117,6 +122,15 @@ func measure(o options, w *work) result {
 		r.P50, r.P99 = float64(all[len(all)/2])/10, float64(all[len(all)*99/100])/10
 	}
 	return r
+}
+
+// compute computes.
+func compute(stop *atomic.Bool) {
+	for x := uint64(1); !stop.Load(); {
+		for range 10000 {
+			x = x*6364136223846793005 + 1
+		}
+	}
 }
 
 // watchThreads reports the most threads there were.
