@@ -46,12 +46,6 @@ func echoes(t *testing.T, address, text string) {
 	}
 }
 
-func echo(c *net.TCPConn) {
-	// Without splicing, whose pipes live until the collector finds them.
-	_, _ = io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c})
-	_ = c.CloseWrite()
-}
-
 func TestProxyForwardsBetweenUNIXSockets(t *testing.T) {
 	dir := t.TempDir()
 	for _, at := range []string{"unix:" + filepath.Join(dir, "in"), "unix:@uring-test-" + filepath.Base(dir)} {

@@ -160,6 +160,12 @@ type sockOption struct {
 	value       []byte
 }
 
+// TCP_KEEPIDLE and TCP_KEEPINTVL, which package syscall has on Linux only.
+const (
+	tcpKeepIdle     = 4
+	tcpKeepInterval = 5
+)
+
 // tcpOptions are those that the configuration asks for.
 func (c *proxyConfig) tcpOptions() (list []sockOption) {
 	set := func(level, name, value int) {
@@ -171,8 +177,8 @@ func (c *proxyConfig) tcpOptions() (list []sockOption) {
 	if c.keepalive > 0 {
 		seconds := int(c.keepalive / time.Second)
 		set(syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
-		set(syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, seconds)
-		set(syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, min(seconds, 15))
+		set(syscall.IPPROTO_TCP, tcpKeepIdle, seconds)
+		set(syscall.IPPROTO_TCP, tcpKeepInterval, min(seconds, 15))
 	}
 	return list
 }

@@ -136,6 +136,13 @@ func startTarget(t *testing.T, serve func(*net.TCPConn)) string {
 	return l.Addr().String()
 }
 
+// echo sends back what comes, and closes its side when the peer does.
+func echo(c *net.TCPConn) {
+	// Without splicing, whose pipes live until the collector finds them.
+	_, _ = io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c})
+	_ = c.CloseWrite()
+}
+
 // hashes collects the SHA-256 of what each connection brought.
 type hashes struct {
 	mu   sync.Mutex
