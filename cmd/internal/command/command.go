@@ -26,7 +26,7 @@ var commands = []command{
 	{"probe", "show what io_uring can do on this kernel", probe},
 	{"demo", "send a file through the proxy in every mode and check it", demoCommand},
 	{"files", "read a slow disk from thousands of goroutines, with package os and package file", filesCommand},
-	{"proxy", "forward TCP connections", proxyCommand},
+	{"proxy", "forward connections, over TCP and UNIX sockets", proxyCommand},
 	{"sink", "receive over TCP, count and hash what comes", sinkCommand},
 	{"send", "send pseudo-random bytes or a file over TCP", sendCommand},
 	{"version", "print the version of the program, of Go and of liburing", versionCommand},
