@@ -212,7 +212,10 @@ func (c *proxyConfig) fitDescriptors() error {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("ask for RLIMIT_NOFILE: %w", err)
 	}
-	const others = 64 // the ring, the listener, the log, what is being opened and closed
+	others := int64(24) // the ring, the listener, the log, Go's own, what is being resolved
+	if c.monitorAt != "" {
+		others += 16
+	}
 	most := (int64(min(limit.Cur, 1<<30)) - others) / 2
 	switch {
 	case int64(c.maxConns) <= most:

@@ -98,7 +98,7 @@ func TestProxyChecksDescriptorsAtTheStart(t *testing.T) {
 		conns int
 		lower bool
 		want  int // 0: refused
-	}{{100, false, 100}, {maxConns, false, 0}, {maxConns, true, (int(limit.Cur) - 64) / 2}} {
+	}{{100, false, 100}, {maxConns, false, 0}, {maxConns, true, (int(limit.Cur) - 24) / 2}} {
 		if limit.Cur > 2*maxConns && c.want != c.conns {
 			continue
 		}
