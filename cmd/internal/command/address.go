@@ -185,9 +185,9 @@ func (l *listener) tcp() (netip.AddrPort, bool) {
 }
 
 // close ends listening, and removes the file of a UNIX socket unless a successor
-// has made another one there. A second close does nothing.
+// has made another one there. A second close does nothing, nor does that of nil.
 func (l *listener) close() {
-	if l.file == nil {
+	if l == nil || l.file == nil {
 		return
 	}
 	if l.path != "" {

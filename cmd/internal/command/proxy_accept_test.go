@@ -4,6 +4,7 @@ package command
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -111,5 +112,24 @@ func TestProxyChecksDescriptorsAtTheStart(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), "RLIMIT_NOFILE is") {
 			t.Errorf("it says %v", err)
 		}
+	}
+}
+
+// A proxy that cannot start does not listen first: who connects then would be reset.
+func TestProxyListensWhenItCanServe(t *testing.T) {
+	at := closedPort(t)
+	c := proxyDefaults()
+	c.listen, c.to, c.logTo = at, targetList{closedPort(t)}, slog.DiscardHandler
+	c.bufs, c.bufSize = 32768, 1<<40 // more than there is
+	if _, err := runProxy(t.Context(), c); err == nil || strings.Contains(err.Error(), "listen") {
+		t.Fatalf("it got to %v", err)
+	}
+	busy, err := net.Listen("tcp4", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	if _, err := runProxy(t.Context(), c); err == nil || strings.Contains(err.Error(), "in use") {
+		t.Errorf("with a port that is taken it got to %v", err)
 	}
 }

@@ -85,19 +85,11 @@ func runProxy(ctx context.Context, c proxyConfig) (stats proxyStats, err error) 
 	if err := c.fitDescriptors(); err != nil {
 		return stats, err
 	}
-	l, err := listenAt(ctx, c.listen, c.reusePort)
+	targets, err := newTargets(ctx, c.to)
 	if err != nil {
 		return stats, err
 	}
-	defer l.close()
-	targets, err := newTargets(ctx, c.to, l)
-	if err != nil {
-		return stats, err
-	}
-	p := &proxy{proxyConfig: c, listener: l, ln: uring.FD(l.file.Fd()), targets: targets, options: c.tcpOptions(), started: time.Now()}
-	if err := p.checkGreeting(); err != nil {
-		return stats, err
-	}
+	p := &proxy{proxyConfig: c, targets: targets, options: c.tcpOptions(), started: time.Now()}
 	for i, ctx := range []context.Context{ctx, c.hurry} {
 		if ctx == nil {
 			continue
@@ -115,8 +107,18 @@ func runProxy(ctx context.Context, c proxyConfig) (stats proxyStats, err error) 
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	targets.watch(watching, c.resolve, ownGreeting(c.sendGreet), p.log)
-	err = p.serve()
+	err = p.serve(ctx)
 	return p.stats, err
+}
+
+// startListening opens the listener. It comes after all else that may fail: a client
+// that had connected before would be reset.
+func (p *proxy) startListening(ctx context.Context) (err error) {
+	if p.listener, err = listenAt(ctx, p.listen, p.reusePort); err != nil {
+		return err
+	}
+	p.ln = uring.FD(p.listener.file.Fd())
+	return errors.Join(p.targets.check(p.listener), p.checkGreeting(), p.inherit())
 }
 
 // checkGreeting refuses a header that could not say where clients connected to.
@@ -128,7 +130,7 @@ func (p *proxy) checkGreeting() error {
 	return nil
 }
 
-func (p *proxy) serve() error {
+func (p *proxy) serve(ctx context.Context) error {
 	c := uring.Config{Entries: 1024, CQEntries: 16384}
 	if p.sqpoll {
 		c.Flags |= uring.SetupSQPoll
@@ -139,6 +141,11 @@ func (p *proxy) serve() error {
 		if err := p.open(); err != nil {
 			return err
 		}
+		if err := p.startListening(ctx); err != nil {
+			p.listener.close()
+			return err
+		}
+		defer p.listener.close()
 		stop, err := p.startMonitor()
 		if err != nil {
 			return err
@@ -189,9 +196,6 @@ func (p *proxy) open() (err error) {
 			return err
 		}
 	}
-	if err := p.inherit(); err != nil {
-		return err
-	}
 	if err := p.checkSends(); err != nil {
 		return err
 	}
@@ -215,7 +219,7 @@ func (p *proxy) open() (err error) {
 // checkSends says, before there are connections, whether the kernel has what
 // -send asks for.
 func (p *proxy) checkSends() error {
-	q, err := p.ring.NewSendQueue(p.ln, uring.SendQueueConfig{Mode: p.send, ZCAlways: p.zcAlways})
+	q, err := p.ring.NewSendQueue(uring.FD(p.wakers[0].read.Fd()), uring.SendQueueConfig{Mode: p.send, ZCAlways: p.zcAlways})
 	if err != nil {
 		return err
 	}

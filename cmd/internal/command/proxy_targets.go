@@ -93,20 +93,27 @@ type targetSet struct {
 	next int // whose turn it is
 }
 
-// newTargets finds all targets, and refuses those that would come back to l.
-func newTargets(ctx context.Context, names []string, l *listener) (*targetSet, error) {
+// newTargets finds all targets.
+func newTargets(ctx context.Context, names []string) (*targetSet, error) {
 	s := &targetSet{}
 	for _, name := range names {
 		t, err := newTarget(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		if t.isItself(l) {
-			return nil, fmt.Errorf("-to %s is where this proxy listens: it would forward to itself for ever", name)
-		}
 		s.list = append(s.list, t)
 	}
 	return s, nil
+}
+
+// check refuses targets that are where l listens.
+func (s *targetSet) check(l *listener) error {
+	for _, t := range s.list {
+		if t.isItself(l) {
+			return fmt.Errorf("-to %s is where this proxy listens: it would forward to itself for ever", t.name)
+		}
+	}
+	return nil
 }
 
 func (t *target) isItself(l *listener) bool {
