@@ -90,8 +90,8 @@ func (p *parker) close() error { return p.file.Close() }
 // [Ring.SubmitAndWait] does. With [SetupDeferTaskrun] it takes the place of
 // [Ring.RegisterEventFD]. It does not go with [SetupIOPoll].
 //
-// A timeout request that expires ends it, see [Ring.SubmitAndWait]. It returns how
-// many entries the kernel took. When ctx ends first the error
+// A timeout request that expires does not end it, as it does [Ring.SubmitAndWait].
+// It returns how many entries the kernel took. When ctx ends first the error
 // is that of ctx, and nothing is cancelled.
 func (r *Ring) Await(ctx context.Context, n int) (int, error) {
 	if err := r.usable(); err != nil {
@@ -104,7 +104,6 @@ func (r *Ring) Await(ctx context.Context, n int) (int, error) {
 		return 0, err
 	}
 	want, queued := r.wanted(n), r.q.SQUnsubmitted()
-	_, r.awaited = r.q.CQ()
 	_, err := r.Submit()
 	if err == nil {
 		err = r.awaitReady(ctx, want)
@@ -137,7 +136,7 @@ func (r *Ring) advance(want uint32) (bool, error) {
 // arrived reports whether want completions are ready, after asking the kernel for
 // those that wait there.
 func (r *Ring) arrived(want uint32) bool {
-	for r.ready() < want && !r.expired(r.awaited) {
+	for r.ready() < want {
 		if !r.fetch() {
 			return false
 		}

@@ -4,6 +4,7 @@ package uring
 
 import (
 	"errors"
+	"math"
 	"os"
 	"reflect"
 	"strings"
@@ -99,7 +100,7 @@ func expect(ctrl *gomock.Controller, drv *mockDriver, name string, act func(args
 // succeed carries out a call and returns what the kernel does.
 func (s *seam) succeed(method string, args []any) int {
 	switch method {
-	case "SubmitAndWait", "SubmitAndWaitTimeout", "SubmitAndWaitReg", "Wait":
+	case "SubmitAndWait", "SubmitAndWaitTimeout", "SubmitAndWaitReg", "SubmitAndWaitUntil", "Wait":
 		s.mem.post(1)
 	case "WaitSQ":
 		s.mem.take(s.mem.sqTail - s.mem.sqHead)
@@ -133,6 +134,10 @@ var seamUses = map[string]struct {
 	"SubmitAndWaitReg": {prepare: func(s *seam) func() error {
 		s.ring.regions = []*Region{{ring: s.ring, waits: true, sharedMemory: sharedMemory{mem: s.arena.Bytes()}}}
 		return func() error { return second(s.ring.SubmitAndWaitReg(1, 0)) }
+	}},
+	"SubmitAndWaitUntil": {prepare: func(s *seam) func() error {
+		s.ring.features |= cgo.FeatMinTimeout
+		return func() error { return second(s.ring.SubmitAndWaitUntil(1, math.MaxInt64)) }
 	}},
 	"SubmitAndGetEvents": {prepare: func(s *seam) func() error { return func() error { return second(s.ring.SubmitAndGetEvents()) } }},
 	"GetEvents":          {prepare: func(s *seam) func() error { return s.ring.GetEvents }},
@@ -386,7 +391,7 @@ func TestCallsThatLockMemoryWaitForThatOfAClosedRing(t *testing.T) {
 // for. The rest of the calls do not wait in the kernel.
 func TestCallsGoOnAfterSignals(t *testing.T) {
 	for method, waits := range map[string]bool{
-		"Submit": false, "SubmitAndWait": true, "SubmitAndWaitTimeout": true, "SubmitAndGetEvents": false,
+		"Submit": false, "SubmitAndWait": true, "SubmitAndWaitTimeout": true, "SubmitAndWaitUntil": true, "SubmitAndGetEvents": false,
 		"GetEvents": false, "Wait": true, "WaitSQ": false, "SyncCancel": false, "SyncCancelAll": false,
 		"UnregisterFiles": false, "UnregisterBuffers": false,
 	} {

@@ -265,12 +265,12 @@ func TestMinimumWait(t *testing.T) {
 		{least: time.Nanosecond, most: time.Second, usec: 1},
 		{least: 1500 * time.Nanosecond, most: time.Second, usec: 2},
 		{least: -time.Second, most: time.Second, usec: 0},
-		{least: time.Hour, most: time.Second, usec: 1e6},
+		{least: time.Hour, most: time.Second, usec: 3600e6},
 		{least: 2 * time.Hour, most: 2 * time.Hour, usec: math.MaxUint32},
 	} {
 		t.Run(fmt.Sprint(c.least, " of ", c.most), func(t *testing.T) {
 			r, m, drv := newMockRing(t, 0)
-			drv.SubmitAndWaitTimeout(uint32(8), int64(c.most), c.usec).DoAndReturn(func(uint32, int64, uint32) int {
+			drv.SubmitAndWaitTimeout(uint32(8), int64(max(c.least, c.most)), c.usec).DoAndReturn(func(uint32, int64, uint32) int {
 				m.post(make([]uint64, 8)...)
 				return 0
 			})

@@ -190,22 +190,24 @@ func (s SQE) PrepNopResult(res int32) {
 // NopFlags make a no-op request go ways that others go.
 type NopFlags uint32
 
-// The flags of [SQE.PrepNopFlags]. Linux 6.10 has NopInjectResult, 6.13 the others.
+// The flags of [SQE.PrepNopFlags].
 const (
-	// NopInjectResult makes the result the one that was asked for.
+	// NopInjectResult makes the result the one that was asked for. Linux 6.10.
 	NopInjectResult NopFlags = cgo.NopInjectResult
-	// NopFile looks the file up: EBADF if there is none.
+	// NopFile looks the file up: EBADF if there is none. Linux 6.13.
 	NopFile NopFlags = cgo.NopFile
 	// NopFixedBuffer looks the registered buffer up that BufIndex of the entry
-	// names: EFAULT if there is none.
+	// names: EFAULT if there is none. Linux 6.13.
 	NopFixedBuffer NopFlags = cgo.NopFixedBuffer
 	// NopTaskWork completes the request in work that the ring has to run first.
+	// Linux 6.17.
 	NopTaskWork NopFlags = cgo.NopTW
 )
 
 // PrepNopFlags is [SQE.PrepNop] with flags, for tests and for measuring. fd is for
 // NopFile, and res for NopInjectResult. The flags are those of IORING_OP_NOP, which
-// no page of the manual has.
+// no page of the manual has; kernels refuse those that they lack with EINVAL, and the
+// oldest ignore all.
 func (s SQE) PrepNopFlags(fd FD, res int32, flags NopFlags) {
 	s.prep(cgo.OpNop, fd, 0, uint32(res), 0)
 	s.OpFlags = uint32(flags)

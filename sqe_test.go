@@ -581,8 +581,12 @@ func TestDrainWaitsForTheEndOfAMultishotRequest(t *testing.T) {
 // A no-op looks for its file and its buffer, if it is told to.
 func TestNopFlags(t *testing.T) {
 	g := newRig(t, Config{Entries: 4})
-	c := g.answer(func(s SQE) { s.PrepNopFlags(-1, 0, NopTaskWork) })
-	needs(t, "flags of no-op requests", kernel.V(6, 13), refusal(c))
+	c := g.answer(func(s SQE) { s.PrepNopFlags(-1, 1, NopInjectResult|NopTaskWork) })
+	lack := refusal(c)
+	if c.Res == 0 {
+		lack = errors.New("the result is 0")
+	}
+	needs(t, "flags of no-op requests", kernel.V(6, 17), lack)
 	g.must(g.RegisterFiles(2))
 	in, _ := g.pipe()
 	g.must(g.UpdateFile(DirectSlot(1), int(in)))

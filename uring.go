@@ -67,7 +67,6 @@ type Ring struct {
 	ringFD       bool        // RegisterRingFD was called
 	drained      bool        // a request had Drain: those after it may start late
 	timed        bool        // PrepTimeout was called: waits may end early
-	awaited      uint32      // where the completion queue ended when Await began
 	clock        Clock       // of waits
 	ended        uint32      // last completions taken, see InFlight
 	silent       uint32      // slots of the submission queue without a completion

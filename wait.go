@@ -254,8 +254,8 @@ func units(d, unit time.Duration) uint32 {
 // Signals do not end the wait. See io_uring_submit_and_wait(3) and, for when
 // nothing is queued, io_uring_wait_cqe_nr(3).
 //
-// A request of [SQE.PrepTimeout] that expires ends this wait, and all other kinds,
-// without an error and before n completions are ready. One that ends by its count
+// A request of [SQE.PrepTimeout] that expires ends this wait, and all others in the
+// kernel, without an error and before n completions are ready. One that ends by its count
 // does not. On a ring that has had such a request, one of [SQE.PrepLinkTimeout]
 // that expires ends waits, too.
 func (r *Ring) SubmitAndWait(n int) (int, error) {

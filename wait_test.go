@@ -3,7 +3,6 @@
 package uring
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/signal"
@@ -291,7 +290,6 @@ func TestTimeoutRequestEndsWaits(t *testing.T) {
 		"SubmitAndWaitSignals": func(g *rig) error { return second(g.SubmitAndWaitSignals(3, -1, Signals(syscall.SIGURG))) },
 		"SubmitAndWaitUntil":   until,
 		"WaitReady":            func(g *rig) error { g.submit(); return g.WaitReady(3, -1) },
-		"Await":                func(g *rig) error { return second(g.Await(context.Background(), 3)) },
 	} {
 		inEachMode(t, func(t *testing.T, g *rig) {
 			g.queue(1, func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) })

@@ -74,6 +74,7 @@ func inspect(dir string) (*report, error) {
 	r.checkNeedless()
 	r.checkTrips()
 	r.checkHomes()
+	r.checkPorts(portNotes, symbols, pkg.pkg.Scope())
 	return r, nil
 }
 

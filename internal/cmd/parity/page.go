@@ -24,7 +24,8 @@ files of the root package:
 - **unit**: only tests that open no ring themselves use it,
 - **–**: no test uses it by name.
 
-Uses by functions that a test calls count as the test's if they are in test files, too.
+Uses by functions that a test calls count as the test's if they are in test files, too. *Port* has the notes below that a
+program carried over from C must heed.
 
 `
 
@@ -32,6 +33,7 @@ Uses by functions that a test calls count as the test's if they are in test file
 func (r *report) page() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, head, r.counts(), strings.Replace(r.constantCounts(), "c", "C", 1))
+	portTable(&b)
 	r.functionTables(&b)
 	r.opcodeTable(&b)
 	r.needlessTable(&b)
@@ -50,15 +52,30 @@ func (r *report) functionTables(b *bytes.Buffer) {
 			}
 			name := f.name
 			for _, s := range r.claims[f.name] {
-				rows = append(rows, row(code(name), code(s.name), s.since, orDash(s.tested)))
+				rows = append(rows, row(code(name), code(s.name), s.since, orDash(s.tested), notesOf(name)))
 				name = ""
 			}
 		}
 		if rows != nil {
 			fmt.Fprintf(b, "\n### %s\n\n", group)
-			table(b, rows, "liburing", "Go", "kernel since", "tested")
+			table(b, rows, "liburing", "Go", "kernel since", "tested", "port")
 		}
 	}
+}
+
+func portTable(b *bytes.Buffer) {
+	b.WriteString("## What a port must know\n\n" +
+		"Where something differs from C, or has another shape, as far as a program can notice. Tests of the root package show it.\n\n")
+	var rows []string
+	for i, n := range portNotes {
+		var names []string
+		for _, name := range strings.Fields(n.names) {
+			names = append(names, code(name))
+		}
+		rows = append(rows, row(fmt.Sprint(i+1), strings.Join(names, " "), n.text, code(n.test)))
+	}
+	table(b, rows, "", "liburing", "here", "test")
+	b.WriteString("\n")
 }
 
 // mostTrips is how many tests the table names for an opcode. There may be more.

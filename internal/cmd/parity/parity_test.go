@@ -3,6 +3,7 @@
 package main
 
 import (
+	"go/types"
 	"os"
 	"path/filepath"
 	"strings"
@@ -227,5 +228,28 @@ func TestOpcodeWithoutATrip(t *testing.T) {
 	r.checkTrips()
 	if diff := cmp.Diff([]string{"no test makes a request with IORING_OP_READ on the kernel"}, r.wrong); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Notes for ports name what is there, in C and in Go, and a test that shows it.
+func TestNotesForPortsAreChecked(t *testing.T) {
+	r := &report{functions: []function{{name: "io_uring_submit"}}, constants: []constant{{name: "IORING_OP_NOP"}}}
+	scope := types.NewScope(nil, 0, 0, "")
+	scope.Insert(types.NewFunc(0, nil, "TestSubmit", nil))
+	symbols := []symbol{{name: "Ring.Submit"}}
+	r.checkPorts([]portNote{
+		{"io_uring_submit IORING_OP_NOP", "Ring.Submit does it.", "TestSubmit"},
+		{"io_uring_sumbit", "Ring.Sumbit does it.", "TestSumbit"},
+	}, symbols, scope)
+	want := []string{
+		"ports.go names io_uring_sumbit, which liburing 2.15 does not have",
+		"ports.go names Ring.Sumbit, which is not there",
+		"ports.go names TestSumbit, which is no test",
+	}
+	if diff := cmp.Diff(want, r.wrong); diff != "" {
+		t.Error(diff)
+	}
+	if len(portNotes) < 30 {
+		t.Errorf("%d notes only", len(portNotes))
 	}
 }
