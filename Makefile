@@ -11,7 +11,7 @@ TORTURE_FLAGS = -for 1m
 # Flags for docker build. Without BASE= among them, images start from uring-base if make docker-base made it.
 DOCKER_FLAGS =
 CONSUMER_FLAGS =
-# -quick, or -only EXPRESSION; -table docs/proxy.md writes the table of a full run.
+# -quick, or -only EXPRESSION; -table docs/proxy.md writes what came of it into the page.
 CLIENTS_FLAGS =
 
 # Without a C compiler Go would quietly build the stub that answers "not supported".

@@ -224,6 +224,10 @@ func (c *proxyConfig) fitDescriptors() error {
 		c.maxConns = int(most)
 		return nil
 	}
-	return fmt.Errorf("-max-conns %d needs %d descriptors, two for each connection, and RLIMIT_NOFILE is %d: raise it (ulimit -n, LimitNOFILE=), or take at most -max-conns %d",
-		c.maxConns, 2*int64(c.maxConns)+others, limit.Cur, max(most, 0))
+	instead := fmt.Sprintf(", or take at most -max-conns %d", most)
+	if most < 1 {
+		instead = ""
+	}
+	return fmt.Errorf("-max-conns %d needs %d descriptors, two for each connection, and RLIMIT_NOFILE is %d: raise it (ulimit -n, LimitNOFILE=)%s",
+		c.maxConns, 2*int64(c.maxConns)+others, limit.Cur, instead)
 }

@@ -53,7 +53,7 @@ func (s *suite) processorTime() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
-		for _, f := range append([]front{haproxy, socat}, modes...) {
+		for _, f := range append([]front{haproxy, socat}, s.modes()...) {
 			s.check(&r, f.name, func() (string, error) { return s.measure(l, f, addr) })
 		}
 		s.add(r)

@@ -31,8 +31,8 @@ var hardships = []hardship{
 	{"draining", 0, (*suite).drain},
 	{"a log that nobody reads", 0, func(s *suite, f front, o opening) (string, error) { return s.blockedLog(f, o, false) }},
 	{"a log that is closed", 0, func(s *suite, f front, o opening) (string, error) { return s.blockedLog(f, o, true) }},
-	{"48 descriptors", 0, (*suite).fewDescriptors},
-	{"64 KiB of locked memory", 0, (*suite).littleMemory},
+	{"128 descriptors", 0, (*suite).fewDescriptors},
+	{"8 MiB of locked memory", 0, (*suite).littleMemory},
 	{"four small buffers", 0, (*suite).fewBuffers},
 	{"an answer before all is read", 0, (*suite).hasty},
 }
@@ -42,7 +42,7 @@ func (s *suite) hardships() error {
 	whole := map[string]int{}
 	for _, h := range hardships {
 		r := row{part: "hardships", name: h.name, cells: map[string]cell{}}
-		for _, f := range append([]front{haproxy}, modes...) {
+		for _, f := range append([]front{haproxy}, s.modes()...) {
 			s.check(&r, f.name, func() (string, error) {
 				text, err := h.run(s, f, opening{limit: h.limit})
 				var n countError
@@ -224,10 +224,11 @@ func slowly(addr string, n int, began chan<- struct{}) error {
 	return nil
 }
 
-// succeed starts another front on the same port, while the old one drains.
+// succeed starts another front on the same port, while the old one drains, and
+// asks it something.
 func (s *suite) succeed(f front, to string, o opening, old *process) error {
 	var err error
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience / 2); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		addr, next, failed := s.open(f, to, o)
 		if err = failed; err != nil {
 			continue
@@ -249,21 +250,25 @@ func (s *suite) succeed(f front, to string, o opening, old *process) error {
 	return fmt.Errorf("nobody can listen in its place: %w; it says: %s", err, old.said())
 }
 
-// blockedLog gives a proxy a log that nobody reads, or that is closed, and much
-// to write into it.
+// blockedLog gives a proxy a log that is full and that nobody reads, or that is
+// closed, and much to write into it.
 func (s *suite) blockedLog(f front, o opening, closed bool) (string, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
+	var fds [2]int
+	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil { // os.Pipe's do not block
 		return "", err
 	}
-	defer r.Close()
+	r, w := os.NewFile(uintptr(fds[0]), "log"), os.NewFile(uintptr(fds[1]), "log")
+	filled := make(chan struct{})
+	fill := func() { w.Write(make([]byte, 2<<20)); close(filled) } // until r is closed
 	defer w.Close()
-	if closed {
-		r.Close()
-	}
+	defer func() { r.Close(); <-filled }()
 	o.log, o.flags = w, []string{"-log-conns"}
 	return s.behind(f, o, func(_ *backend, addr string) (string, error) {
-		connections := pick(s, 1500, 5000)
+		if closed {
+			r.Close()
+		}
+		go fill()
+		connections := pick(s, 500, 5000)
 		for i := range connections {
 			if err := once(addr, 100, 0); err != nil {
 				return "", fmt.Errorf("connection %d: %w", i, err)
@@ -273,46 +278,45 @@ func (s *suite) blockedLog(f front, o opening, closed bool) (string, error) {
 	})
 }
 
-// unprivileged runs a command as a user without rights, with less of something.
-func (s *suite) unprivileged(limit string) []string {
+// unprivileged runs a command as a user without rights, with a limit.
+func unprivileged(limit string, n int) []string {
+	command := []string{"prlimit", fmt.Sprintf("--%[1]s=%[2]d:%[2]d", limit, n)}
 	if os.Geteuid() != 0 {
-		return []string{"prlimit", limit}
+		return command
 	}
-	return []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all", "prlimit", limit}
+	return append(command, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all")
 }
 
+// fewDescriptors has more clients than there are descriptors for: some wait.
 func (s *suite) fewDescriptors(f front, o opening) (string, error) {
-	o.prefix = s.unprivileged("--nofile=48:48")
+	o.prefix = unprivileged("nofile", 128)
 	if f.name == haproxy.name {
-		o.limit = 10 // it needs some for itself, and refuses more than fit
+		o.limit = 32 // it does not start with more than fit
 	}
-	text, err := s.behind(f, o, func(_ *backend, addr string) (string, error) {
-		failed, err := atOnce(60, func() error { return once(addr, 1000, 10*time.Millisecond) })
+	return orRefused(s.behind(f, o, func(_ *backend, addr string) (string, error) {
+		const clients = 100
+		failed, err := atOnce(clients, func() error { return once(addr, 1000, 10*time.Millisecond) })
 		if failed > 0 {
-			return "", fmt.Errorf("%d of 60 were not answered: %w", failed, err)
+			return "", fmt.Errorf("%d of %d were not answered: %w", failed, clients, err)
 		}
 		return "60 answered", nil
 	})
 	return refusal(text, err, "RLIMIT_NOFILE", "descriptors", "RLIMIT_MEMLOCK") // some modes lock memory, too
 }
 
+// littleMemory gives what systems give users.
 func (s *suite) littleMemory(f front, o opening) (string, error) {
-	o.prefix = s.unprivileged("--memlock=65536:65536")
-	text, err := s.behind(f, o, func(_ *backend, addr string) (string, error) {
+	o.prefix = unprivileged("memlock", 8<<20)
+	return orRefused(s.behind(f, o, func(_ *backend, addr string) (string, error) {
 		return "answered", once(addr, 1<<20, 0)
-	})
-	return refusal(text, err, "RLIMIT_MEMLOCK")
+	}))
 }
 
-// refusal takes a proxy that says at its start what it lacks for one that is
-// right.
-func refusal(text string, err error, words ...string) (string, error) {
-	if err != nil && errors.Is(err, errEnded) {
-		for _, w := range words {
-			if strings.Contains(err.Error(), w) {
-				return "refused: " + w, nil
-			}
-		}
+// orRefused takes a proxy that ends at once, and says that its mode needs more
+// locked memory, for one that is right: users have 8 MiB.
+func orRefused(text string, err error) (string, error) {
+	if errors.Is(err, errEnded) && strings.Contains(err.Error(), "RLIMIT_MEMLOCK") {
+		return "refused", nil
 	}
 	return text, err
 }

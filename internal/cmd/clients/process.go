@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net"
 	"os"
@@ -143,28 +145,68 @@ var errEnded = errors.New("it ended")
 
 // client runs a program to its end, within a time, and returns what it said.
 func (s *suite) client(in io.Reader, name string, args ...string) ([]byte, error) {
+	var out bytes.Buffer
+	err := s.pipe(in, &out, name, args...)
+	return out.Bytes(), err
+}
+
+// summed is client for much: it returns the length and the sum of what came.
+func (s *suite) summed(in io.Reader, name string, args ...string) (string, error) {
+	out := newSummer()
+	err := s.pipe(in, out, name, args...)
+	return out.String(), err
+}
+
+func (s *suite) pipe(in io.Reader, out io.Writer, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(s.ctx, pick(s, 60*time.Second, 4*time.Minute))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.WaitDelay = time.Second
-	var out, complaints bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, &out, &complaints
+	var complaints bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &complaints
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		err = fmt.Errorf("takes longer than it may: %w", ctx.Err())
 	}
 	if err != nil {
-		return out.Bytes(), fmt.Errorf("%s: %w: %s", name, err, tail(append(complaints.Bytes(), out.Bytes()...)))
+		return fmt.Errorf("%s: %w: %s", name, err, tail(complaints.Bytes()))
 	}
-	return out.Bytes(), nil
+	return nil
 }
 
-// fileClient is client with a file to read from.
-func (s *suite) fileClient(path, name string, args ...string) ([]byte, error) {
+// A summer counts and sums what is written to it.
+type summer struct {
+	hash.Hash
+	n int64
+}
+
+func newSummer() *summer { return &summer{Hash: sha256.New()} }
+
+func (w *summer) Write(p []byte) (int, error) {
+	w.n += int64(len(p))
+	return w.Hash.Write(p)
+}
+
+func (w *summer) String() string { return fmt.Sprintf("%d bytes, %x", w.n, w.Sum(nil)[:8]) }
+
+// sumOf is the length and sum of a file.
+func sumOf(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer f.Close()
-	return s.client(f, name, args...)
+	w := newSummer()
+	_, err = io.Copy(w, f)
+	return w.String(), err
+}
+
+// opened calls f with a file to read from.
+func opened(path string, f func(in io.Reader) (string, error)) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	return f(file)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -64,7 +63,7 @@ func (s *suite) wanted(sv service) bool {
 			return true
 		}
 	}
-	for _, f := range append(modes, direct, haproxy) {
+	for _, f := range append([]front{direct, haproxy}, s.modes()...) {
 		if s.only.MatchString(f.name) {
 			return true
 		}
@@ -73,9 +72,9 @@ func (s *suite) wanted(sv service) bool {
 }
 
 func (s *suite) program(sv service, t test, addr string) {
-	r := row{part: "programs", name: sv.name + ": " + t.name, cells: map[string]cell{}}
+	r := row{part: "programs", name: sv.name + ": " + t.name, same: t.same, cells: map[string]cell{}}
 	want := ""
-	for _, f := range append(append([]front{direct}, modes...), haproxy) {
+	for _, f := range append([]front{direct, haproxy}, s.modes()...) {
 		s.check(&r, f.name, func() (string, error) {
 			got, err := s.through(f, addr, opening{}, func(addr string) (string, error) { return t.run(s, addr) })
 			if f.name == direct.name {
@@ -184,7 +183,7 @@ func (s *suite) nginx(name, listen string) (string, error) {
 }
 
 // bigFile is the size of what is downloaded.
-func bigFile(s *suite) int { return pick(s, 8<<20, 256<<20) }
+func bigFile(s *suite) int { return pick(s, 8<<20, 128<<20) }
 
 // asPostgres runs a command as a user that PostgreSQL's servers accept.
 func asPostgres(args ...string) []string {
@@ -282,12 +281,4 @@ func startSocat(s *suite) (string, error) {
 	}
 	port := freePort()
 	return s.server(port, "socat", "-t", "60", fmt.Sprintf("TCP-LISTEN:%d,bind=127.0.0.1,fork,reuseaddr", port), "EXEC:"+script)
-}
-
-var newline = []byte("\n")
-
-// firstLine cuts off the first line.
-func firstLine(b []byte) (line string, rest []byte) {
-	l, rest, _ := bytes.Cut(b, newline)
-	return string(l), rest
 }

@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -14,13 +14,6 @@ import (
 	"strings"
 	"time"
 )
-
-func sum(b []byte) string { return fmt.Sprintf("%d bytes, %x", len(b), sha256.Sum256(b))[:32] }
-
-func sumOf(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	return sum(b), err
-}
 
 func split(addr string) (host, port string) {
 	host, port, _ = net.SplitHostPort(addr)
@@ -34,11 +27,12 @@ var redisTests = []test{
 		if err != nil {
 			return "", err
 		}
-		if _, err := s.fileClient(path, "redis-cli", "-h", host, "-p", port, "-x", "set", "value"); err != nil {
+		if _, err := opened(path, func(in io.Reader) (string, error) {
+			return s.summed(in, "redis-cli", "-h", host, "-p", port, "-x", "set", "value")
+		}); err != nil {
 			return "", err
 		}
-		out, err := s.client(nil, "redis-cli", "-h", host, "-p", port, "--raw", "get", "value")
-		return sum(out), err
+		return s.summed(nil, "redis-cli", "-h", host, "-p", port, "--raw", "get", "value")
 	}},
 	{"redis-benchmark", false, func(s *suite, addr string) (string, error) {
 		return s.redisBenchmark(addr, "set,get,lrange_300", pick(s, 2000, 50_000), 50, 1)
@@ -68,8 +62,7 @@ func (s *suite) redisBenchmark(addr, tests string, n, clients, pipeline int) (st
 // httpTests are those of nginx.
 func httpTests(scheme string) []test {
 	get := func(s *suite, addr, path string, args ...string) (string, error) {
-		out, err := s.client(nil, "curl", append(args, "-sSfk", scheme+"://"+addr+"/"+path)...)
-		return sum(out), err
+		return s.summed(nil, "curl", append(args, "-sSfk", scheme+"://"+addr+"/"+path)...)
 	}
 	tests := []test{
 		{"download", true, func(s *suite, addr string) (string, error) { return get(s, addr, "big") }},
@@ -152,8 +145,7 @@ var postgresTests = []test{
 	}},
 	{"COPY out", true, func(s *suite, addr string) (string, error) {
 		host, port := split(addr)
-		out, err := s.client(nil, "psql", "-XAtq", "-h", host, "-p", port, "-U", "postgres", "-d", "postgres", "-c", "copy lines to stdout")
-		return sum(out), err
+		return s.summed(nil, "psql", "-XAtq", "-h", host, "-p", port, "-U", "postgres", "-d", "postgres", "-c", "copy lines to stdout")
 	}},
 	{"COPY in", true, func(s *suite, addr string) (string, error) {
 		host, port := split(addr)
@@ -232,8 +224,10 @@ var sshTests = []test{
 		if err != nil {
 			return "", err
 		}
-		out, err := s.fileClient(path, "ssh", append(s.sshFlags(), "-p", port, userName()+"@"+host, "sha256sum")...)
-		return string(bytes.TrimSpace(out)), err
+		return opened(path, func(in io.Reader) (string, error) {
+			out, err := s.client(in, "ssh", append(s.sshFlags(), "-p", port, userName()+"@"+host, "sha256sum")...)
+			return string(bytes.TrimSpace(out)), err
+		})
 	}},
 	{"scp there and back", true, func(s *suite, addr string) (string, error) {
 		host, port := split(addr)
@@ -260,13 +254,9 @@ var socatTests = []test{
 		if err != nil {
 			return "", err
 		}
-		out, err := s.fileClient(path, "socat", "-t", "60", "-", "TCP:"+addr)
-		line, rest := firstLine(out)
-		return line[:min(len(line), 16)] + ", " + sum(rest), err
+		return opened(path, func(in io.Reader) (string, error) { return s.summed(in, "socat", "-t", "60", "-", "TCP:"+addr) })
 	}},
 	{"half-close of an empty stream", true, func(s *suite, addr string) (string, error) {
-		out, err := s.client(nil, "socat", "-t", "60", "-", "TCP:"+addr)
-		line, rest := firstLine(out)
-		return line[:min(len(line), 16)] + ", " + sum(rest), err
+		return s.summed(nil, "socat", "-t", "60", "-", "TCP:"+addr)
 	}},
 }
