@@ -120,9 +120,10 @@ func (b *BufRing) lends(q *SendQueue) {
 	}
 }
 
-// short reports whether queues must give buffers back, or were lent all that they
-// may have.
-func (b *BufRing) short() bool { return b.out >= b.most }
+// Short reports whether the program, its send queues in the main, holds as many
+// buffers as BufRingConfig.Spare lets it, so that queues copy what comes. Whoever
+// limits what may wait should let less wait then; a [RecvStream] does.
+func (b *BufRing) Short() bool { return b.out >= b.most }
 
 // relieve makes queues copy what waits in their buffers, those first that began to
 // hold some first, until enough buffers are back.
@@ -193,7 +194,7 @@ func (q *SendQueue) mayCopy(b *BufRing, n uint32, room *bool) bool {
 	if left := q.copyAt.left(b); left < n {
 		need := int((n - left + b.copies.size - 1) / b.copies.size)
 		*room = need <= b.copies.left()
-		return *room && (q.chunks+need)*int(b.copies.size) <= q.cfg.MaxCopied
+		return *room && q.copyMemory+need*int(b.copies.size) <= q.cfg.MaxCopied
 	}
 	return true
 }
@@ -201,7 +202,7 @@ func (q *SendQueue) mayCopy(b *BufRing, n uint32, room *bool) bool {
 // releaseCopies releases a piece that lies in copies.
 func (q *SendQueue) releaseCopies(p *piece) {
 	b := p.br
-	q.chunks -= b.copies.release(p)
+	q.copyMemory -= b.copies.release(p) * int(b.copies.size)
 	if at := &q.copyAt; at.b == b && b.copies.refs[at.chunk] == 0 {
 		*at = copyPoint{}
 	}
@@ -217,7 +218,7 @@ func (q *SendQueue) copyPiece(b *BufRing, p *piece) {
 		at := &q.copyAt
 		if at.left(b) == 0 {
 			*at = copyPoint{b: b, chunk: b.copies.take()}
-			q.chunks++
+			q.copyMemory += int(b.copies.size)
 		} else {
 			b.copies.refs[at.chunk]++
 		}

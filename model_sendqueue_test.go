@@ -380,14 +380,14 @@ func checkPieces(tb testing.TB, q *SendQueue, hold func(b *BufRing, bid uint16))
 func checkCopies(tb testing.TB, q *SendQueue, copies []piece) {
 	tb.Helper()
 	refs := map[*BufRing]map[uint16]int{}
-	chunks := 0
+	memory := 0
 	for _, p := range copies {
 		if refs[p.br] == nil {
 			refs[p.br] = map[uint16]int{}
 		}
 		for i := range p.bids {
 			if refs[p.br][p.bid+i]++; refs[p.br][p.bid+i] == 1 {
-				chunks++
+				memory += int(p.br.copies.size)
 			}
 		}
 	}
@@ -396,7 +396,7 @@ func checkCopies(tb testing.TB, q *SendQueue, copies []piece) {
 			equal(tb, "pieces in a chunk", int(b.copies.refs[chunk]), n)
 		}
 	}
-	equal(tb, "chunks", q.chunks, chunks)
+	equal(tb, "memory of copies", q.copyMemory, memory)
 	if b := q.copyAt.b; b != nil && b.copies.refs[q.copyAt.chunk] == 0 {
 		tb.Fatal("the next copy goes to a chunk that the queue does not have")
 	}

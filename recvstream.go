@@ -425,14 +425,24 @@ func (s *RecvStream) hungUp(c CQE) error {
 // full reports whether so much waits in To that receiving must stop.
 func (s *RecvStream) full() bool {
 	q := s.cfg.To
-	return q != nil && (q.out.bytes >= s.maxBytes() || q.buffers >= s.cfg.MaxBuffers)
+	return q != nil && (s.waits() >= s.maxBytes() || q.buffers >= s.cfg.MaxBuffers)
+}
+
+// waits is how many bytes count as waiting in To. When buffers run short those do
+// that it has copied and sent, and that a zero-copy send still needs.
+func (s *RecvStream) waits() int {
+	q := s.cfg.To
+	if s.br.Short() {
+		return max(q.out.bytes, q.copyMemory)
+	}
+	return q.out.bytes
 }
 
 // maxBytes is the limit for what waits in To at present.
 func (s *RecvStream) maxBytes() int {
 	b := s.br
 	switch {
-	case !b.short():
+	case !b.Short():
 		return s.cfg.MaxBytes
 	case b.copies.left() == 0:
 		return 1 // only those whose peer reads
@@ -451,7 +461,7 @@ func (s *RecvStream) hold() {
 // drained is called when something of To was sent.
 func (s *RecvStream) drained() error {
 	q := s.cfg.To
-	if q.out.bytes > s.maxBytes()/2 || q.buffers > s.cfg.MaxBuffers/2 || s.closed {
+	if s.waits() > s.maxBytes()/2 || q.buffers > s.cfg.MaxBuffers/2 || s.closed {
 		return nil
 	}
 	s.held = false
@@ -509,7 +519,7 @@ func (s *RecvStream) prepare(e SQE) error {
 	}
 	s.multi = false
 	switch {
-	case s.cfg.Single || s.left, single && b.short(), single && !limited && s.slow:
+	case s.cfg.Single || s.left, single && b.Short(), single && !limited && s.slow:
 		return e.PrepRecvProvided(s.fd, b, 0, 0, 0)
 	case limited:
 		s.multi = true

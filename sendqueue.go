@@ -108,12 +108,12 @@ type SendQueue struct {
 	own   outMemory
 	token uint64 // with generation 0
 
-	buffers  int         // holds on buffers of BufRings
-	chunks   int         // of copies that it has, see copyOut
-	copyAt   copyPoint   // where the next one goes
-	copiedTo uint32      // pieces before this position are not to be copied
-	lenders  []*BufRing  // that have the queue in copies.queues
-	source   *RecvStream // that goes on when enough was sent
+	buffers    int         // holds on buffers of BufRings
+	copyMemory int         // bytes of chunks that it has, see copyOut
+	copyAt     copyPoint   // where the next one goes
+	copiedTo   uint32      // pieces before this position are not to be copied
+	lenders    []*BufRing  // that have the queue in copies.queues
+	source     *RecvStream // that goes on when enough was sent
 
 	// The ring of buffers of the provided modes. Its positions are those of
 	// the pieces.
@@ -230,6 +230,11 @@ func (q *SendQueue) Queued() int { return q.out.bytes }
 // however few bytes in it wait; one that holds bytes of several queues counts in
 // each.
 func (q *SendQueue) Buffers() int { return q.buffers }
+
+// CopyMemory returns how many bytes of memory the queue's copies of received bytes
+// take: see [BufRingConfig.Spare]. Those of zero-copy sends count until they are
+// notified.
+func (q *SendQueue) CopyMemory() int { return q.copyMemory }
 
 // InFlight reports whether a send is in flight.
 func (q *SendQueue) InFlight() bool { return q.inFlight }

@@ -27,6 +27,7 @@ type proxyConfig struct {
 	send       uring.SendMode
 	zcAlways   bool
 	queue      byteSize // bytes that may wait in one direction before receiving stops
+	copyMemory byteSize // for what waits when buffers run short
 
 	fixedFiles   bool
 	maxConns     int
@@ -57,7 +58,7 @@ type proxyConfig struct {
 func proxyDefaults() proxyConfig {
 	return proxyConfig{
 		bufSize: 64 << 10, bufs: 256, resolve: 30 * time.Second,
-		send: uring.SendAuto, queue: 1 << 20, maxConns: 8192,
+		send: uring.SendAuto, queue: 1 << 20, copyMemory: 256 << 20, maxConns: 8192,
 		keepalive: time.Minute, connectTime: 5 * time.Second,
 		deferTaskrun: true, waitBatch: 1,
 		logTo: slog.NewTextHandler(os.Stderr, nil),

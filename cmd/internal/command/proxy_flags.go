@@ -50,6 +50,7 @@ func (c *proxyConfig) define(fs *flag.FlagSet) *proxyWords {
 	fs.StringVar(&w.send, "send", "auto", "direct, vectored, queue, bundle, zc, zc-gather, or auto: bundle where the kernel has it, else vectored")
 	fs.BoolVar(&c.zcAlways, "zc-always", false, "go on with zero-copy sends even if the kernel reports that it copies")
 	fs.Var(&c.queue, "queue", "bytes that may wait for one slow receiver before its sender is held back")
+	fs.Var(&c.copyMemory, "copy-memory", "memory for copies of what waits when fewer than a quarter of the buffers are left; 0 copies nothing, and receivers that do not read can keep all buffers")
 	fs.DurationVar(&c.connectTime, "connect-timeout", c.connectTime, "longest `duration` of an attempt to connect to a target, and of a header of the PROXY protocol (0: no limit)")
 	fs.DurationVar(&c.idleTime, "idle-timeout", 0, "reset connections on which nothing moved for this `duration` (0: never)")
 	fs.DurationVar(&c.keepalive, "keepalive", c.keepalive, "let TCP probe peers that were silent for this `duration` (0: never)")
@@ -133,6 +134,7 @@ func (c *proxyConfig) check(set map[string]bool) error {
 	refuse(c.waitBatch > 1 && c.wait == 0, "-wait-batch needs -wait-usec")
 	refuse(set["wait-usec"] && c.waitBatch == 1, "-wait-usec needs -wait-batch above 1")
 	refuse(c.queue < 1, "-queue %d: want at least 1", c.queue)
+	refuse(c.copyMemory < 0 || c.copyMemory > 1<<30, "-copy-memory %d: want 0 to 1GiB", c.copyMemory)
 	refuse(c.maxConns < 1 || c.maxConns > maxConns, "-max-conns %d: want 1 to %d", c.maxConns, maxConns)
 	refuse(c.monitorAt != "" && monitor == nil, "-metrics: this program is built without the library for it; "+
 		"go install github.com/uring-go/uring/cmd/uring-metrics@latest, or make metrics, gives the one that has it")

@@ -209,6 +209,9 @@ func (p *proxy) open() (err error) {
 		Group: 1, Entries: p.bufs, BufSize: int(p.bufSize), Incremental: p.incremental,
 		HugePages: p.hugePages, Registered: p.zeroCopy(),
 	}
+	if p.copyMemory > 0 {
+		c.Spare, c.CopyMemory = max(p.bufs/4, 1), int(p.copyMemory)
+	}
 	if p.incremental {
 		c.MinLeft = 1 // all connections are streams, those of direct descriptors too
 	}

@@ -274,7 +274,7 @@ func (p *proxy) receive(f *flow) {
 	}
 	var err error
 	switch {
-	case f.slow && !p.limited:
+	case p.br.Short() && (p.limited || !p.incremental), f.slow && !p.limited:
 		// Whatever else there is could take all buffers before it is stopped, and
 		// keep them from the others for as long as dst does not read.
 		err = s.PrepRecvProvided(f.src.fd, p.br, 0, 0, 0)
@@ -297,6 +297,10 @@ func (p *proxy) receive(f *flow) {
 // full reports whether so much waits for dst that receiving must stop.
 func (p *proxy) full(f *flow) bool {
 	full := f.q != nil && f.q.Queued() >= int(p.queue)
+	if f.q != nil && p.br.Short() { // what waits is copied, and others need the buffers
+		limit := min(int(p.queue), max(int(p.bufSize), leastQueue))
+		full = max(f.q.Queued(), f.q.CopyMemory()) >= limit
+	}
 	if full && !f.held {
 		p.stats.held++
 		f.slow = true
@@ -304,6 +308,9 @@ func (p *proxy) full(f *flow) bool {
 	f.held = full
 	return full
 }
+
+// leastQueue is how much may wait when buffers run short.
+const leastQueue = 16 << 10
 
 // most is how much one receive may bring: what may wait, as far as a request can
 // say it.

@@ -233,19 +233,11 @@ func (s *suite) succeed(f front, to string, o opening, old *process) error {
 		if err = failed; err != nil {
 			continue
 		}
-		defer next.stop()
-		select {
-		case <-next.done: // it was the old one that listened
-			err = fmt.Errorf("a successor: %w: %s", errEnded, next.said())
-			continue
-		default:
-		}
-		// The old one may have had the port a moment ago, and the successor not yet.
-		if err = once(addr, 1000, 0); errors.Is(err, syscall.ECONNREFUSED) {
-			next.stop()
-			continue
-		}
-		return err
+		err = once(addr, 1000, 0)
+		next.stop()
+		if err == nil {
+			return nil
+		} // it was the old one that listened, until now
 	}
 	return fmt.Errorf("nobody can listen in its place: %w; it says: %s", err, old.said())
 }
@@ -299,9 +291,8 @@ func (s *suite) fewDescriptors(f front, o opening) (string, error) {
 		if failed > 0 {
 			return "", fmt.Errorf("%d of %d were not answered: %w", failed, clients, err)
 		}
-		return "60 answered", nil
-	})
-	return refusal(text, err, "RLIMIT_NOFILE", "descriptors", "RLIMIT_MEMLOCK") // some modes lock memory, too
+		return fmt.Sprint(clients, " answered"), nil
+	}))
 }
 
 // littleMemory gives what systems give users.
