@@ -28,6 +28,7 @@ type proxyStats struct {
 	kernelCPU   time.Duration // of the threads that the kernel has for the ring
 
 	buffers   uint64 // receive buffers used up
+	copiedOut uint64 // bytes copied, so that buffers went back
 	bufSize   int
 	mismatch  uint64
 	requests  uint64 // sends
@@ -49,7 +50,7 @@ func (p *proxy) countQueue(q *uring.SendQueue) {
 // countBuffers adds what the receive buffers did.
 func (p *proxy) countBuffers() {
 	s := p.br.Stats()
-	p.stats.buffers, p.stats.mismatch = s.Buffers, s.Mismatches
+	p.stats.buffers, p.stats.mismatch, p.stats.copiedOut = s.Buffers, s.Mismatches, s.CopiedOut
 	p.stats.bufSize = p.br.BufSize()
 	p.stats.leftovers = p.br.Entries() - s.InKernel
 }
