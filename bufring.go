@@ -50,8 +50,8 @@ type BufRingConfig struct {
 	Spare int
 	// CopyMemory is how many bytes of memory these copies may take in all, at most
 	// 1 GiB. 0 means four times what the buffers hold, and at least 1 MiB. When it is
-	// used up, queues keep buffers as without Spare: it bounds how many peers that do not
-	// read are borne, see [SendQueueConfig.MaxCopied].
+	// used up, queues keep buffers as without Spare: it bounds how many peers that do
+	// not read are borne. [SendQueueConfig.MaxCopied] is the bound of each queue.
 	CopyMemory int
 	// KernelMemory makes the kernel allocate the ring of entries, though not the
 	// buffers; it is then part of the kernel's memory, not of the program's
