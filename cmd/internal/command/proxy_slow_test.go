@@ -38,6 +38,8 @@ func echoOrStop(c *net.TCPConn, over <-chan struct{}) {
 // smallSender makes the socket hold little that the proxy, in this process, has bound
 // to a port: otherwise it would take megabytes.
 func smallSender(port int) {
+	oneSmallSender.Lock() // many at once would keep the proxy from its descriptors
+	defer oneSmallSender.Unlock()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return
@@ -50,6 +52,8 @@ func smallSender(port int) {
 		}
 	}
 }
+
+var oneSmallSender sync.Mutex
 
 // stopReading lets n readers stop, each with small messages that wait in the proxy.
 // They go on until close.
@@ -136,7 +140,8 @@ func answers(t *testing.T, addr string, n int) (median time.Duration) {
 }
 
 // Readers that stop, each with many small messages, keep no buffer from others.
-// -slow.readers=1000 -v is the measurement.
+// -slow.readers=1000 -v is the measurement: best in a network namespace with a
+// net.ipv4.tcp_wmem of "4096 8192 16384" and a tcp_rmem of "4096 16384 32768".
 func TestProxyReadersThatStopDoNotStopOthers(t *testing.T) {
 	for _, m := range proxyModes {
 		if m.name != "vectored" && m.name != "zc" && m.name != "incremental-bundle" {
