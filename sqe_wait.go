@@ -22,7 +22,7 @@ const (
 
 // A Siginfo is what [SQE.PrepWaitid] says about a child: a siginfo_t. Its fields:
 //
-//	Signo  int32  // SIGCHLD, or 0 if there was nothing to say
+//	Signo  int32  // SIGCHLD, or 0 if there was no child to report
 //	Errno  int32
 //	Code   int32  // CLD_EXITED, CLD_KILLED, …
 //	PID    int32

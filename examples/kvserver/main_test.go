@@ -21,12 +21,17 @@ import (
 
 func TestMain(m *testing.M) { testutil.Main(m) }
 
-func TestServer(t *testing.T) {
+const keys = 5000
+
+func value(i int) string { return strings.Repeat(fmt.Sprint(i), i%100) }
+
+// testStore opens a store with values for key0, key1 and so on.
+func testStore(t *testing.T) *store {
+	t.Helper()
 	t.Cleanup(func() { file.Default().Close() })
 	name := filepath.Join(t.TempDir(), "data")
 	var data strings.Builder
-	value := func(i int) string { return strings.Repeat(fmt.Sprint(i), i%100) }
-	for i := range 5000 {
+	for i := range keys {
 		fmt.Fprintf(&data, "key%d\t%s\n", i, value(i))
 	}
 	data.WriteString("a line without a tab\nlast\tthe end")
@@ -37,7 +42,12 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.file.Close()
+	t.Cleanup(func() { s.file.Close() })
+	return s
+}
+
+func TestServer(t *testing.T) {
+	s := testStore(t)
 	server := httptest.NewServer(s)
 	defer server.Close()
 	defer http.DefaultClient.CloseIdleConnections()
@@ -59,7 +69,7 @@ func TestServer(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for i := g; i < 5000; i += 97 {
+			for i := g; i < keys; i += 97 {
 				if status, body := get(fmt.Sprint("key", i)); status != 200 || body != value(i) {
 					t.Errorf("key %d: %d, %q", i, status, body)
 				}
@@ -78,7 +88,7 @@ func TestServer(t *testing.T) {
 	if err := s.get(ctx, "last", nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a client that went away: %v", err)
 	}
-	if _, err := open(name + "x"); err == nil {
+	if _, err := open(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("opened what is not there")
 	}
 }

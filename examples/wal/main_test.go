@@ -15,6 +15,8 @@ import (
 
 func TestMain(m *testing.M) { testutil.Main(m) }
 
+const writers, records = 50, 20
+
 func TestLog(t *testing.T) {
 	t.Cleanup(func() { file.Default().Close() })
 	name := filepath.Join(t.TempDir(), "log")
@@ -23,7 +25,6 @@ func TestLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const writers, records = 50, 20
 	var wg sync.WaitGroup
 	for g := range writers {
 		wg.Add(1)
@@ -52,34 +53,8 @@ func TestLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	for _, more := range []int{0, 1} {
-		next := make([]int, writers) // the record of each writer that is to come
-		w, err = openLog(name, func(p []byte) error {
-			var g, i int
-			if _, err := fmt.Sscan(string(p), &g, &i); err != nil {
-				return err
-			}
-			if g < writers && next[g] != i {
-				return fmt.Errorf("record %d of writer %d where %d should be", i, g, next[g])
-			}
-			if g < writers {
-				next[g]++
-			} else {
-				more--
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for g, n := range next {
-			if n != records {
-				t.Errorf("%d records of writer %d", n, g)
-			}
-		}
-		if more != 0 {
-			t.Errorf("%d records more than there should be", -more)
-		}
+	for more := range 2 {
+		w := reopen(t, name, more)
 		if err := w.append(fmt.Appendf(nil, "%d 0", writers)); err != nil {
 			t.Error(err)
 		}
@@ -87,4 +62,34 @@ func TestLog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// reopen opens a log that must have all records of all writers, each writer's in
+// order, and some more.
+func reopen(t *testing.T, name string, more int) *writeLog {
+	t.Helper()
+	next := make([]int, writers+1) // the record of each writer that is to come
+	w, err := openLog(name, func(p []byte) error {
+		var g, i int
+		if _, err := fmt.Sscan(string(p), &g, &i); err != nil {
+			return err
+		}
+		if g < writers && next[g] != i {
+			return fmt.Errorf("record %d of writer %d where %d should be", i, g, next[g])
+		}
+		next[g]++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for g, n := range next[:writers] {
+		if n != records {
+			t.Errorf("%d records of writer %d", n, g)
+		}
+	}
+	if next[writers] != more {
+		t.Errorf("%d records besides, want %d", next[writers], more)
+	}
+	return w
 }

@@ -437,17 +437,7 @@ func TestClose(t *testing.T) {
 	}
 	r, w := pipe(t)
 	const waiting = 50
-	errs := make(chan error, waiting)
-	for range waiting {
-		go func() {
-			p := make([]byte, 1)
-			_, err := core.Do(context.Background(), func(s uring.SQE) error {
-				s.PrepRead(fd(r), p, uring.CurrentOffset)
-				return nil
-			})
-			errs <- err
-		}()
-	}
+	errs := waitForEver(core, fd(r), waiting)
 	r2, w2 := pipe(t)
 	disk := make(chan int32, 3)
 	for range 3 { // one runs, two are queued
@@ -494,6 +484,22 @@ func TestClose(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 	w.Close()
+}
+
+// waitForEver has n goroutines read from an empty pipe. Their errors come later.
+func waitForEver(core *Core, pipe uring.FD, n int) <-chan error {
+	errs := make(chan error, n)
+	for range n {
+		go func() {
+			p := make([]byte, 1)
+			_, err := core.Do(context.Background(), func(s uring.SQE) error {
+				s.PrepRead(pipe, p, uring.CurrentOffset)
+				return nil
+			})
+			errs <- err
+		}()
+	}
+	return errs
 }
 
 // Close at any moment: every call returns.
