@@ -230,4 +230,7 @@
 // beforehand. Errors of completions are a [syscall.Errno], see [CQE.Err].
 package uring
 
+// The mock first: the page needs tests that compile.
+
+//go:generate go run github.com/golang/mock/mockgen@v1.6.0 -source=driver.go -package=uring -mock_names=driver=mockDriver,registrar=mockRegistrar -destination=mock_driver_test.go
 //go:generate go run ./internal/cmd/parity -o docs/parity.md

@@ -6,10 +6,9 @@ import (
 	"github.com/uring-go/uring/cgo"
 )
 
-//go:generate go run github.com/golang/mock/mockgen@v1.6.0 -source=driver.go -package=uring -mock_names=driver=mockDriver,registrar=mockRegistrar -destination=mock_driver_test.go
-
 // driver is what a Ring asks of liburing. [cgo.Ring] is the real one; tests
-// put a mock in its place for faults that a kernel does not show on demand.
+// put a mock in its place for faults that a kernel does not show on demand: go
+// generate writes it to mock_driver_test.go, see doc.go.
 type driver interface {
 	Submit() int
 	SubmitShared(tell bool) int
