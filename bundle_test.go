@@ -4,6 +4,7 @@ package uring
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +36,9 @@ func TestSendModeNames(t *testing.T) {
 	var names []string
 	for m := SendMode(-1); m <= SendZCGather+1; m++ {
 		names = append(names, m.String())
+		if known := !strings.HasPrefix(m.String(), "SendMode("); known && m != SendAuto && !slices.Contains(sendModes, m) {
+			t.Errorf("sendModes lacks %v: no test of queues runs in it", m)
+		}
 	}
 	equal(t, "names", strings.Join(names, " "), "SendMode(-1) auto bundle vectored provided plain zc zc-gather SendMode(7)")
 }

@@ -351,7 +351,7 @@ func (s *sender) segments(n int) []Segment {
 	return list
 }
 
-// every mode beside SendAuto
+// sendModes has every mode except SendAuto.
 var sendModes = []SendMode{SendBundle, SendVectored, SendProvided, SendPlain, SendZC, SendZCGather}
 
 // eachSendMode runs a test in each mode that the kernel has.
