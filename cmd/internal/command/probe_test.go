@@ -72,8 +72,10 @@ func TestProgram(t *testing.T) {
 			}
 		}
 	})
+}
 
-	t.Run("probe names every feature and bug", func(t *testing.T) {
+func TestProbe(t *testing.T) {
+	t.Run("names every feature and bug", func(t *testing.T) {
 		got := runProgram(t, program("probe"))
 		if got.status != 0 || got.stderr != "" {
 			t.Errorf("got %+v", got)
@@ -90,7 +92,7 @@ func TestProgram(t *testing.T) {
 		}
 	})
 
-	t.Run("probe says why and what to do", func(t *testing.T) {
+	t.Run("says why and what to do", func(t *testing.T) {
 		cmd := program("probe")
 		cmd.Env = append(cmd.Env, "URING_WITHOUT=zero-copy send")
 		got := runProgram(t, cmd)
@@ -102,7 +104,7 @@ func TestProgram(t *testing.T) {
 		}
 	})
 
-	t.Run("probe without incremental buffers", func(t *testing.T) {
+	t.Run("without incremental buffers", func(t *testing.T) {
 		cmd := program("probe", "-json")
 		cmd.Env = append(cmd.Env, "URING_WITHOUT=incremental buffers")
 		have := map[string]answer{}
