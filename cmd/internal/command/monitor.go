@@ -23,6 +23,9 @@ type Figures struct {
 	BuffersOut  int // of them lent: with bytes that were not sent
 	SlicesOut   int // pieces of them
 	BuffersUsed uint64
+	CopiedOut   uint64 // bytes, so that the buffers of slow receivers came back
+	CopyFull    uint64 // times that there was no memory for that
+	CopyMemory  int    // bytes that copies take
 
 	// Of connections that are over.
 	Sends, ZeroCopy, Copied, Notifications uint64
@@ -45,6 +48,7 @@ func (p *proxy) publish() {
 		Received: p.stats.received, Sent: p.stats.sent, Completions: p.stats.completions,
 		Starved: p.stats.starved, Held: p.stats.held,
 		Buffers: p.br.Entries(), BuffersOut: p.br.Entries() - s.InKernel, SlicesOut: s.Lent, BuffersUsed: s.Buffers,
+		CopiedOut: s.CopiedOut, CopyFull: s.CopyFull, CopyMemory: s.CopyMemory,
 		Sends: p.stats.requests, ZeroCopy: p.stats.zc, Copied: p.stats.copied, Notifications: p.stats.notified,
 		Draining: p.draining, At: time.Now(),
 	}

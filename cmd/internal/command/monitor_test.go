@@ -54,3 +54,18 @@ func TestMetricsNeedTheProgramThatHasThem(t *testing.T) {
 		}
 	}
 }
+
+// What is copied out for receivers that do not read is in the figures.
+func TestFiguresTellOfCopies(t *testing.T) {
+	figures := withMonitor(t)
+	p := startProxy(t, startTarget(t, func(c *net.TCPConn) {
+		_ = c.SetWriteBuffer(64 << 10)
+		_, _ = c.Write(make([]byte, 64<<20)) // until the client leaves
+	}), func(c *proxyConfig) { c.monitorAt, c.bufs, c.bufSize = "somewhere", 16, 4<<10 })
+	for range 4 {
+		c := dial(t, p.addr)
+		_ = c.(*net.TCPConn).SetReadBuffer(16 << 10)
+		defer c.Close()
+	}
+	eventually(t, "bytes were copied", func() bool { f := figures(); return f.CopiedOut > 0 && f.CopyMemory > 0 })
+}

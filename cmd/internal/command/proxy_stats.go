@@ -130,7 +130,7 @@ func (p *proxy) logFigures() {
 	s := p.br.Stats()
 	p.log.info("figures", "open", p.live, "connections", p.stats.connections, "failed", p.stats.failed(),
 		"received", p.stats.received, "sent", p.stats.sent, "slices", s.Lent,
-		"buffers", p.br.Entries()-s.InKernel, "starved", p.stats.starved, "held", p.stats.held)
+		"buffers", p.br.Entries()-s.InKernel, "starved", p.stats.starved, "held", p.stats.held, "copied", s.CopiedOut)
 }
 
 // String is the summary at the end.
