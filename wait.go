@@ -121,6 +121,15 @@ type wait struct {
 	until         time.Duration
 }
 
+// timeUp returns the error of a wait that a timeout request ends: if the wait has a
+// limit, the one of its own time.
+func (w wait) timeUp() error {
+	if w.most < 0 && !w.absolute {
+		return nil
+	}
+	return os.ErrDeadlineExceeded
+}
+
 // forever stands for a time that is not limited.
 const forever = time.Duration(-1)
 
@@ -175,8 +184,10 @@ func (r *Ring) wait(n int, w wait, enter func(want uint32, left time.Duration) i
 		switch ready := r.ready(); {
 		case rc < 0 && rc != -int(syscall.EINTR) && rc != -cgo.ETime:
 			return r.submitted(queued), check(opWait, rc)
-		case ready >= want, w.least > 0 && ready > 0, r.expired(from):
+		case ready >= want, w.least > 0 && ready > 0:
 			return r.submitted(queued), nil
+		case r.expired(from):
+			return r.submitted(queued), w.timeUp()
 		}
 		if w.submit {
 			if err := r.stuck(before, rc); err != nil {
@@ -255,8 +266,9 @@ func units(d, unit time.Duration) uint32 {
 // nothing is queued, io_uring_wait_cqe_nr(3).
 //
 // A request of [SQE.PrepTimeout] that expires ends this wait, and all others in the
-// kernel, without an error and before n completions are ready. One that ends by its count
-// does not. On a ring that has had such a request, one of [SQE.PrepLinkTimeout]
+// kernel, before n completions are ready. It is no error of a wait without a limit;
+// one with a limit gives [os.ErrDeadlineExceeded]. A request that ends by its count
+// ends no wait. On a ring that has had such a request, one of [SQE.PrepLinkTimeout]
 // that expires ends waits, too.
 func (r *Ring) SubmitAndWait(n int) (int, error) {
 	r.submitting()

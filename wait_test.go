@@ -280,22 +280,26 @@ func TestWaitTakesOneAtATime(t *testing.T) {
 func TestTimeoutRequestEndsWaits(t *testing.T) {
 	until := func(g *rig) error {
 		if g.features&cgo.FeatMinTimeout == 0 {
-			return g.WaitReady(3, -1)
+			g.submit()
+			return g.WaitReady(3, time.Hour)
 		}
 		return second(g.SubmitAndWaitUntil(3, ClockMonotonic.Now()+time.Hour))
 	}
-	for name, wait := range map[string]func(g *rig) error{
-		"SubmitAndWait":        func(g *rig) error { return second(g.SubmitAndWait(3)) },
-		"SubmitAndWaitTimeout": func(g *rig) error { return second(g.SubmitAndWaitTimeout(3, time.Hour)) },
-		"SubmitAndWaitSignals": func(g *rig) error { return second(g.SubmitAndWaitSignals(3, -1, Signals(syscall.SIGURG))) },
-		"SubmitAndWaitUntil":   until,
-		"WaitReady":            func(g *rig) error { g.submit(); return g.WaitReady(3, -1) },
+	for name, c := range map[string]struct {
+		wait func(g *rig) error
+		want error
+	}{
+		"SubmitAndWait":        {func(g *rig) error { return second(g.SubmitAndWait(3)) }, nil},
+		"SubmitAndWaitTimeout": {func(g *rig) error { return second(g.SubmitAndWaitTimeout(3, time.Hour)) }, os.ErrDeadlineExceeded},
+		"SubmitAndWaitSignals": {func(g *rig) error { return second(g.SubmitAndWaitSignals(3, -1, Signals(syscall.SIGURG))) }, nil},
+		"SubmitAndWaitUntil":   {until, os.ErrDeadlineExceeded},
+		"WaitReady":            {func(g *rig) error { g.submit(); return g.WaitReady(3, -1) }, nil},
 	} {
 		inEachMode(t, func(t *testing.T, g *rig) {
 			g.queue(1, func(s SQE) { s.PrepTimeout(time.Hour, 0, 0) })
 			g.queue(2, func(s SQE) { s.PrepTimeout(20*time.Millisecond, 0, 0) })
 			g.queue(3, SQE.PrepNop)
-			equal(t, name+": error", wait(g), nil)
+			equal(t, name+": error", c.wait(g), c.want)
 			equal(t, name+": ready", g.Ready(), 2)
 			results := g.results(2)
 			equal(t, name+": results", results, map[uint64]int32{2: errno(syscall.ETIME), 3: 0})

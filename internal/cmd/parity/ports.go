@@ -16,7 +16,7 @@ type portNote struct{ names, text, test string }
 var portNotes = []portNote{
 	{
 		names: "io_uring_submit_and_wait io_uring_submit_and_wait_timeout io_uring_wait_cqes io_uring_wait_cqe_nr io_uring_submit_and_wait_min_timeout io_uring_wait_cqes_min_timeout io_uring_submit_and_wait_reg",
-		text:  "Signals, such as those of Go's scheduler, do not end a wait: it goes on until as many completions are ready, or the time is up. A request of SQE.PrepTimeout that expires ends it early, as in the kernel, except Ring.Await. One that ends by its count does not, and one of SQE.PrepLinkTimeout does on a ring that has had a PrepTimeout: the completion does not tell which it is.",
+		text:  "Signals, such as those of Go's scheduler, do not end a wait: it goes on until as many completions are ready, or the time is up. A request of SQE.PrepTimeout that expires ends it early, as in the kernel, except Ring.Await: without an error, or with os.ErrDeadlineExceeded if the wait has a limit of time. One that ends by its count does not, and one of SQE.PrepLinkTimeout does on a ring that has had a PrepTimeout: the completion does not tell which it is.",
 		test:  "TestTimeoutRequestEndsWaits",
 	},
 	{
