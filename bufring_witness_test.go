@@ -258,10 +258,20 @@ func TestUrgentBytesHarmNobody(t *testing.T) {
 	bothKinds(t, func(t *testing.T, s *stage) {
 		before := len(workers(t))
 		evil, evilPeer := testutil.TCPPair(t)
-		s.queue(1, func(q SQE) { s.must(q.PrepRecvProvided(FD(evil), s.br, 0, 0, 0)) })
-		s.submit()
+		arm := func() {
+			s.queue(1, func(q SQE) { s.must(q.PrepRecvProvided(FD(evil), s.br, 0, 0, 0)) })
+			s.submit()
+		}
+		arm()
 		s.urgent(evilPeer)
 		equal(t, "workers", len(workers(t)), before)
+		for s.Ready() > 0 { // an urgent byte is data once the next has come: a slow machine finds it
+			s.must(s.br.Consume(s.next(), func(p []byte) error {
+				equal(t, "evil's bytes", strings.Trim(string(p), "!"), "")
+				return nil
+			}))
+			arm()
+		}
 
 		s.send(64)
 		held := s.hold(s.recv(0, 0, 0), place{0, 0, 64})

@@ -14,7 +14,7 @@ func TestFiles(t *testing.T) {
 	if err := os.WriteFile(name, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got := runProgram(t, program("files", "-file", name, "-readers", "3,40", "-time", "200ms"))
+	got := runProgram(t, program("files", "-file", name, "-readers", "3,40", "-time", "1s"))
 	if strings.Contains(got.stdout, "crashed: uring files: open") {
 		t.Skip("the file system has no direct I/O")
 	}
