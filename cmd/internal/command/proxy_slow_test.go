@@ -156,6 +156,9 @@ func TestProxyReadersThatStopDoNotStopOthers(t *testing.T) {
 			t.Cleanup(func() { close(over) })
 			p := startProxy(t, addr, func(c *proxyConfig) {
 				m.change(c)
+				if c.incremental {
+					c.bufs = 32 // which hold more than the readers' messages otherwise
+				}
 			})
 			alone := answers(t, p.addr, 500)
 			sent, stop := stopReading(t, p.addr, *slowReaders)
