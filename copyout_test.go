@@ -240,3 +240,23 @@ func TestFifo(t *testing.T) {
 	}
 	equal(t, "left", left, []int{8, 10, 12, 14, 16, 18})
 }
+
+// What was copied is copied once more when it is sent: without that the kernel
+// would keep the memory until the peer has the bytes, and other queues could copy
+// nothing.
+func TestCopiesAreNotSentWithoutACopy(t *testing.T) {
+	for _, mode := range []SendMode{SendZC, SendZCGather} {
+		t.Run(mode.String(), func(t *testing.T) {
+			s := newSender(t, SendQueueConfig{Mode: mode, ZCMin: 1, ZCAlways: true})
+			s.feeds(BufRingConfig{Entries: 8, BufSize: 64, Spare: 8, Registered: true})
+			for range 4 {
+				s.forward(1, 40)
+			}
+			equal(t, "copied", s.q.Stats().CopiedOut, 4*40)
+			s.finish()
+			equal(t, "sends without a copy", s.q.Stats().ZeroCopy, 0)
+			equal(t, "bytes at the peer", string(readFull(t, s.peer, 4*40)), string(stream(0, 4*40)))
+			equal(t, "copies", s.br.Stats().CopyMemory, 0)
+		})
+	}
+}

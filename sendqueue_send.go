@@ -90,6 +90,8 @@ func (q *SendQueue) prepare(s SQE, limit int) {
 	switch {
 	case q.mode.provided() && !repair:
 		q.prepareProvided(s, limit)
+	case q.mode.zeroCopy() && q.out.at(q.out.sent).copied && limit == 0:
+		q.prepareCopies(s)
 	case q.mode.zeroCopy() && q.out.bytes >= q.cfg.ZCMin:
 		q.prepareZC(s, limit)
 	case q.mode == SendPlain || limit > 0:
@@ -104,6 +106,14 @@ func (q *SendQueue) prepare(s SQE, limit int) {
 // prepareVectored sends pieces before end as the parts of one message.
 func (q *SendQueue) prepareVectored(s SQE, end uint32) {
 	q.gather(end, func(*piece) bool { return true })
+	s.prep(cgo.OpSendMsg, q.fd, q.message(), 1, 0)
+	s.OpFlags = sendFlags
+}
+
+// prepareCopies sends what was copied so that buffers go back, and that alone: the
+// kernel copies it again, and does not keep it until the receiver has it.
+func (q *SendQueue) prepareCopies(s SQE) {
+	q.gather(q.out.tail, func(p *piece) bool { return p.copied })
 	s.prep(cgo.OpSendMsg, q.fd, q.message(), 1, 0)
 	s.OpFlags = sendFlags
 }
