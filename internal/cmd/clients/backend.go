@@ -83,7 +83,7 @@ type visitor struct{ net.Conn }
 
 // visit connects. A small window leaves what comes in the proxy's hands.
 func visit(addr string, smallWindow bool) (visitor, error) {
-	d := net.Dialer{Timeout: patience}
+	d := net.Dialer{Timeout: 3 * patience} // connections that find no place are tried again ever more seldom
 	if smallWindow {
 		d.Control = func(_, _ string, c syscall.RawConn) error {
 			return c.Control(func(fd uintptr) {

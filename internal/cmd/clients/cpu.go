@@ -49,6 +49,9 @@ func (s *suite) processorTime() error {
 			name += " (a tenth)"
 		}
 		r := row{part: "processor", name: name, cells: map[string]cell{}}
+		if !s.onlyLoad(name) {
+			continue
+		}
 		addr, err := l.service(s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
@@ -59,6 +62,16 @@ func (s *suite) processorTime() error {
 		s.add(r)
 	}
 	return nil
+}
+
+// onlyLoad reports whether -only leaves something of a load.
+func (s *suite) onlyLoad(name string) bool {
+	for _, f := range append([]front{haproxy, socat}, s.modes()...) {
+		if s.only.MatchString(name + ", " + f.name) {
+			return true
+		}
+	}
+	return false
 }
 
 // measure returns processor seconds, and how long it took.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -111,20 +112,23 @@ func (s *suite) twoWrites(f front, o opening) (string, error) {
 			return "", err
 		}
 		defer v.Close()
-		begin, requests := time.Now(), pick(s, 50, 200)
-		for range requests {
+		var took []time.Duration
+		for range pick(s, 50, 200) {
+			begin := time.Now()
 			_, err1 := v.Write([]byte("100 "))
 			time.Sleep(200 * time.Microsecond)
 			_, err2 := v.Write([]byte("100\n"))
 			if err := errors.Join(err1, err2, v.take(100)); err != nil {
 				return "", err
 			}
+			took = append(took, time.Since(begin))
 		}
-		each := time.Since(begin) / time.Duration(requests)
-		if each > 20*time.Millisecond {
-			return "", fmt.Errorf("%.1f ms for each request", ms(each))
+		slices.Sort(took)
+		half := took[len(took)/2]
+		if half > 20*time.Millisecond {
+			return "", fmt.Errorf("%.1f ms for half of the requests", ms(half))
 		}
-		return fmt.Sprintf("%.2f ms", ms(each)), nil
+		return fmt.Sprintf("median %.2f ms", ms(half)), nil
 	})
 }
 

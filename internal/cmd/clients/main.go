@@ -24,7 +24,7 @@ import (
 
 func main() {
 	var s suite
-	only := flag.String("only", "", "run the checks whose name, or mode, matches this expression")
+	only := flag.String("only", "", "run the checks whose name and mode, as in \"redis: redis-benchmark, sqpoll\", match this expression")
 	flag.StringVar(&s.uring, "uring", "bin/uring", "the program uring")
 	flag.BoolVar(&s.quick, "quick", false, "small sizes: under 3 minutes instead of 15")
 	flag.StringVar(&s.table, "table", "", "write the table into this file, between its marks if it has them")

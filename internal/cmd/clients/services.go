@@ -59,13 +59,10 @@ func (s *suite) programs() error {
 // wanted reports whether -only leaves something of a service.
 func (s *suite) wanted(sv service) bool {
 	for _, t := range sv.tests {
-		if s.only.MatchString(sv.name + ": " + t.name) {
-			return true
-		}
-	}
-	for _, f := range append([]front{direct, haproxy}, s.modes()...) {
-		if s.only.MatchString(f.name) {
-			return true
+		for _, f := range append([]front{direct, haproxy}, s.modes()...) {
+			if s.only.MatchString(sv.name + ": " + t.name + ", " + f.name) {
+				return true
+			}
 		}
 	}
 	return false
