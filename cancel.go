@@ -86,25 +86,41 @@ func (d deadline) left() time.Duration {
 
 func (d deadline) over() bool { return d.left() == 0 }
 
+// cancelSlice is how long the kernel waits for a worker at most before it is asked
+// again. It looks anew only when a completion wakes it, which does not come from a
+// worker that gives the request back to wait for its file, nor with
+// SetupDeferTaskrun.
+const cancelSlice = 100 * time.Millisecond
+
 // syncCancel cancels what matches. It returns how many the kernel found; what a
 // worker thread carries out may go on.
 func (r *Ring) syncCancel(c *cgo.SyncCancel, until deadline) (int, error) {
-	rc := afterSignals(func() int {
-		left := until.left()
-		c.Sec, c.Nsec = int64(left/time.Second), int64(left%time.Second)
-		if left == forever {
-			c.Sec, c.Nsec = -1, -1
+	rc := r.syncCancelOnce(c, until)
+	for syscall.Errno(-rc) == cgo.ETime {
+		if until.over() {
+			return 0, errCancelLate
 		}
-		return r.drv.SyncCancel(c)
-	})
-	if syscall.Errno(-rc) == cgo.ETime {
-		return 0, errCancelLate
+		r.runWork()
+		if rc = r.syncCancelOnce(c, until); rc == -int(syscall.ENOENT) {
+			rc = 0 // it has ended since
+		}
 	}
 	if rc >= 0 {
 		r.cancelled()
 		r.runWork()
 	}
 	return max(rc, 0), checkSince("cancel", rc, kernel.V(6, 0), "")
+}
+
+func (r *Ring) syncCancelOnce(c *cgo.SyncCancel, until deadline) int {
+	return afterSignals(func() int {
+		left := cancelSlice
+		if !until.never {
+			left = min(until.left(), left)
+		}
+		c.Sec, c.Nsec = int64(left/time.Second), int64(left%time.Second)
+		return r.drv.SyncCancel(c)
+	})
 }
 
 // awaitCancelled waits until nothing is left of what was cancelled.

@@ -1,7 +1,6 @@
 package uring
 
 import (
-	"syscall"
 	"time"
 
 	"github.com/uring-go/uring/cgo"
@@ -101,14 +100,18 @@ func (e *eventTrial) signalled(fd int32) error {
 // read reports whether an eventfd is signalled by now, or is about to be, and
 // takes the signal.
 func (e *eventTrial) read(fd int32) (bool, error) {
+	// A read would wait for the signal, although the eventfd does not block.
+	if _, err := e.t.start(cgo.SQE{Opcode: cgo.OpPollAdd, FD: fd, OpFlags: cgo.PollIn}); err != nil {
+		return false, err
+	}
 	// The processors do what RCU is asked for each at their own time.
-	timer := cgo.SQE{Opcode: cgo.OpTimeout, FD: -1, Addr: e.t.time(10 * time.Millisecond), Len: 1}
-	if _, err := e.t.do(timer); err != nil {
+	timer, err := e.t.start(cgo.SQE{Opcode: cgo.OpTimeout, FD: -1, Addr: e.t.time(10 * time.Millisecond), Len: 1})
+	if err != nil {
+		return false, err
+	}
+	if c, err := e.t.next(); err != nil || c.UserData == timer {
 		return false, err
 	}
 	c, err := e.t.do(cgo.SQE{Opcode: cgo.OpRead, FD: fd, Addr: e.t.spare(), Len: 8})
-	if err == nil && c.Res == -int32(syscall.EAGAIN) {
-		return false, nil
-	}
 	return true, result(c, err, 8)
 }
