@@ -29,10 +29,18 @@ func (c *Core) openPoller() (syscall.RawConn, error) {
 // collect takes a turn each time that the kernel has posted completions, until
 // the poller is closed.
 func (c *Core) collect(conn syscall.RawConn) {
-	defer close(c.collected)
+	ended := true
+	defer func() {
+		if ended { // by a function that fills an entry
+			go c.collect(conn)
+			return
+		}
+		close(c.collected)
+	}()
 	_ = conn.Read(func(uintptr) bool {
 		c.letRun(Disk) // whom the last turn woke
 		c.kick()
 		return false
 	})
+	ended = false
 }

@@ -71,12 +71,14 @@ func TestFillEndsTheGoroutine(t *testing.T) {
 	<-locked
 	go func() { // leads
 		defer close(ended)
-		_, _ = core.Do(context.Background(), func(s uring.SQE) error {
+		_, err := core.Do(context.Background(), func(s uring.SQE) error {
 			s.PrepRead(fd(r), p, 0)
 			runtime.Goexit()
 			return nil
 		})
-		t.Error("Do returned")
+		if err != errEnded { // the collector's first turn was faster
+			t.Errorf("Do: %v", err)
+		}
 	}()
 	for range 3 {
 		for core.newest.Load() == nil {
@@ -95,5 +97,52 @@ func TestFillEndsTheGoroutine(t *testing.T) {
 	wg.Wait()
 	if p[0] != 0 {
 		t.Errorf("the kernel has read %q", p)
+	}
+}
+
+// If it is the collector that such a function ends, there is another one.
+func TestFillEndsTheCollector(t *testing.T) {
+	core := open(t, Config{})
+	r, w := pipe(t)
+	read := func() chan error {
+		before, done := core.Stats().Running, make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			_, err := core.Do(ctx, func(s uring.SQE) error { s.PrepRead(fd(r), make([]byte, 1), 0); return nil })
+			if ctx.Err() != nil {
+				err = ctx.Err() // it was over only when somebody looked
+			}
+			done <- err
+		}()
+		wait(t, "a read is in the kernel", func() bool { return core.Stats().Running > before })
+		return done
+	}
+	first, ended := read(), make(chan struct{})
+	err := core.Setup(func(ring *uring.Ring) error {
+		if _, err := w.WriteString("x"); err != nil {
+			return err
+		}
+		wait(t, "the read is over", func() bool { return ring.Ready() > 0 })
+		time.Sleep(5 * time.Millisecond) // the collector now waits to be the next, most likely
+		go func() {
+			defer close(ended)
+			_, _ = core.Do(context.Background(), func(uring.SQE) error { runtime.Goexit(); return nil })
+		}()
+		wait(t, "it is on the list", func() bool { return core.newest.Load() != nil })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	second := read()
+	if _, err := w.WriteString("x"); err != nil {
+		t.Fatal(err)
+	}
+	for _, done := range []chan error{first, second} {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }
