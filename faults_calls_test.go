@@ -15,6 +15,7 @@ import (
 	"github.com/golang/mock/gomock"
 
 	"github.com/uring-go/uring/cgo"
+	"github.com/uring-go/uring/internal/sharing"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -126,7 +127,10 @@ var seamUses = map[string]struct {
 	flags   SetupFlags
 	prepare func(s *seam) (use func() error)
 }{
-	"Submit":        {prepare: func(s *seam) func() error { return func() error { return second(s.ring.Submit()) } }},
+	"Submit": {prepare: func(s *seam) func() error { return func() error { return second(s.ring.Submit()) } }},
+	"SubmitShared": {prepare: func(s *seam) func() error {
+		return func() error { return second(sharing.Submit(s.ring, true)) }
+	}},
 	"SubmitAndWait": {prepare: func(s *seam) func() error { return func() error { return second(s.ring.SubmitAndWait(1)) } }},
 	"SubmitAndWaitTimeout": {prepare: func(s *seam) func() error {
 		return func() error { return second(s.ring.SubmitAndWaitTimeout(1, time.Minute)) }
