@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command clients runs the programs of others through "uring proxy": redis,
 // nginx with curl, PostgreSQL, iperf3, ssh and socat, in each mode of the proxy,
 // and compares bytes and results with those of a direct run. Then it does to the
