@@ -44,6 +44,9 @@ func write(runs []*kernelRun) []byte {
 	}
 	b.WriteString("\n## Tests\n\nIn short mode, subtests included. A test is skipped under \"lacking\" where the kernel lacks what it tests: that was " +
 		"tried, and the error names the kernel which has it. \"else\" are tests for long runs and other builds.\n\n")
+	if slices.ContainsFunc(runs, func(r *kernelRun) bool { return len(r.Programs) == 0 }) {
+		b.WriteString("Kernels without a row were only asked what they have.\n\n")
+	}
 	b.WriteString("| kernel | passed | failed | lacking | else |\n| --- | --- | --- | --- | --- |\n")
 	for _, r := range runs {
 		if len(r.Programs) == 0 {
