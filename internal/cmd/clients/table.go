@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 )
 
 const (
@@ -37,9 +36,8 @@ func (s *suite) writeTable() error {
 
 func (s *suite) markdown() string {
 	var b strings.Builder
-	var u syscall.Utsname
-	_ = syscall.Uname(&u)
-	fmt.Fprintf(&b, "Linux %s, all on loopback", cString(u.Release[:]))
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	fmt.Fprintf(&b, "Linux %s, all on loopback", bytes.TrimSpace(release))
 	if s.quick {
 		b.WriteString(", small sizes")
 	}
@@ -77,17 +75,6 @@ func (s *suite) part(b *strings.Builder, part, title string, others []front) {
 		}
 		b.WriteByte('\n')
 	}
-}
-
-func cString(p []int8) string {
-	var b []byte
-	for _, c := range p {
-		if c == 0 {
-			break
-		}
-		b = append(b, byte(c))
-	}
-	return string(b)
 }
 
 // versions names the programs that ran.
