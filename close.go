@@ -29,9 +29,9 @@ var drainTime = 2 * time.Second
 // nothing.
 //
 // A ring on which nothing is in flight, see [Ring.InFlight], closes in
-// microseconds. If something is, or the number is not exact, Close waits until the
-// kernel has taken the ring apart in the background, which takes some tens of
-// milliseconds. For that it needs two descriptors, and that the ring may register
+// microseconds. If something is, or the number is not exact, or the queues lie in
+// [Config].Memory, Close waits until the kernel has taken the ring apart in the
+// background, which takes some tens of milliseconds. For that it needs two descriptors, and that the ring may register
 // files. Where it cannot have them, it waits until InFlight is 0; if that does
 // not come, the ring stays open, and may be used to end what is in flight. A ring
 // that another process, or a duplicate of the descriptor, keeps open is busy, too.
@@ -87,7 +87,7 @@ func (r *Ring) pendingWork() pendingWork {
 // quiesce cancels all requests. Then nothing is in flight, or there is a witness
 // for when the kernel has let go, or the error matches [ErrBusy].
 func (r *Ring) quiesce(until deadline) error {
-	if r.disabled {
+	if r.disabled && r.memory == nil {
 		return nil // nothing was ever submitted
 	}
 	r.syncHead()
@@ -95,11 +95,12 @@ func (r *Ring) quiesce(until deadline) error {
 	r.runWork()
 	quiet := taken && r.countsAll() && r.unposted() == 0
 	found, err := r.cancelEvery()
-	if err != nil || quiet && found == 0 {
+	if err != nil || quiet && found == 0 && r.memory == nil {
 		return err
 	}
 	// Another thread may post a completion first, and let go of the request's files
-	// after that: the count does not tell.
+	// after that: the count does not tell. And the kernel takes a ring apart in the
+	// background, where it writes the tail of the completion queue once more.
 	r.ending = r.newEnding()
 	r.reap()
 	for pause := 20 * time.Microsecond; !r.idle(); pause = min(2*pause, 5*time.Millisecond) {
@@ -190,7 +191,7 @@ func (r *Ring) newEnding() *ending {
 func (r *Ring) orphaned() {
 	r.drv.LoseRingFD()
 	r.reap()
-	if !r.idle() {
+	if !r.idle() || r.memory != nil {
 		r.ending = &ending{}
 	}
 }

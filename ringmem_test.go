@@ -57,6 +57,23 @@ func TestRingsInMemoryOfTheProgram(t *testing.T) {
 	}
 }
 
+// The kernel takes a closed ring apart in the background. When Close has returned,
+// it writes nothing more to the memory, which is another ring's by then.
+func TestMemoryOfAClosedRingIsForTheNext(t *testing.T) {
+	library(t, 11)
+	a := newArena(t, 1<<16)
+	for range 20 {
+		r, err := New(Config{Entries: 32, Memory: a})
+		needsCall(t, err)
+		g := rigOn(t, r)
+		for u := range uint64(32) {
+			g.queue(u, SQE.PrepNop)
+		}
+		equal(t, "completions", len(g.await(32)), 32)
+		equal(t, "error of Close", r.Close(), nil)
+	}
+}
+
 // Queues of many pages lie in pages that need not be side by side.
 func TestLargeRingsInMemoryOfTheProgram(t *testing.T) {
 	library(t, 11)
