@@ -153,13 +153,14 @@ func TestProxyReadersThatStopDoNotStopOthers(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			over := make(chan struct{})
 			addr := startTarget(t, func(c *net.TCPConn) { echoOrStop(c, over) })
-			t.Cleanup(func() { close(over) })
+			end := sync.OnceFunc(func() { close(over) })
 			p := startProxy(t, addr, func(c *proxyConfig) {
 				m.change(c)
 				if c.incremental {
 					c.bufs = 32 // which hold more than the readers' messages otherwise
 				}
 			})
+			t.Cleanup(end) // the proxy waits for connections when it is to end
 			alone := answers(t, p.addr, 500)
 			sent, stop := stopReading(t, p.addr, *slowReaders)
 			median := answers(t, p.addr, 500)
@@ -168,6 +169,7 @@ func TestProxyReadersThatStopDoNotStopOthers(t *testing.T) {
 				t.Errorf("the median answer takes %v, without readers that stopped %v", median, alone)
 			}
 			stop()
+			end()
 			if s := p.stop(t); s.copiedOut == 0 {
 				t.Error("nothing was copied: no reader stopped")
 			} else {
