@@ -3,6 +3,7 @@
 package uring
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -36,7 +37,7 @@ func receiveMsg(t *testing.T, m *Msg, room, msgFlags, n int) (got RecvMsg) {
 	g.must(br.Consume(c, func(p []byte) error {
 		var err error
 		got, err = m.Parse(p)
-		got.Payload = append([]byte(nil), got.Payload...)
+		got.Name, got.Control, got.Payload = bytes.Clone(got.Name), bytes.Clone(got.Control), bytes.Clone(got.Payload)
 		return err
 	}))
 	return got
