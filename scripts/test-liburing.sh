@@ -7,7 +7,9 @@
 #   scripts/test-liburing.sh too-old bookworm   the same, which must fail to compile and say what to install
 set -euo pipefail
 
-read -ra flags <<<"${TEST_FLAGS-}" # for go test, such as -short
+# For go test: flags such as -short, and which packages.
+read -ra flags <<<"${TEST_FLAGS-}"
+read -ra packages <<<"${TEST_PACKAGES-./...}"
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 state=$root/liburing/state
@@ -59,8 +61,8 @@ expect_refusal() {
 
 [ $# = 2 ] || die "usage: pinned VERSION | package SUITE | too-old SUITE"
 case $1 in
-pinned)  use_pinned "$2";  copy_tree; go test -count=1 -timeout 10m "${flags[@]}" ./... ;;
-package) use_package "$2"; copy_tree; go test -count=1 -timeout 10m "${flags[@]}" ./... ;;
+pinned)  use_pinned "$2";  copy_tree; go test -count=1 -timeout 10m "${flags[@]}" "${packages[@]}" ;;
+package) use_package "$2"; copy_tree; go test -count=1 -timeout 10m "${flags[@]}" "${packages[@]}" ;;
 too-old) use_package "$2"; copy_tree; expect_refusal ;;
 *)       die "unknown kind $1" ;;
 esac
