@@ -46,7 +46,7 @@ type Ring struct {
 	streams      map[uint64]*RecvStream
 	acceptors    map[uint64]*Acceptor
 	starving     int                 // streams that wait for buffers
-	feed         func() error        // feedStreams, which probes do not need
+	feed         func() error        // feedStreams: a direct call would make the probes, which use rings, refer to themselves
 	feeding      bool                // feed runs, or must not
 	inFlight     map[uint8]any       // each an InFlight, by kind; kept until the ring is closed
 	groups       map[uint16]struct{} // buffer groups in use
@@ -171,27 +171,15 @@ func (r *Ring) Entries() (sq, cq int) {
 // kernel's thread if that sleeps. See io_uring_submit(3).
 //
 //uring:covers io_uring_smp_mb
-func (r *Ring) Submit() (int, error) { return r.submit(alone) }
-
-// A manner says how a ring submits.
-type manner uint8
-
-const (
-	alone    manner = iota // by the one goroutine that uses it
-	together               // by one of several that share it, see package sharing
-	untold                 // the same, and Go's scheduler is not told of the call
-)
+func (r *Ring) Submit() (int, error) { return r.submit(false, true) }
 
 func init() {
-	sharing.Submit = func(ring any, tell bool) (int, error) {
-		if tell {
-			return ring.(*Ring).submit(together)
-		}
-		return ring.(*Ring).submit(untold)
-	}
+	sharing.Submit = func(ring any, tell bool) (int, error) { return ring.(*Ring).submit(true, tell) }
 }
 
-func (r *Ring) submit(by manner) (int, error) {
+// submit is Submit; for a ring that goroutines share it is what package sharing
+// says.
+func (r *Ring) submit(shared, tell bool) (int, error) {
 	r.submitting()
 	if err := r.beforeEnter(); err != nil {
 		return 0, err
@@ -200,10 +188,10 @@ func (r *Ring) submit(by manner) (int, error) {
 	for {
 		before := r.q.SQReady()
 		var rc int
-		if by == alone {
-			rc = r.drv.Submit()
+		if shared {
+			rc = r.drv.SubmitShared(tell)
 		} else {
-			rc = r.drv.SubmitShared(by == together)
+			rc = r.drv.Submit()
 		}
 		r.keepUnsubmitted(before, rc)
 		if rc != -int(syscall.EINTR) {

@@ -111,11 +111,11 @@ func (r *Ring) cqNeedsEnter() bool {
 }
 
 // submit submits and waits for n completions.
-func (r *Ring) submit(n uint32) int { return r.submitFor(n, n > 0) }
+func (r *Ring) submit(n uint32) int { return r.submitFor(alone, n, n > 0) }
 
 // submitFor is submit. With getEvents and n 0 it also lets in the completions
 // that are ready in the kernel.
-func (r *Ring) submitFor(n uint32, getEvents bool) int {
+func (r *Ring) submitFor(by manner, n uint32, getEvents bool) int {
 	flags := r.enterFlags()
 	queued := r.flush()
 	getEvents = getEvents || r.cqNeedsEnter()
@@ -125,7 +125,7 @@ func (r *Ring) submitFor(n uint32, getEvents bool) int {
 	if getEvents {
 		flags |= EnterGetEvents
 	}
-	return r.enter(alone, queued, n, flags, nil, sigsetSize)
+	return r.enter(by, queued, n, flags, nil, sigsetSize)
 }
 
 // submitTimeout submits and waits for n completions, with time limits.
@@ -159,19 +159,10 @@ func (r *Ring) getEvents() int {
 // submitShared is submit of 0 that lets no other goroutines run before. Go's
 // scheduler is told of it as always if tell is set, else only if it does more.
 func (r *Ring) submitShared(tell bool) int {
-	flags := r.enterFlags()
-	queued := r.flush()
-	if r.cqNeedsEnter() {
-		flags |= EnterGetEvents
-	}
-	if !r.sqNeedsEnter(queued, &flags) && flags&EnterGetEvents == 0 {
-		return int(queued)
-	}
-	way := untold
 	if tell {
-		way = together
+		return r.submitFor(together, 0, false)
 	}
-	return r.enter(way, queued, 0, flags, nil, sigsetSize)
+	return r.submitFor(untold, 0, false)
 }
 
 // A manner says how a call is made.

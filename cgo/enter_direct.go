@@ -14,7 +14,7 @@ func (r *Ring) Submit() int { return r.submit(0) }
 func (r *Ring) SubmitShared(tell bool) int { return r.submitShared(tell) }
 
 // SubmitAndGetEvents is io_uring_submit_and_get_events.
-func (r *Ring) SubmitAndGetEvents() int { return r.submitFor(0, true) }
+func (r *Ring) SubmitAndGetEvents() int { return r.submitFor(alone, 0, true) }
 
 // SubmitAndWait is io_uring_submit_and_wait.
 func (r *Ring) SubmitAndWait(n uint32) int {

@@ -41,11 +41,11 @@ var callers = map[string]caller{
 	},
 	"direct": {
 		func(r *Ring) int { return r.submit(0) }, (*Ring).submit, (*Ring).submitTimeout, (*Ring).getEvents,
-		func(r *Ring) int { return r.submitFor(0, true) },
+		func(r *Ring) int { return r.submitFor(alone, 0, true) },
 	},
 	"shared": {
 		func(r *Ring) int { return r.submitShared(false) }, (*Ring).submit, (*Ring).submitTimeout, (*Ring).getEvents,
-		func(r *Ring) int { return r.submitFor(0, true) },
+		func(r *Ring) int { return r.submitFor(alone, 0, true) },
 	},
 }
 
