@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -192,6 +193,7 @@ func (d *demo) runMode(m demoMode) (demoResult, error) {
 	}
 	c := proxyDefaults()
 	c.listen, c.to, c.bufSize, c.oneWay = "127.0.0.1:0", targetList{to.String()}, 32<<10, true
+	c.logTo = slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}) // the rest would stand amid the dots
 	m.change(&c)
 	proxyAddr := make(chan string, 1)
 	c.listening = func(at string) { proxyAddr <- at }

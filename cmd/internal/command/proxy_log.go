@@ -12,6 +12,7 @@ import (
 // A proxyLog writes records in a goroutine of its own: whoever reads them slowly,
 // or not at all, loses some, and holds nobody up.
 type proxyLog struct {
+	handler slog.Handler
 	records chan slog.Record
 	done    chan struct{}
 
@@ -41,7 +42,7 @@ func newLogHandler(format string, w io.Writer) (slog.Handler, error) {
 }
 
 func newProxyLog(h slog.Handler) *proxyLog {
-	l := &proxyLog{records: make(chan slog.Record, logBacklog), done: make(chan struct{})}
+	l := &proxyLog{handler: h, records: make(chan slog.Record, logBacklog), done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		for r := range l.records {
@@ -57,6 +58,9 @@ func (l *proxyLog) warn(msg string, args ...any) { l.add(slog.LevelWarn, msg, ar
 // add hands a record to the writer, or drops it: when there are too many of them,
 // or the writer is behind. It counts what it drops. Any goroutine may call it.
 func (l *proxyLog) add(level slog.Level, msg string, args ...any) {
+	if !l.handler.Enabled(context.Background(), level) {
+		return
+	}
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -3,6 +3,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -121,4 +122,16 @@ func TestProxyLogCountsWhatItLeavesOut(t *testing.T) {
 		t.Errorf("it does not say how many are missing: %.300s", out.String())
 	}
 	l.info("after the end") // does nothing
+}
+
+// A handler that wants warnings only gets no other records.
+func TestProxyLogAsksItsHandler(t *testing.T) {
+	var out bytes.Buffer
+	l := newProxyLog(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	l.info("not this")
+	l.warn("but this")
+	l.close()
+	if s := out.String(); strings.Contains(s, "not this") || !strings.Contains(s, "but this") {
+		t.Errorf("it says %q", s)
+	}
 }
