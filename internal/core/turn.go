@@ -168,11 +168,15 @@ var errEnded = errors.New("uring: the function that fills the entry has ended th
 // fill fills an entry for a request, which is running from then on.
 func (c *Core) fill(s uring.SQE, r *Request) {
 	blank := *s.SQE // a no-op of the core's, as all zeros mean
+	empty := func() {
+		s.PrepNop() // or the ring would count one that was refused as silent
+		*s.SQE = blank
+	}
 	c.unsent = append(c.unsent, nil)
 	ended := true
 	defer func() {
 		if ended {
-			*s.SQE = blank
+			empty()
 			c.fail(r, errEnded)
 			c.retry.Reset(0) // in another goroutine: this one takes no turn to its end
 		}
@@ -180,7 +184,7 @@ func (c *Core) fill(s uring.SQE, r *Request) {
 	err := r.Prep(s, r)
 	ended = false
 	if err != nil {
-		*s.SQE = blank
+		empty()
 		c.fail(r, err)
 		return
 	}

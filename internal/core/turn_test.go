@@ -146,3 +146,26 @@ func TestFillEndsTheCollector(t *testing.T) {
 		}
 	}
 }
+
+// An entry whose request is refused is given to the kernel as a no-op, and the
+// ring counts it as one: it knows when nothing is in flight.
+func TestRefusedRequestsAreCountedAsWhatTheyBecome(t *testing.T) {
+	core := open(t, Config{})
+	for range 10 {
+		_, err := core.Do(context.Background(), func(s uring.SQE) error { return s.PrepNopBig(0, [2]uint64{}) })
+		if err == nil {
+			t.Fatal("a large completion on a ring of small ones is not refused")
+		}
+	}
+	for range 10 {
+		if _, err := core.Do(context.Background(), nop); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := 0
+	inFlight := func(ring *uring.Ring) error { left = ring.InFlight(); return nil }
+	wait(t, "all completions are taken", func() bool { return core.Setup(inFlight) == nil && left <= 0 })
+	if left != 0 {
+		t.Errorf("%d requests are in flight", left)
+	}
+}
