@@ -22,9 +22,10 @@ type AcceptorConfig struct {
 }
 
 // An Acceptor accepts the connections of a listening socket with one multishot
-// request, and every completion of its requests goes to [Acceptor.Complete]. It goes on when clients have left before they were accepted,
-// and a while after descriptors ran out: connections wait in the listener
-// meanwhile. It belongs to the ring's goroutine.
+// request. Every completion of its requests goes to [Acceptor.Complete]. It goes on
+// when clients have left before they were accepted, and a while after descriptors
+// ran out: connections wait in the listener meanwhile. It belongs to the ring's
+// goroutine.
 type Acceptor struct {
 	ring    *Ring
 	fd      FD
@@ -68,17 +69,6 @@ func (r *Ring) NewAcceptor(fd FD, c AcceptorConfig) (*Acceptor, error) {
 		return nil, err
 	}
 	return a, nil
-}
-
-// tokenTaken reports whether something that tells its completions by their token
-// has this one.
-func (r *Ring) tokenTaken(t Token) bool {
-	return r.streams[uint64(t)] != nil || r.queues[uint64(t)] != nil || r.acceptors[uint64(t)] != nil
-}
-
-func errTokenTaken(config string, t Token) error {
-	return fmt.Errorf("uring: another queue, stream or acceptor of the ring has kind %d and slot %d in %s.Token; completions could not be told apart",
-		t.Kind(), t.Slot(), config)
 }
 
 // Owns reports whether c belongs to one of the acceptor's requests.

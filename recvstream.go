@@ -152,7 +152,7 @@ func (r *Ring) NewRecvStream(fd FD, br *BufRing, c RecvStreamConfig) (*RecvStrea
 		return nil, err
 	}
 	if c.Token == 0 {
-		c.Token = r.freeStreamToken()
+		c.Token = r.freeToken(streamKind, len(r.streams))
 	}
 	if r.tokenTaken(c.Token) {
 		return nil, errTokenTaken("RecvStreamConfig", c.Token)
@@ -173,15 +173,6 @@ func (r *Ring) NewRecvStream(fd FD, br *BufRing, c RecvStreamConfig) (*RecvStrea
 		return nil, err
 	}
 	return s, nil
-}
-
-// freeStreamToken returns a token for a stream that was given none.
-func (r *Ring) freeStreamToken() Token {
-	for slot := uint32(len(r.streams)); ; slot++ {
-		if t := MakeToken(streamKind, 0, slot); !r.tokenTaken(t) {
-			return t
-		}
-	}
 }
 
 // Token returns the token of the stream's completions, with generation 0.

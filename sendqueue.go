@@ -148,7 +148,7 @@ func (r *Ring) NewSendQueue(fd FD, c SendQueueConfig) (*SendQueue, error) {
 		return nil, err
 	}
 	if c.Token == 0 {
-		c.Token = r.freeToken()
+		c.Token = r.freeToken(queueKind, len(r.queues))
 	}
 	q := &SendQueue{ring: r, fd: fd, cfg: c, mode: c.Mode, token: uint64(c.Token)}
 	if err := q.checkUse(); err != nil {
@@ -161,16 +161,6 @@ func (r *Ring) NewSendQueue(fd FD, c SendQueueConfig) (*SendQueue, error) {
 	r.queues[q.token] = q
 	live.Opened("send queue", q)
 	return q, nil
-}
-
-// freeToken returns a token for a queue that was given none.
-func (r *Ring) freeToken() Token {
-	for slot := uint32(len(r.queues)); ; slot++ {
-		t := MakeToken(queueKind, 0, slot)
-		if _, taken := r.queues[uint64(t)]; !taken {
-			return t
-		}
-	}
 }
 
 const queueKind = 255

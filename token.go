@@ -1,5 +1,7 @@
 package uring
 
+import "fmt"
+
 // A Token is a user_data made of three parts: what kind of request it is, the
 // slot of a table that the request belongs to, and a generation that changes
 // whenever the slot gets a new owner, so that a late completion of the
@@ -61,4 +63,25 @@ func (r *Ring) Request(t Token) (SQE, error) {
 		s.UserData = uint64(t)
 	}
 	return s, err
+}
+
+// tokenTaken reports whether something that tells its completions by their token
+// has this one.
+func (r *Ring) tokenTaken(t Token) bool {
+	return r.streams[uint64(t)] != nil || r.queues[uint64(t)] != nil || r.acceptors[uint64(t)] != nil
+}
+
+func errTokenTaken(config string, t Token) error {
+	return fmt.Errorf("uring: another queue, stream or acceptor of the ring has kind %d and slot %d in %s.Token; completions could not be told apart",
+		t.Kind(), t.Slot(), config)
+}
+
+// freeToken returns a token of this kind for something that was given none, of which
+// there are n.
+func (r *Ring) freeToken(kind uint8, n int) Token {
+	for slot := uint32(n); ; slot++ {
+		if t := MakeToken(kind, 0, slot); !r.tokenTaken(t) {
+			return t
+		}
+	}
 }
