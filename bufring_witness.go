@@ -171,14 +171,19 @@ func (b *BufRing) expects(c CQE) error {
 // kernel keeps the last buffer it filled, is not as accounted: the buffer at
 // position pos. Some kernels set the flag wrong. Where the flag is right the kernel
 // took the whole rest of the buffer, as it does for a request in a worker thread:
-// then no later completion is about it, and the rest holds nothing.
+// then no later completion is about it, and the rest holds nothing. But if the entry
+// has another address, a worker took a part before, and the bytes of c lie elsewhere.
 func (b *BufRing) judge(c CQE, pos uint32, kept bool) (bool, error) {
 	if b.reused(pos) {
 		return false, nil
 	}
-	_, left := b.entry(pos)
+	bid := b.order[pos&b.mask]
+	addr, left := b.entry(pos)
 	switch {
-	case kept && left == 0 && b.singles && !b.comesAgain(c, b.order[pos&b.mask]):
+	case kept && left == 0 && b.singles && !b.comesAgain(c, bid):
+		if from := b.address(bid) + uint64(b.bufs[bid].off); addr != from {
+			return false, b.bad(c, fmt.Sprintf("the kernel put its bytes %d bytes further on", addr-from))
+		}
 		return false, nil
 	case !kept && left > 0:
 		return false, b.bad(c, fmt.Sprintf("by the account the buffer is used up, and the kernel keeps %d bytes of it", left))
@@ -269,9 +274,14 @@ func (b *BufRing) agrees() bool {
 		return true
 	}
 	bid := b.order[b.head&b.mask]
-	buf := &b.bufs[bid]
-	addr, left := b.entry(b.head)
-	return left == 0 || left == b.size-buf.off && addr == b.address(bid)+uint64(buf.off)
+	return b.goesOn(b.head, b.bufs[bid].off)
+}
+
+// goesOn reports whether the kernel goes on in the buffer at position pos behind
+// the first off bytes, or has given all that is behind them to one request.
+func (b *BufRing) goesOn(pos, off uint32) bool {
+	addr, left := b.entry(pos)
+	return (left == 0 || left == b.size-off) && addr == b.address(b.order[pos&b.mask])+uint64(off)
 }
 
 // foreseen reports whether the kernel goes on where it should after all completions
@@ -326,8 +336,7 @@ func (b *BufRing) forecast() (f forecast, ok bool) {
 	if f.pos == b.tail {
 		return f, true
 	}
-	_, left := b.entry(f.pos)
-	return f, left == 0 || left == b.size-f.off
+	return f, b.goesOn(f.pos, f.off)
 }
 
 // A forecast is where an account will be.

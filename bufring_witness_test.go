@@ -351,6 +351,32 @@ func TestNoWrongBytesWhereReceivesMoveToWorkers(t *testing.T) {
 	equal(t, "bytes", s.got, s.sent)
 }
 
+// A worker thread may take a part of a buffer: as much as was left of another one
+// when its receive found nothing there. Whoever uses up the rest then says the same
+// as a worker that took all.
+func TestWorkerThatTookAPartIsNoticed(t *testing.T) {
+	for _, n := range []int{60, 40} {
+		s := newStage(t, BufRingConfig{Entries: 4, BufSize: 100, Incremental: true})
+		in, _ := streamPair(t)
+		s.singleReceives()
+		q := s.queue(1, func(q SQE) { s.must(q.PrepRecvProvided(FD(in), s.br, 0, 0, 0)) })
+		q.Len = uint32(100 - n)
+		q.SQE.Flags |= cgo.SQEAsync
+		s.submit()
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			if _, left := s.br.entry(0); left == uint32(n) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the worker takes nothing")
+			}
+		}
+		s.send(n)
+		err := s.br.Consume(s.recv(0, 0, 0), func([]byte) error { t.Error("bytes of elsewhere"); return nil })
+		equal(t, "disagreement", errors.Is(err, ErrAccount), true)
+	}
+}
+
 // A receive behind a link starts where the request before it ended: in a worker
 // thread, after one that has to run there.
 func TestReceiveBehindARequestOfAWorker(t *testing.T) {
