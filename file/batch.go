@@ -75,7 +75,8 @@ func (b *batch) run(ctx context.Context, parts []Part, one func(context.Context,
 		b.finish(p, func() (int, error) { return one(ctx, p.Buf[p.N:], p.Off+int64(p.N)) })
 	}
 	for len(list) > 0 {
-		f.core.RunAll(ctx, list)
+		c, _ := f.ring()
+		c.RunAll(ctx, list)
 		list = b.results(ctx, list, one)
 	}
 	b.rest(ctx, parts, one)
@@ -105,7 +106,7 @@ func (later) Error() string { return "to be carried out by itself" }
 // better carried out by itself.
 func (b *batch) request(p *Part) *core.Request {
 	f := b.file
-	if p.Off < 0 || f.kind != regular || f.core == nil || f.nowait.Load() == cannot || b.write && f.direct == nil {
+	if p.Off < 0 || f.kind != regular || f.home == nil || f.nowait.Load() == cannot || b.write && f.direct == nil {
 		// A buffered write is copied to the page cache: a worker of the kernel's
 		// does that no faster.
 		p.Err = later{}

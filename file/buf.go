@@ -109,12 +109,12 @@ func (f *File) readPart(ctx context.Context, b *block, p []byte, off int64) (n i
 		}
 	}
 	switch {
-	case patient && !f.registered(b):
+	case patient && !b.registered():
 		n, err = f.read(ctx, p, off)
 		return n, false, err
-	case f.core == nil || f.nowait.Load() == cannot:
+	case f.home == nil || f.nowait.Load() == cannot:
 		return f.readAside(ctx, b, p, off)
-	case patient && f.core.Busy(core.Disk) <= 1:
+	case patient && f.home.Busy(core.Disk) <= 1:
 		if k := f.engine.reads.take(); k != nil {
 			defer k.give()
 			f.engine.plain.add(1)
@@ -124,10 +124,11 @@ func (f *File) readPart(ctx context.Context, b *block, p []byte, off int64) (n i
 	}
 	r := f.request(core.Disk, prepRead)
 	r.Buf, r.Off, r.Hold = p, off, b
-	if reg, ok := b.reg(f.ringNumber()); ok {
+	c, number := f.ring()
+	if reg, ok := b.reg(number); ok {
 		r.Prep, r.Reg = prepReadFixed, reg
 	}
-	if left, err = f.core.RunOrLeave(ctx, r, f.cleanUp(r, b)); left {
+	if left, err = c.RunOrLeave(ctx, r, f.cleanUp(r, b)); left {
 		return 0, true, err
 	}
 	n, err = r.Result()
@@ -183,20 +184,4 @@ func (f *File) readAside(ctx context.Context, b *block, p []byte, off int64) (in
 
 func prepReadFixed(s uring.SQE, r *core.Request) error {
 	return s.PrepReadFixed(r.FD, r.Reg, r.Buf, uint64(r.Off))
-}
-
-// registered reports whether the file's ring knows the block.
-func (f *File) registered(b *block) bool {
-	_, ok := b.reg(f.ringNumber())
-	return ok
-}
-
-// ringNumber returns which of the engine's rings is the file's.
-func (f *File) ringNumber() int {
-	for i, c := range f.engine.cores {
-		if c == f.core {
-			return i
-		}
-	}
-	return len(f.engine.cores)
 }

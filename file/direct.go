@@ -25,12 +25,12 @@ const strictest = 4096
 // askAlignment asks the kernel what direct I/O on the file needs: Linux 6.1.
 func (f *File) askAlignment() *alignment {
 	a := &alignment{memory: strictest, offset: strictest}
-	if f.core == nil {
+	if f.home == nil {
 		return a
 	}
 	r := f.request(core.Disk, prepFileStatx) // of the file's ring, to open no other
 	r.Statx = new(uring.Statx)
-	err := f.core.Run(context.Background(), r)
+	err := f.home.Run(context.Background(), r)
 	_, failed := r.Result()
 	x := r.Statx
 	r.Free()

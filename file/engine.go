@@ -29,9 +29,10 @@ type Config struct {
 	// else works: without io_uring, on file systems that cannot say whether they
 	// would have to wait, and for directories. 0 means 64.
 	Threads int
-	// Rings is the number of rings, each with its own Depth and Workers. Files
-	// are given to them in turn. 0 means 1; more are for machines on which many
-	// processors wait for the lock of one.
+	// Rings is the number of rings that share Depth. Files are given to them in
+	// turn; many requests at a time on files of one ring go to the others too. 0
+	// means 2, or 1 with a Depth below 64 or a single processor; more are for
+	// machines on which many processors wait for the locks of two.
 	Rings int
 	// Memory limits the registered memory of File.ReadBuf, in bytes. Beyond it
 	// buffers come from the Go heap, and cost a little more. 0 means 16 MiB.
@@ -76,7 +77,7 @@ func New(c Config) (*Engine, error) {
 		{"Depth", &c.Depth, core.DefaultDepth},
 		{"Workers", &c.Workers, core.DefaultWorkers},
 		{"Threads", &c.Threads, 64},
-		{"Rings", &c.Rings, 1},
+		{"Rings", &c.Rings, c.rings()},
 		{"Memory", &c.Memory, 16 << 20},
 	} {
 		switch {
@@ -103,19 +104,29 @@ func New(c Config) (*Engine, error) {
 	return e, nil
 }
 
+// rings is how many rings are opened if the caller does not care.
+func (c *Config) rings() int {
+	if c.Depth < 64 || runtime.GOMAXPROCS(0) == 1 {
+		return 1
+	}
+	return 2
+}
+
 func (e *Engine) openRings(c Config) {
 	if c.NoRing {
 		e.noRing = errors.New("Config.NoRing is set")
 		return
 	}
+	// Interrupting the thread that submitted a read, to complete it, costs more
+	// than waiting until that thread enters the kernel: it soon does.
+	each := (c.Depth + c.Rings - 1) / c.Rings
+	config := core.Config{Depth: each, Inject: c.inject, Ring: uring.Config{Flags: uring.SetupCoopTaskrun}}
 	for range c.Rings {
-		ring, err := core.New(core.Config{Depth: c.Depth, Inject: c.inject})
+		ring, err := core.New(config)
 		if err != nil {
-			e.noRing = err
-			for _, open := range e.cores {
-				_ = open.Close()
+			if len(e.cores) == 0 {
+				e.noRing = err
 			}
-			e.cores = nil
 			return
 		}
 		e.cores = append(e.cores, ring)
@@ -193,15 +204,16 @@ func (s Stats) String() string {
 		way, s.Inline, s.Plain, s.Rings, s.Running, s.Queued, s.Threads, s.Waiting)
 }
 
-// pick returns the ring for a file or request, nil if there is none.
-func (e *Engine) pick() *core.Core {
+// pick returns a ring for a file, and its number; nil if there is none.
+func (e *Engine) pick() (c *core.Core, number int) {
 	switch len(e.cores) {
 	case 0:
-		return nil
+		return nil, 0
 	case 1:
-		return e.cores[0]
+		return e.cores[0], 0
 	}
-	return e.cores[e.turn.Add(1)%uint32(len(e.cores))]
+	number = int(e.turn.Add(1) % uint32(len(e.cores)))
+	return e.cores[number], number
 }
 
 // workers is the ring for requests that take a worker of the kernel's. It is
@@ -252,8 +264,24 @@ func (e *Engine) ringFor(f *File, class core.Class) *core.Core {
 	case class == core.Worker:
 		return e.pool.ring()
 	}
-	return f.core
+	c, _ := f.ring()
+	return c
 }
+
+// ring returns the ring for the next request on the file, and its number; nil if
+// there is none. Few requests go to one ring, as many in a call to the kernel are
+// cheap. Beyond that, threads wait for each other where there is but one.
+func (f *File) ring() (c *core.Core, number int) {
+	cores := f.engine.cores
+	if n := uint64(len(cores)); n > 1 && f.home.Busy(core.Disk) > enoughForOne {
+		number = int(goroutineHint() % n)
+		return cores[number], number
+	}
+	return f.home, f.number
+}
+
+// enoughForOne is how many requests at a time one ring is enough for.
+const enoughForOne = 16
 
 // carry carries out a request that blocks, on a file or, if f is nil, on a path:
 // as a plain call if there is a token for it, else by a ring, or under the gate

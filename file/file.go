@@ -17,7 +17,8 @@ import (
 // otherwise. Errors are of type [*fs.PathError].
 type File struct {
 	engine *Engine
-	core   *core.Core // nil without io_uring
+	home   *core.Core // the ring that it uses first; nil without io_uring
+	number int        // of home among the engine's rings
 	os     *os.File
 	fd     int
 	kind   kind
@@ -57,7 +58,8 @@ func (e *Engine) Wrap(f *os.File) (*File, error) {
 }
 
 func (e *Engine) newFile(f *os.File, fd int, k kind, flags int) *File {
-	file := &File{engine: e, core: e.pick(), os: f, fd: fd, kind: k, flags: flags}
+	home, number := e.pick()
+	file := &File{engine: e, home: home, number: number, os: f, fd: fd, kind: k, flags: flags}
 	if e.ringOnly {
 		file.nowait.Store(can)
 		file.writes.Store(cannot)

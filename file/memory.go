@@ -46,6 +46,9 @@ type block struct {
 	size int   // index in memory.free
 }
 
+// registered reports whether the rings know the block.
+func (b *block) registered() bool { return b.slab != nil && len(b.slab.regs) > 0 }
+
 // reg returns the block as ring number i has it registered.
 func (b *block) reg(i int) (uring.RegBuf, bool) {
 	if b.slab == nil || i >= len(b.slab.regs) {

@@ -149,18 +149,18 @@ const mostUntold = 64 << 10
 // look hands out what the ring has completed: where reads need not wait, nobody
 // else may for long.
 func (f *File) look() {
-	if f.core != nil {
-		f.core.Look()
+	for _, c := range f.engine.cores {
+		c.Look()
 	}
 }
 
 // readWaiting reads what is not in the page cache.
 func (f *File) readWaiting(ctx context.Context, p []byte, off int64) (int, error) {
 	e := f.engine
-	if f.core == nil || f.nowait.Load() == cannot {
+	if f.home == nil || f.nowait.Load() == cannot {
 		return e.blocking(ctx, func() (int, error) { return f.pread(p, off) })
 	}
-	if f.core.Busy(core.Disk) <= 1 {
+	if f.home.Busy(core.Disk) <= 1 {
 		if k := e.reads.take(); k != nil {
 			defer k.give()
 			e.plain.add(1)
@@ -169,7 +169,8 @@ func (f *File) readWaiting(ctx context.Context, p []byte, off int64) (int, error
 	}
 	r := f.request(core.Disk, prepRead)
 	r.Buf, r.Off, r.Hurry = p, off, f.score.Load() > hotScore
-	err := f.core.Run(ctx, r)
+	c, _ := f.ring()
+	err := c.Run(ctx, r)
 	n, failed := r.Result()
 	if err == nil && f.direct == nil {
 		f.saw(r.AtOnce)
@@ -205,7 +206,7 @@ func (f *File) readNow(p []byte, off int64, chance uint32) (n int, err error, do
 	if f.nowait.Load() == cannot {
 		return 0, nil, false
 	}
-	if f.score.Load() < 0 && (chance%probeEvery != 0 || f.engine.ringOnly || f.core != nil && f.core.Busy(core.Disk) > 1) {
+	if f.score.Load() < 0 && (chance%probeEvery != 0 || f.engine.ringOnly || f.home != nil && f.home.Busy(core.Disk) > 1) {
 		return 0, nil, false // the ring tells, too
 	}
 	return f.answered(nowait.Read(f.fd, p, off))

@@ -270,6 +270,9 @@ func (c *Core) weigh(class Class) {
 
 // reap hands out completions and returns how many requests are over.
 func (c *Core) reap() int {
+	if c.ring.Ready() == 0 && !c.ring.Overflowed() {
+		return 0 // work that the kernel put off is another thread's
+	}
 	before := c.completed
 	for cqe := range c.ring.Completions() {
 		c.complete(cqe)
