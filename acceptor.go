@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/live"
 )
 
@@ -161,6 +162,13 @@ func (a *Acceptor) Complete(c CQE) (fd FD, ok bool, err error) {
 		fd = DirectSlot(int(c.Res)).FD()
 	}
 	return fd, true, a.accept()
+}
+
+// discard closes the connection that a completion brought, which nobody will take.
+func (a *Acceptor) discard(c CQE) {
+	if c.Token().Generation() == acceptConn && c.Res >= 0 && !a.direct {
+		cgo.CloseFD(int(c.Res))
+	}
 }
 
 // failed decides what the error of an accept means for those to come.

@@ -4,9 +4,11 @@ package uring
 
 import (
 	"errors"
+	"io"
 	"net"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/testutil"
@@ -111,6 +113,36 @@ func TestAcceptorGoesOnAfterErrors(t *testing.T) {
 		}
 		if err := k.ring.Close(); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Connections that wait in the ring when it is closed are closed with it.
+func TestConnectionsThatNobodyTookAreClosed(t *testing.T) {
+	for _, ended := range []bool{false, true} { // by then, no request is in flight
+		g, _, l := accepting(t, AcceptorConfig{})
+		g.submit()
+		var peers []net.Conn
+		for range 3 {
+			c, err := net.Dial("tcp4", l.Addr().String())
+			g.must(err)
+			defer c.Close()
+			peers = append(peers, c)
+		}
+		want := 3
+		if ended {
+			fd, err := FDOf(l)
+			g.must(err)
+			g.must(syscall.Shutdown(int(fd), syscall.SHUT_RDWR))
+			want++
+		}
+		_, err := g.SubmitAndWait(want)
+		g.must(err)
+		g.must(g.Ring.Close())
+		for _, c := range peers {
+			g.must(c.SetReadDeadline(time.Now().Add(5 * time.Second)))
+			_, err := c.Read(make([]byte, 1))
+			equal(t, "the peer reads", err, io.EOF)
 		}
 	}
 }

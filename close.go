@@ -17,7 +17,8 @@ var drainTime = 2 * time.Second
 
 // Close cancels every request, and closes the ring and what was made from it.
 // When it returns nil, the kernel has let go of all memory and all files that the
-// ring and its requests used. Completions not yet handled are gone with it.
+// ring and its requests used. Completions not yet handled are gone with it: of the
+// descriptors that they bring, only connections of an [Acceptor] are closed.
 //
 // What cannot be cancelled, such as I/O on a disk that hangs or a zero-copy send
 // whose peer does not read, may hold its memory for longer than Close waits, 2
@@ -95,8 +96,12 @@ func (r *Ring) quiesce(until deadline) error {
 	r.runWork()
 	quiet := taken && r.countsAll() && r.unposted() == 0
 	found, err := r.cancelEvery()
-	if err != nil || quiet && found == 0 && r.memory == nil {
+	if err != nil {
 		return err
+	}
+	if quiet && found == 0 && r.memory == nil {
+		r.reap()
+		return nil
 	}
 	// Another thread may post a completion first, and let go of the request's files
 	// after that: the count does not tell. And the kernel takes a ring apart in the
@@ -150,12 +155,15 @@ func (r *Ring) awaitSQThread(until deadline) bool {
 }
 
 // reap takes all completions, and runs the work that leads to more. Send queues
-// get theirs.
+// get theirs, and connections that acceptors would have brought are closed.
 func (r *Ring) reap() {
 	r.runWork()
 	for c := range r.Completions() {
 		if q := r.queues[c.UserData&^tokenGeneration]; q != nil {
 			_, _ = q.complete(c)
+		}
+		if a := r.acceptors[c.UserData&^tokenGeneration]; a != nil {
+			a.discard(c)
 		}
 	}
 }
