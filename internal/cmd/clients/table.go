@@ -44,7 +44,7 @@ func (s *suite) markdown() string {
 	fmt.Fprintf(&b, "; %s.\n", versions())
 	s.part(&b, "programs", "Programs of others, with the same bytes as directly, or their figures:", []front{direct, haproxy})
 	s.part(&b, "hardships", "Bad days:", []front{haproxy})
-	s.part(&b, "processor", "Processor seconds of the proxy, of the seconds that it took:", []front{haproxy, socat})
+	s.part(&b, "processor", "Processor seconds of the proxy, with those of the kernel's threads for it, and over haproxy's: medians of "+pick(s, "one", "five")+" in turns:", []front{haproxy, socat})
 	return b.String()
 }
 
