@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/uring-go/uring/internal/testutil"
 )
@@ -212,8 +213,14 @@ func TestTableGoesWhileARequestUsesAFile(t *testing.T) {
 		file := g.direct(1, in)
 		g.start(1, func(s SQE) { s.PrepRecv(file.FD(), held(make([]byte, 8)), 0) })
 		g.none() // with a thread of the kernel's it starts later
+		wrote := make(chan error)
+		go func() {
+			time.Sleep(20 * time.Millisecond) // kernels before 6.13 wait for the request
+			_, err := syscall.Write(out, []byte("bytes"))
+			wrote <- err
+		}()
 		g.must(g.UnregisterFiles())
-		g.write(out, "bytes")
+		g.must(<-wrote)
 		equal(t, "result", g.await(1), []CQE{{UserData: 1, Res: 5}})
 		g.fails(syscall.EBADF, func(s SQE) { s.PrepRecv(file.FD(), held(make([]byte, 8)), 0) })
 	})
