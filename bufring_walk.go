@@ -135,6 +135,9 @@ func (b *BufRing) fits(c CQE, bid uint16, n uint32) (kept bool, err error) {
 		if !b.reached(end) {
 			return false, b.bad(c, "the kernel has not come to that buffer")
 		}
+		if !b.passedWhole(b.bufs[bid].pos) {
+			return false, b.bad(c, "the kernel gave the rest of a buffer before it to several requests")
+		}
 		b.outOfOrder(end)
 	}
 	if b.incremental && kept != c.BufferMore() {

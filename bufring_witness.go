@@ -214,6 +214,19 @@ func (b *BufRing) comesAgain(c CQE, bid uint16) bool {
 	return false
 }
 
+// passedWhole reports whether the kernel gave all that was left of each buffer before
+// pos that it has passed over to one request. It may be long until that completes,
+// and the slot in the ring is reused: so look at once.
+func (b *BufRing) passedWhole(pos uint32) bool {
+	for at := b.head; b.incremental && at != pos; at++ {
+		buf := &b.bufs[b.order[at&b.mask]]
+		if buf.pos == at && buf.state == inRing && !b.reused(at) && !b.goesOn(at, buf.off) {
+			return false
+		}
+	}
+	return true
+}
+
 // reused reports whether the slot of a position in the ring has another buffer by
 // now: a worker thread may keep one while the others go round.
 func (b *BufRing) reused(pos uint32) bool { return b.tail-pos > uint32(len(b.bufs)) }

@@ -351,6 +351,19 @@ func TestNoWrongBytesWhereReceivesMoveToWorkers(t *testing.T) {
 	equal(t, "bytes", s.got, s.sent)
 }
 
+// waitLeft waits until the kernel has so much left of the ring's first buffer.
+func (s *stage) waitLeft(n int) {
+	s.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, left := s.br.entry(0); left == uint32(n) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.Fatalf("the kernel does not come to leave %d bytes", n)
+		}
+	}
+}
+
 // A worker thread may take a part of a buffer: as much as was left of another one
 // when its receive found nothing there. Whoever uses up the rest then says the same
 // as a worker that took all.
@@ -358,23 +371,37 @@ func TestWorkerThatTookAPartIsNoticed(t *testing.T) {
 	for _, n := range []int{60, 40} {
 		s := newStage(t, BufRingConfig{Entries: 4, BufSize: 100, Incremental: true})
 		in, _ := streamPair(t)
-		s.singleReceives()
-		q := s.queue(1, func(q SQE) { s.must(q.PrepRecvProvided(FD(in), s.br, 0, 0, 0)) })
-		q.Len = uint32(100 - n)
-		q.SQE.Flags |= cgo.SQEAsync
-		s.submit()
-		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-			if _, left := s.br.entry(0); left == uint32(n) {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("the worker takes nothing")
-			}
-		}
+		s.rawAsyncOn(in, 100-n)
+		s.waitLeft(n)
 		s.send(n)
 		err := s.br.Consume(s.recv(0, 0, 0), func([]byte) error { t.Error("bytes of elsewhere"); return nil })
 		equal(t, "disagreement", errors.Is(err, ErrAccount), true)
 	}
+}
+
+// The same when the rest is another worker's, which completes when the slot of the
+// buffer in the ring has been reused.
+func TestWorkersThatShareABufferAreNoticed(t *testing.T) {
+	s := newStage(t, BufRingConfig{Entries: 4, BufSize: 100, Incremental: true})
+	first, _ := streamPair(t)
+	second, peer := streamPair(t)
+	s.rawAsyncOn(first, 40)
+	s.waitLeft(60)
+	s.rawAsyncOn(second, 0)
+	s.waitHead(1)
+	var err error
+	for range 2 * 4 {
+		s.send(100)
+		if err = s.br.Consume(s.recv(0, 0, 0), func(p []byte) error { s.inStream(p); return nil }); err != nil {
+			break
+		}
+		s.submit()
+	}
+	if err == nil {
+		s.write(peer, "late")
+		err = s.br.Consume(s.next(), func(p []byte) error { equal(t, "bytes", string(p), "late"); return nil })
+	}
+	equal(t, "disagreement", errors.Is(err, ErrAccount), true)
 }
 
 // A receive behind a link starts where the request before it ended: in a worker

@@ -152,8 +152,13 @@ func (s *stage) isKeptAtOnce(c CQE, res int) {
 // rawAsync starts a receive in a worker thread whatever the package says.
 func (s *stage) rawAsync(n int) {
 	s.Helper()
+	s.rawAsyncOn(s.in, n)
+}
+
+func (s *stage) rawAsyncOn(fd, n int) {
+	s.Helper()
 	s.singleReceives()
-	q := s.queue(uint64(s.in), func(q SQE) { s.must(q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0)) })
+	q := s.queue(uint64(fd), func(q SQE) { s.must(q.PrepRecvProvided(FD(fd), s.br, 0, 0, 0)) })
 	q.Len = uint32(n)
 	q.SQE.Flags |= cgo.SQEAsync
 	s.submit()
