@@ -129,15 +129,15 @@ func TestConnectionsThatNobodyTookAreClosed(t *testing.T) {
 			defer c.Close()
 			peers = append(peers, c)
 		}
-		want := 3
+		_, err := g.SubmitAndWaitTimeout(3, 5*time.Second)
+		g.must(err)
 		if ended {
 			fd, err := FDOf(l)
 			g.must(err)
 			g.must(syscall.Shutdown(int(fd), syscall.SHUT_RDWR))
-			want++
+			_, err = g.SubmitAndWaitTimeout(4, 5*time.Second)
+			g.must(err)
 		}
-		_, err := g.SubmitAndWait(want)
-		g.must(err)
 		g.must(g.Ring.Close())
 		for _, c := range peers {
 			g.must(c.SetReadDeadline(time.Now().Add(5 * time.Second)))

@@ -180,7 +180,8 @@ func (r *Ring) SetFileAllocRange(first Direct, n int) error {
 
 // UnregisterFiles drops the table of direct descriptors. Files in it are
 // closed when the last request that uses them is over. Before Linux 6.13 it waits
-// for that request: cancel what may wait for ever. See io_uring_unregister_files(3).
+// for that request, with [SetupDeferTaskrun] for ever: end it first. See
+// io_uring_unregister_files(3).
 func (r *Ring) UnregisterFiles() error {
 	if err := r.usable(); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
@@ -207,7 +208,14 @@ func TestSetFileAllocRange(t *testing.T) {
 
 // The table goes while a request uses one of its files: the request goes on.
 func TestTableGoesWhileARequestUsesAFile(t *testing.T) {
+	running, err := kernel.Running()
+	if err != nil {
+		t.Fatal(err)
+	}
 	inEachMode(t, func(t *testing.T, g *rig) {
+		if g.flags&SetupDeferTaskrun != 0 && running.Less(kernel.V(6, 13)) {
+			t.Skipf("Linux %v waits for the request, whose completion waits for this thread", running)
+		}
 		in, out := streamPair(t)
 		g.must(g.RegisterFiles(2))
 		file := g.direct(1, in)
