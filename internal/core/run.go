@@ -119,6 +119,10 @@ const (
 	mostFaults  = 4
 )
 
+// errRestart is what Linux 6.1 says of some requests whose worker was interrupted:
+// the kernel's ERESTARTSYS, which programs should never see.
+const errRestart = syscall.Errno(512)
+
 // again reports whether to carry out a request once more.
 func again(ctx context.Context, r *Request, tries int) bool {
 	switch {
@@ -126,7 +130,7 @@ func again(ctx context.Context, r *Request, tries int) bool {
 		return tries < mostFaults
 	case r.failed(syscall.ECANCELED):
 		return tries < mostCancels && ctx.Err() == nil
-	case r.failed(syscall.EINTR):
+	case r.failed(syscall.EINTR), r.failed(errRestart):
 		return ctx.Err() == nil
 	}
 	return false
@@ -134,7 +138,7 @@ func again(ctx context.Context, r *Request, tries int) bool {
 
 // outcome returns the error of a request that was not carried out.
 func (c *Core) outcome(ctx context.Context, r *Request) error {
-	if r.Err == nil && (r.failed(syscall.ECANCELED) || r.failed(syscall.EINTR)) {
+	if r.Err == nil && (r.failed(syscall.ECANCELED) || r.failed(syscall.EINTR) || r.failed(errRestart)) {
 		r.Err = ctx.Err()
 	}
 	return r.Err
