@@ -103,7 +103,8 @@ func (r *round) arrived(s *source) bool {
 }
 
 // endSource receives what is left. Kernels can miss the end of a stream when much
-// came before it: then the receive is ended, and another sees it.
+// came before it, and what is behind an urgent byte: then the receive is ended, and
+// another sees it.
 func (r *round) endSource(s *source, late bool) {
 	r.receiveFrom(s)
 	select {
@@ -111,7 +112,7 @@ func (r *round) endSource(s *source, late bool) {
 	default:
 		return
 	}
-	if late && s.requests > 0 && r.IntN(20) == 0 && (s.pos == s.peer.sent.Load() || s.peer.lossy()) {
+	if late && s.requests > 0 && r.IntN(20) == 0 && (s.pos == s.peer.sent.Load() || s.peer.lossy() || s.peer.urgent) {
 		if e, ok := r.entry(); ok {
 			e.PrepCancelFD(uring.FD(s.near), uring.CancelAll)
 			r.begins(e, &request{form: "cancel", once: true})
