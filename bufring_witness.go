@@ -216,9 +216,14 @@ func (b *BufRing) comesAgain(c CQE, bid uint16) bool {
 
 // passedWhole reports whether the kernel gave all that was left of each buffer before
 // pos that it has passed over to one request. It may be long until that completes,
-// and the slot in the ring is reused: so look at once.
+// and the slot in the ring is reused: so look at once. Those before upTo were looked
+// at before.
 func (b *BufRing) passedWhole(pos uint32) bool {
-	for at := b.head; b.incremental && at != pos; at++ {
+	at := b.head
+	if b.disorder() {
+		at = b.upTo
+	}
+	for ; b.incremental && int32(pos-at) > 0; at++ {
 		buf := &b.bufs[b.order[at&b.mask]]
 		if buf.pos == at && buf.state == inRing && !b.reused(at) && !b.goesOn(at, buf.off) {
 			return false
