@@ -106,7 +106,7 @@ func New(c Config) (*Engine, error) {
 
 // rings is how many rings are opened if the caller does not care.
 func (c *Config) rings() int {
-	if c.Depth < 64 || runtime.GOMAXPROCS(0) == 1 {
+	if c.Depth != 0 && c.Depth < 64 || runtime.GOMAXPROCS(0) == 1 {
 		return 1
 	}
 	return 2
@@ -119,7 +119,7 @@ func (e *Engine) openRings(c Config) {
 	}
 	// Interrupting the thread that submitted a read, to complete it, costs more
 	// than waiting until that thread enters the kernel: it soon does.
-	each := (c.Depth + c.Rings - 1) / c.Rings
+	each := max(c.Depth/c.Rings, 1)
 	config := core.Config{Depth: each, Inject: c.inject, Ring: uring.Config{Flags: uring.SetupCoopTaskrun}}
 	for range c.Rings {
 		ring, err := core.New(config)

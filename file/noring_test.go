@@ -179,6 +179,25 @@ func TestConfigThatMakesNoSense(t *testing.T) {
 	}
 }
 
+// There are two rings unless that leaves each too little of the depth.
+func TestRingsOfAnEngine(t *testing.T) {
+	needRing(t)
+	usual := min(runtime.GOMAXPROCS(0), 2)
+	for _, c := range []struct {
+		config Config
+		rings  int
+	}{
+		{Config{}, usual},
+		{Config{Depth: 64}, usual},
+		{Config{Depth: 63}, 1},
+		{Config{Rings: 3}, 3},
+	} {
+		if e := start(t, c.config); len(e.cores) != c.rings {
+			t.Errorf("%+v opens %d rings, want %d", c.config, len(e.cores), c.rings)
+		}
+	}
+}
+
 // Pipes and the like are for os, which has the poller wait for them.
 func TestStreams(t *testing.T) {
 	e := start(t, Config{})
