@@ -351,19 +351,6 @@ func TestNoWrongBytesWhereReceivesMoveToWorkers(t *testing.T) {
 	equal(t, "bytes", s.got, s.sent)
 }
 
-// waitLeft waits until the kernel has so much left of the ring's first buffer.
-func (s *stage) waitLeft(n int) {
-	s.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		if _, left := s.br.entry(0); left == uint32(n) {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.Fatalf("the kernel does not come to leave %d bytes", n)
-		}
-	}
-}
-
 // A worker thread may take a part of a buffer: as much as was left of another one
 // when its receive found nothing there. Whoever uses up the rest then says the same
 // as a worker that took all.
@@ -372,7 +359,7 @@ func TestWorkerThatTookAPartIsNoticed(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 4, BufSize: 100, Incremental: true})
 		in, _ := streamPair(t)
 		s.rawAsyncOn(in, 100-n)
-		s.waitLeft(n)
+		s.waitEntry(0, place{0, 100 - n, n})
 		s.send(n)
 		err := s.br.Consume(s.recv(0, 0, 0), func([]byte) error { t.Error("bytes of elsewhere"); return nil })
 		equal(t, "disagreement", errors.Is(err, ErrAccount), true)
@@ -386,7 +373,7 @@ func TestWorkersThatShareABufferAreNoticed(t *testing.T) {
 	first, _ := streamPair(t)
 	second, peer := streamPair(t)
 	s.rawAsyncOn(first, 40)
-	s.waitLeft(60)
+	s.waitEntry(0, place{0, 40, 60})
 	s.rawAsyncOn(second, 0)
 	s.waitHead(1)
 	var err error

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"testing"
-
-	"github.com/uring-go/uring/internal/testutil"
 )
 
 // A peer stops to read, and a queue goes on receiving for it. All but Spare
@@ -20,9 +18,6 @@ func TestWhatWaitsLeavesSpareBuffers(t *testing.T) {
 			{Entries: 8, BufSize: 80, Spare: 5, Incremental: true},
 		} {
 			t.Run(name(c), func(t *testing.T) {
-				if c.Incremental {
-					testutil.Need(t, HaveIncremental)
-				}
 				s := newSmallSender(t, SendQueueConfig{Mode: mode, ZCAlways: true})
 				c.Registered = mode.zeroCopy()
 				s.feeds(c)
@@ -54,7 +49,6 @@ func TestWhatWaitsLeavesSpareBuffers(t *testing.T) {
 // One byte that waits keeps a whole buffer of an incremental ring from the kernel.
 // A copy of it gives the buffer back.
 func TestACopyOfOneByteGivesBackAWholeBuffer(t *testing.T) {
-	testutil.Need(t, HaveIncremental)
 	s := newSender(t, SendQueueConfig{Mode: SendVectored})
 	s.feeds(BufRingConfig{Entries: 1, BufSize: 64 << 10, Incremental: true, Spare: 1})
 	s.forward(1, 1) // the kernel goes on filling the buffer

@@ -3,7 +3,6 @@
 package uring
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -223,14 +222,10 @@ func TestBufferMoreIsComparedWithTheEntry(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := newModel(t, c.config, 0)
-			s := k.first()
-			if c.left > 0 {
+			if s := k.first(); c.kept {
 				s.use(s.len() - c.left)
 			} else {
-				binary.NativeEndian.PutUint32(s[8:], 0) // with the last bytes, the address stays
-			}
-			if !c.kept {
-				k.head++
+				k.retire()
 			}
 			flags := uint32(0)
 			if c.more {

@@ -83,6 +83,9 @@ func (s *sender) put(n int) {
 // feeds gives the sender buffers to receive into.
 func (s *sender) feeds(c BufRingConfig) {
 	s.Helper()
+	if c.Incremental {
+		testutil.Need(s, HaveIncremental)
+	}
 	s.in, s.out = streamPair(s)
 	var err error
 	s.br, err = s.NewBufRing(c)

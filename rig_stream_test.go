@@ -32,9 +32,6 @@ func newReader(tb testing.TB, b BufRingConfig, c RecvStreamConfig) *reader {
 func readerWith(tb testing.TB, b BufRingConfig) *reader {
 	tb.Helper()
 	testutil.Need(tb, HaveRecvMultishot)
-	if b.Incremental {
-		testutil.Need(tb, HaveIncremental)
-	}
 	r := &reader{sender: newSender(tb, SendQueueConfig{Mode: SendVectored})}
 	r.feeds(b)
 	return r

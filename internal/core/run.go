@@ -123,6 +123,9 @@ const (
 // the kernel's ERESTARTSYS, which programs should never see.
 const errRestart = syscall.Errno(512)
 
+// interrupted reports whether a signal ended the request.
+func (r *Request) interrupted() bool { return r.failed(syscall.EINTR) || r.failed(errRestart) }
+
 // again reports whether to carry out a request once more.
 func again(ctx context.Context, r *Request, tries int) bool {
 	switch {
@@ -130,7 +133,7 @@ func again(ctx context.Context, r *Request, tries int) bool {
 		return tries < mostFaults
 	case r.failed(syscall.ECANCELED):
 		return tries < mostCancels && ctx.Err() == nil
-	case r.failed(syscall.EINTR), r.failed(errRestart):
+	case r.interrupted():
 		return ctx.Err() == nil
 	}
 	return false
@@ -138,7 +141,7 @@ func again(ctx context.Context, r *Request, tries int) bool {
 
 // outcome returns the error of a request that was not carried out.
 func (c *Core) outcome(ctx context.Context, r *Request) error {
-	if r.Err == nil && (r.failed(syscall.ECANCELED) || r.failed(syscall.EINTR) || r.failed(errRestart)) {
+	if r.Err == nil && (r.failed(syscall.ECANCELED) || r.interrupted()) {
 		r.Err = ctx.Err()
 	}
 	return r.Err
