@@ -37,15 +37,18 @@ func picked(t *testing.T, c CQE, id uint16, n int) {
 	}
 }
 
-// Buffers of any size, number and memory, that come in later.
+// Buffers of any size, number and memory, that come in later. There is one to spare
+// until the end: Linux 6.1 looks for data once more when a receive has used a buffer,
+// and ends it if there is no other.
 func TestRawBufRingReceives(t *testing.T) {
 	testutil.Need(t, HaveRecvMultishot)
 	inEachMode(t, func(t *testing.T, g *rig) {
 		a, b := streamPair(g)
-		br := g.newRaw(RawBufRingConfig{Entries: 2})
+		br := g.newRaw(RawBufRingConfig{Entries: 4})
 		small, large := held(make([]byte, 3)), g.arena(4096).Bytes()
 		g.give(br, 500, small)
-		g.give(br, 7, large)
+		g.give(br, 7, large[:3])
+		g.give(br, 65535, large[4000:])
 		g.start(1, func(s SQE) { g.must(s.PrepRecvMultishotGroup(FD(a), br.Group(), 0)) })
 		g.write(b, "abcdef")
 		picked(t, g.next(), 500, 3)
@@ -53,11 +56,14 @@ func TestRawBufRingReceives(t *testing.T) {
 		picked(t, c, 7, 3)
 		equal(t, "bytes", string(small)+string(large[:3]), "abcdef")
 		equal(t, "more", c.More(), true)
-		g.give(br, 65535, large[4000:])
+		g.give(br, 8, large[100:])
 		g.write(b, "gh")
 		picked(t, g.next(), 65535, 2)
 		equal(t, "bytes", string(large[4000:4002]), "gh")
-		g.write(b, "i")
+		g.write(b, "ij")
+		picked(t, g.next(), 8, 2)
+		equal(t, "bytes", string(large[100:102]), "ij")
+		g.write(b, "k")
 		c = g.next()
 		equal(t, "error without a buffer", c.Err(), error(syscall.ENOBUFS))
 		equal(t, "over", c.More(), false)
