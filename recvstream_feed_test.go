@@ -86,6 +86,17 @@ func (c *crowd) once(most time.Duration) {
 	}
 }
 
+// waiting counts the streams that wait for buffers, but not those that are paused:
+// Linux 6.1 tells a stream at once that it has got the last buffer.
+func (c *crowd) waiting() (n int) {
+	for _, st := range c.streams {
+		if st.starving && !st.paused {
+			n++
+		}
+	}
+	return n
+}
+
 // quiet checks that the loop does not turn by itself.
 func (c *crowd) quiet() {
 	c.Helper()
@@ -148,7 +159,7 @@ func TestStreamsThatHaveNothingDoNotKeepOthersWaiting(t *testing.T) {
 			for _, st := range c.streams[:40] {
 				c.must(st.Resume())
 			}
-			equal(t, "waiting", c.br.starved.n, 40)
+			equal(t, "waiting", c.waiting(), 40)
 			c.says(who)
 			c.quiet()
 			c.free(1)
