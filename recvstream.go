@@ -25,9 +25,10 @@ type RecvStreamConfig struct {
 	To *SendQueue
 	// MaxBytes is how many bytes may wait in To. Then nothing is received until half
 	// of them are sent. A receive that is under way may bring more than that, at
-	// most what one completion brings since Linux 6.17, and 33 times that before. 0
-	// means 256 KiB. While the buffers run short, see [BufRingConfig.Spare], it is
-	// one buffer, or 16 KiB if that is more.
+	// most what one completion brings since Linux 6.17, and all that is there before,
+	// but only until To was full for the first time. 0 means 256 KiB. While the
+	// buffers run short, see [BufRingConfig.Spare], it is one buffer, or 16 KiB if
+	// that is more.
 	MaxBytes int
 	// MaxBuffers is how many buffers To may hold, as MaxBytes is for bytes: what
 	// waits in one keeps all of it. 0 means a quarter of the buffers.

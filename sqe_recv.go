@@ -100,10 +100,10 @@ func (s SQE) prepBundleNow(fd FD, br *BufRing, msgFlags int, flags IOFlags) erro
 // a completion covers several buffers. Hand every completion to
 // [BufRing.Consume] or [BufRing.Segments].
 //
-// It brings 33 completions at a turn, if there is so much data, before a
-// cancellation can end it: one peer can take the buffers of all others. Where
-// that matters use [SQE.PrepRecvMultishotLimit], or [SQE.PrepRecvProvided] again
-// and again.
+// It brings all that is there before a cancellation can end it, except with
+// [SetupDeferTaskrun], where it brings 33 completions at a turn (not yet on Linux
+// 6.1): one peer can take the buffers of all others. Where that matters use
+// [SQE.PrepRecvMultishotLimit], or [SQE.PrepRecvProvided] again and again.
 //
 // Kernels can miss the end: when data for more than 32 buffers, or than a limit,
 // is there and after it the reset of a TCP connection (6.12 and later), or the
