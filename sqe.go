@@ -194,10 +194,11 @@ type NopFlags uint32
 const (
 	// NopInjectResult makes the result the one that was asked for. Linux 6.10.
 	NopInjectResult NopFlags = cgo.NopInjectResult
-	// NopFile looks the file up: EBADF if there is none. Linux 6.13.
+	// NopFile looks the file up: EBADF if there is none, but before Linux 7.0 and
+	// 6.18.44 only requests that are linked to it tell. Linux 6.13.
 	NopFile NopFlags = cgo.NopFile
 	// NopFixedBuffer looks the registered buffer up that BufIndex of the entry
-	// names: EFAULT if there is none. Linux 6.13.
+	// names: EFAULT if there is none, which is told as with NopFile. Linux 6.13.
 	NopFixedBuffer NopFlags = cgo.NopFixedBuffer
 	// NopTaskWork completes the request in work that the ring has to run first.
 	// Linux 6.17.
