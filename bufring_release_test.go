@@ -443,6 +443,7 @@ func TestSegmentsOutliveTheRing(t *testing.T) {
 }
 
 func TestRingMayCloseInConsume(t *testing.T) {
+	open := live.Counts()["buffer ring"] // those that tests that failed left
 	s := newBundleStage(t, BufRingConfig{Entries: 4, BufSize: 16})
 	s.send(48)
 	c := s.recv(0, syscall.MSG_DONTWAIT, Bundle)
@@ -454,7 +455,7 @@ func TestRingMayCloseInConsume(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "bytes received", s.got, int(c.Res))
-	equal(t, "buffer rings open", live.Counts()["buffer ring"], 0)
+	equal(t, "buffer rings open", live.Counts()["buffer ring"], open)
 }
 
 func TestUseAfterClose(t *testing.T) {

@@ -103,11 +103,11 @@ func checkSame(t *testing.T, sent, received []connResult) {
 // test if there are more by then.
 func leftOpen(t *testing.T) (check func()) {
 	t.Helper()
-	files, routines := openFiles(t), runtime.NumGoroutine()
+	objects, files, routines := live.Counts(), openFiles(t), runtime.NumGoroutine()
 	return func() {
 		t.Helper()
-		if diff := cmp.Diff(map[string]int{}, live.Counts()); diff != "" {
-			t.Errorf("left open (-want +got):\n%s", diff)
+		if diff := cmp.Diff(objects, live.Counts()); diff != "" {
+			t.Errorf("objects before and after (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(files, openFiles(t)); diff != "" {
 			t.Errorf("descriptors before and after (-want +got):\n%s", diff)
