@@ -58,6 +58,7 @@ func TestCloseWaitsForADevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := unclosedRig(t, Config{Entries: 4})
+	defer g.Close() // if no device can be made slow
 	dev := g.loopDevice(f)
 	slowDown(t, dev, rate)
 	direct, err := os.OpenFile(dev.Name(), os.O_RDONLY|syscall.O_DIRECT, 0)
