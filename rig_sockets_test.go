@@ -181,6 +181,17 @@ func (g *rig) owned(fd int) int {
 // how many its TCP connection has not seen acknowledged, and has not sent.
 func unread(tb testing.TB, fd int) int { tb.Helper(); return ioctlInt(tb, fd, 0x541b) } // FIONREAD
 
+// arrived waits until n bytes can be read: a busy machine takes a moment to carry
+// them over.
+func arrived(tb testing.TB, fd, n int) {
+	tb.Helper()
+	for deadline := time.Now().Add(patience); unread(tb, fd) < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("%d bytes of %d have come", unread(tb, fd), n)
+		}
+	}
+}
+
 func unacked(tb testing.TB, fd int) int { tb.Helper(); return ioctlInt(tb, fd, 0x5411) } // SIOCOUTQ
 
 func unsent(tb testing.TB, fd int) int { tb.Helper(); return ioctlInt(tb, fd, 0x894b) } // SIOCOUTQNSD

@@ -322,6 +322,9 @@ func TestLimitedReceivesTakeTurns(t *testing.T) {
 	testutil.Need(t, HaveRecvMultishotLimit)
 	const buffer, turn, total, all, streams = 32, 1024, 4096, 8192, 4
 	for _, flags := range []IOFlags{0, Bundle} {
+		if flags == Bundle {
+			testutil.Need(t, HaveBundles)
+		}
 		g := newRig(t, Config{CQEntries: 4096, Flags: SetupSubmitAll | SetupSingleIssuer | SetupDeferTaskrun})
 		br, err := g.NewBufRing(BufRingConfig{Group: 1, Entries: 2048, BufSize: buffer})
 		g.must(err)
@@ -335,6 +338,7 @@ func TestLimitedReceivesTakeTurns(t *testing.T) {
 			out, in[i] = testutil.TCPPair(t)
 			left[i] = all
 			writeAll(t, out, make([]byte, all))
+			arrived(t, in[i], all)
 			arm(i)
 		}
 		for waiting, last, run := streams, -1, 0; waiting > 0; {
