@@ -27,6 +27,7 @@ func echoOrStop(c *net.TCPConn, over <-chan struct{}) {
 	}
 	if first[0] == 'S' {
 		smallSender(c.RemoteAddr().(*net.TCPAddr).Port)
+		_, _ = c.Write(first[:])
 		_, _ = io.ReadFull(c, make([]byte, 1<<10))
 		<-over
 		return
@@ -69,6 +70,12 @@ func stopReading(t *testing.T, addr string, n int) (sent int, stop func()) {
 			c, err := net.Dial("tcp4", addr)
 			if err != nil {
 				t.Error(err)
+				return
+			}
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
+			_, _ = c.Write([]byte("S"))
+			if _, err := io.ReadFull(c, make([]byte, 1)); err != nil { // now the proxy's socket holds little
+				t.Error("no answer: ", err)
 				return
 			}
 			_ = c.(*net.TCPConn).SetNoDelay(true)
@@ -156,9 +163,7 @@ func TestProxyReadersThatStopDoNotStopOthers(t *testing.T) {
 			end := sync.OnceFunc(func() { close(over) })
 			p := startProxy(t, addr, func(c *proxyConfig) {
 				m.change(c)
-				if c.incremental {
-					c.bufs = 32 // which hold more than the readers' messages otherwise
-				}
+				c.bufs = 32 // less than readers that stop: their messages may come joined
 			})
 			t.Cleanup(end) // the proxy waits for connections when it is to end
 			alone := answers(t, p.addr, 500)
