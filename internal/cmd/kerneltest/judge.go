@@ -14,7 +14,7 @@ import (
 var lacks = regexp.MustCompile(`uring: .* not supported \(needs Linux \d+\.\d+`)
 
 // other are reasons to skip a test that do not depend on the kernel.
-var other = regexp.MustCompile(`short mode|needs -tags uring_debug|run by Test\w+|the kernel has every flag|no loop device to be had|no device can be made slow|it was over before|lacks loop devices: open /dev/loop-control: no such file|` +
+var other = regexp.MustCompile(`short mode|needs -tags uring_debug|run by Test\w+|the kernel has every flag|no loop device to be had|no device can be made slow|it was over before|lacks loop devices: open /dev/loop-control: no such file|lacks the C examples: |` +
 	`needs the program \S+:|the kernel has no \w+ now, and there is no mkfs|may not make a control group|cannot slow a disk down|the file system has no direct I/O|` +
 	`Linux \S+ may have more than its version promises`)
 
