@@ -357,7 +357,7 @@ func TestProxyTargetResetsMidStream(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+			_ = c.SetWriteDeadline(time.Now().Add(time.Minute))
 			for err == nil {
 				_, err = c.Write(testBytes(1, 100_000))
 			}
