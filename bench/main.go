@@ -34,7 +34,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("bench: ")
 	var o options
-	flag.BoolVar(&o.quick, "quick", false, "few short samples, under 5 minutes; full figures take up to 40")
+	flag.BoolVar(&o.quick, "quick", false, "few short samples, under 5 minutes; full figures take up to 50")
 	flag.StringVar(&o.only, "only", "", "experiments to run, separated by commas: nop, proxy, echo, buffers, zc, files")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each experiment, 0 for its own number")
 	flag.StringVar(&o.out, "out", "", "folder for the results; without it they go to bench/results, or with -quick or -only to bin/results")
