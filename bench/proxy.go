@@ -30,14 +30,14 @@ func proxyModes(b *bench) []proxyMode {
 	)
 	return []proxyMode{
 		{"one buffer at a time", "proxy.c -u1", "proxy.c, single buffers", c, theirFlags + "-u1", nil},
-		{"one buffer at a time", "-send queue", "uring proxy, single buffers", ours, ourFlags + "-send queue", nil},
-		{"one buffer at a time", "-incremental -send queue", "uring proxy, incremental", ours, ourFlags + "-incremental -send queue", nil},
+		{"one buffer at a time", "-send queue", "uring proxy, single buffers", ours, ourFlags + "-recv-bundle=false -send queue", nil},
+		{"one buffer at a time", "-incremental -send queue", "uring proxy, incremental", ours, ourFlags + "-incremental -recv-bundle=false -send queue", nil},
 		{"bundles", "proxy.c -u1 -C1 -c1", "proxy.c, bundles", c, theirFlags + "-u1 -C1 -c1", nil},
 		{"bundles", "-recv-bundle -send bundle", "uring proxy, bundles", ours, ourFlags + "-recv-bundle -send bundle", nil},
 		{"bundles", "-incremental -recv-bundle -send bundle", "uring proxy, incremental bundles", ours, ourFlags + "-incremental -recv-bundle -send bundle", nil},
 		{"zero copy", "proxy.c -z1 -u0", "proxy.c", c, theirFlags + "-z1 -u0", nil},
 		{"zero copy", "proxy.c -z1 -u0 -M1 -c1", "proxy.c, sendmsg", c, theirFlags + "-z1 -u0 -M1 -c1", nil},
-		{"zero copy", "-send zc -zc-always", "uring proxy", ours, ourFlags + "-send zc -zc-always", nil},
+		{"zero copy", "-send zc -zc-always", "uring proxy", ours, ourFlags + "-recv-bundle=false -send zc -zc-always", nil},
 		{"zero copy", "-recv-bundle -send zc-gather -zc-always", "uring proxy, gathered", ours, ourFlags + "-recv-bundle -send zc-gather -zc-always", nil},
 		{netGroup, "Read and Write", "package net, Read and Write", net, "rw" + netFlags, nil},
 		{netGroup, "io.Copy", "package net, io.Copy", net, "copy" + netFlags, []int{32768}},

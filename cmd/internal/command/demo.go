@@ -55,10 +55,10 @@ var demoModes = []demoMode{
 		c.incremental, c.recvBundle, c.send = true, true, uring.SendBundle
 	}},
 	{"zero copy", "sends straight from the receive buffers", uring.HaveSendZC, 64 << 10, func(c *proxyConfig) {
-		c.recvBundle, c.send, c.zcAlways = uring.HaveBundles() == nil, uring.SendZC, true
+		c.recvBundle, c.send, c.zcAlways = true, uring.SendZC, true
 	}},
 	{"zero copy gather", "many of them in one request", uring.HaveSendMsgZCFixed, 64 << 10, func(c *proxyConfig) {
-		c.recvBundle, c.send, c.zcAlways = uring.HaveBundles() == nil, uring.SendZCGather, true
+		c.recvBundle, c.send, c.zcAlways = true, uring.SendZCGather, true
 	}},
 	{"small classic", "256-byte messages, a buffer each", uring.HaveBundles, 256, func(c *proxyConfig) {
 		c.recvBundle, c.send = true, uring.SendBundle
@@ -192,7 +192,7 @@ func (d *demo) runMode(m demoMode) (demoResult, error) {
 		return r, err
 	}
 	c := proxyDefaults()
-	c.listen, c.to, c.bufSize, c.oneWay = "127.0.0.1:0", targetList{to.String()}, 32<<10, true
+	c.listen, c.to, c.bufSize, c.oneWay, c.recvBundle = "127.0.0.1:0", targetList{to.String()}, 32<<10, true, false
 	c.logTo = slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}) // the rest would stand amid the dots
 	m.change(&c)
 	proxyAddr := make(chan string, 1)

@@ -23,7 +23,8 @@ type proxyConfig struct {
 	hugePages   bool
 
 	recvSingle bool
-	recvBundle bool
+	recvBundle bool // where the kernel has it
+	needBundle bool // without, it is an error
 	send       uring.SendMode
 	zcAlways   bool
 	queue      byteSize // bytes that may wait in one direction before receiving stops
@@ -58,7 +59,7 @@ type proxyConfig struct {
 func proxyDefaults() proxyConfig {
 	return proxyConfig{
 		bufSize: 64 << 10, bufs: 256, resolve: 30 * time.Second,
-		send: uring.SendAuto, queue: 1 << 20, copyMemory: 256 << 20, maxConns: 8192,
+		recvBundle: true, send: uring.SendAuto, queue: 1 << 20, copyMemory: 256 << 20, maxConns: 8192,
 		keepalive: time.Minute, connectTime: 5 * time.Second,
 		deferTaskrun: true, waitBatch: 1,
 		logTo: slog.NewTextHandler(os.Stderr, nil),

@@ -46,7 +46,7 @@ func (c *proxyConfig) define(fs *flag.FlagSet) *proxyWords {
 	fs.BoolVar(&c.incremental, "incremental", false, "let receives take only the part of a buffer that they need")
 	fs.BoolVar(&c.hugePages, "huge", false, "ask for huge pages for the buffers")
 	fs.StringVar(&w.recv, "recv", "multishot", "multishot or single: one receive request for many receives, or one each")
-	fs.BoolVar(&c.recvBundle, "recv-bundle", false, "let one completion cover many buffers")
+	fs.BoolVar(&c.recvBundle, "recv-bundle", c.recvBundle, "let one completion cover many buffers: by default where the kernel can")
 	fs.StringVar(&w.send, "send", "auto", "direct, vectored, queue, bundle, zc, zc-gather, or auto: bundle where the kernel has it, else vectored")
 	fs.BoolVar(&c.zcAlways, "zc-always", false, "go on with zero-copy sends even if the kernel reports that it copies")
 	fs.Var(&c.queue, "queue", "bytes that may wait for one slow receiver before its sender is held back")
@@ -101,6 +101,7 @@ func (c *proxyConfig) finish(set map[string]bool, w *proxyWords) (err error) {
 		return err
 	}
 	c.lowerConns = !set["max-conns"]
+	c.needBundle = set["recv-bundle"] && c.recvBundle
 	if c.sqpoll && !set["defer-taskrun"] {
 		c.deferTaskrun = false
 	}

@@ -23,7 +23,7 @@ import (
 // incrementalBundles is the mode in which all connections share few large
 // buffers.
 func incrementalBundles(c *proxyConfig) {
-	c.incremental, c.recvBundle, c.send = true, true, uring.SendBundle
+	c.incremental, c.needBundle, c.send = true, true, uring.SendBundle
 }
 
 func TestProxyCarriesThousandConnectionsOverSharedIncrementalBuffers(t *testing.T) {

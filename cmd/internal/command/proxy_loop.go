@@ -200,9 +200,11 @@ func (p *proxy) open() (err error) {
 		return err
 	}
 	if p.recvBundle {
-		if err := haveBundles(p.incremental); err != nil {
+		err := haveBundles(p.incremental)
+		if err != nil && p.needBundle {
 			return err
 		}
+		p.recvBundle = err == nil
 	}
 	p.limited = uring.HaveRecvMultishotLimit() == nil
 	c := uring.BufRingConfig{

@@ -201,23 +201,23 @@ var proxyModes = []struct {
 	name   string
 	change func(*proxyConfig)
 }{
-	{"plain", func(c *proxyConfig) { c.send = uring.SendPlain }},
-	{"single", func(c *proxyConfig) { c.send, c.recvSingle = uring.SendPlain, true }},
+	{"plain", func(c *proxyConfig) { c.send, c.recvBundle = uring.SendPlain, false }},
+	{"single", func(c *proxyConfig) { c.send, c.recvBundle, c.recvSingle = uring.SendPlain, false, true }},
 	{"vectored", func(c *proxyConfig) { c.send = uring.SendVectored }},
-	{"queue", func(c *proxyConfig) { c.send = uring.SendProvided }},
-	{"bundle", func(c *proxyConfig) { c.send, c.recvBundle = uring.SendBundle, true }},
-	{"single-bundle", func(c *proxyConfig) { c.send, c.recvBundle, c.recvSingle = uring.SendBundle, true, true }},
-	{"incremental", func(c *proxyConfig) { c.send, c.incremental = uring.SendBundle, true }},
-	{"incremental-bundle", func(c *proxyConfig) { c.send, c.recvBundle, c.incremental = uring.SendBundle, true, true }},
-	{"tiny-buffers", func(c *proxyConfig) { c.send, c.recvBundle, c.bufSize, c.bufs = uring.SendBundle, true, 32, 1024 }},
-	{"zc", func(c *proxyConfig) { c.send, c.zcAlways = uring.SendZC, true }},
-	{"zc-gather", func(c *proxyConfig) { c.send, c.recvBundle, c.zcAlways = uring.SendZCGather, true, true }},
+	{"queue", func(c *proxyConfig) { c.send, c.recvBundle = uring.SendProvided, false }},
+	{"bundle", func(c *proxyConfig) { c.send, c.needBundle = uring.SendBundle, true }},
+	{"single-bundle", func(c *proxyConfig) { c.send, c.needBundle, c.recvSingle = uring.SendBundle, true, true }},
+	{"incremental", func(c *proxyConfig) { c.send, c.recvBundle, c.incremental = uring.SendBundle, false, true }},
+	{"incremental-bundle", func(c *proxyConfig) { c.send, c.needBundle, c.incremental = uring.SendBundle, true, true }},
+	{"tiny-buffers", func(c *proxyConfig) { c.send, c.bufSize, c.bufs = uring.SendBundle, 32, 1024 }},
+	{"zc", func(c *proxyConfig) { c.send, c.recvBundle, c.zcAlways = uring.SendZC, false, true }},
+	{"zc-gather", func(c *proxyConfig) { c.send, c.zcAlways = uring.SendZCGather, true }},
 	{"zc-gather-incremental", func(c *proxyConfig) {
-		c.send, c.recvBundle, c.incremental, c.zcAlways = uring.SendZCGather, true, true, true
+		c.send, c.incremental, c.zcAlways = uring.SendZCGather, true, true
 	}},
 	{"fixed-files", func(c *proxyConfig) { c.send, c.fixedFiles, c.maxConns = uring.SendBundle, true, 64 }},
 	{"fixed-files-incremental", func(c *proxyConfig) {
-		c.send, c.fixedFiles, c.maxConns, c.incremental, c.recvBundle = uring.SendBundle, true, 64, true, true
+		c.send, c.fixedFiles, c.maxConns, c.incremental = uring.SendBundle, true, 64, true
 	}},
 	{"sqpoll", func(c *proxyConfig) { c.send, c.sqpoll, c.deferTaskrun = uring.SendBundle, true, false }},
 	{"coop", func(c *proxyConfig) { c.send, c.deferTaskrun = uring.SendBundle, false }},
@@ -262,7 +262,7 @@ func TestProxyForwardsEveryByteInEveryMode(t *testing.T) {
 }
 
 func TestProxyForwardsBothWaysAndPassesHalfCloseOn(t *testing.T) {
-	p := startProxy(t, startTarget(t, echo), func(c *proxyConfig) { c.incremental, c.recvBundle = true, true })
+	p := startProxy(t, startTarget(t, echo), func(c *proxyConfig) { c.incremental = true })
 	c, err := net.Dial("tcp4", p.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -338,4 +338,14 @@ func TestProxyDoesNotGatherSmallMessages(t *testing.T) {
 	}
 	c.Close()
 	p.stop(t)
+}
+
+// Bundles are the default. Who asks for them gets an error where there are none.
+func TestProxyReceivesBundlesUnlessToldNot(t *testing.T) {
+	for flags, want := range map[string][2]bool{"": {true, false}, "-recv-bundle": {true, true}, "-recv-bundle=false": {false, false}} {
+		c, _, over := proxyArgs(append([]string{"-listen", "127.0.0.1:0", "-to", "127.0.0.1:1"}, strings.Fields(flags)...))
+		if got := [2]bool{c.recvBundle, c.needBundle}; over || got != want {
+			t.Errorf("%q: bundles %v, needed %v, want %v", flags, got[0], got[1], want)
+		}
+	}
 }

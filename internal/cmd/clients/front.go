@@ -29,7 +29,7 @@ var (
 	// allModes are those of uring proxy.
 	allModes = []front{
 		{"default", nil, uringCommand},
-		{"bundles", []string{"-incremental", "-recv-bundle", "-send", "bundle"}, uringCommand},
+		{"no bundles", []string{"-incremental", "-recv-bundle=false", "-send", "vectored"}, uringCommand},
 		{"zero copy", []string{"-send", "zc", "-zc-always"}, uringCommand},
 		{"fixed files", []string{"-fixed-files"}, uringCommand},
 		{"sqpoll", []string{"-sqpoll"}, uringCommand},

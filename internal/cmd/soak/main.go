@@ -67,11 +67,11 @@ type config struct {
 
 // The modes of the proxy. Buffers are few, so that they run out.
 var modes = [][]string{
-	{"-incremental", "-recv-bundle", "-send", "bundle", "-bufs", "64", "-buf-size", "64KiB"},
-	{"-send", "vectored", "-bufs", "512", "-buf-size", "4KiB"},
+	{"-incremental", "-bufs", "64", "-buf-size", "64KiB"},
+	{"-recv-bundle=false", "-send", "vectored", "-bufs", "512", "-buf-size", "4KiB"},
 	{"-incremental", "-send", "zc-gather", "-zc-always", "-bufs", "64", "-buf-size", "64KiB"},
 	{"-recv", "single", "-send", "direct", "-fixed-files", "-bufs", "512", "-buf-size", "4KiB"},
-	{"-sqpoll", "-recv-bundle", "-send", "queue", "-bufs", "512", "-buf-size", "4KiB"},
+	{"-sqpoll", "-send", "queue", "-bufs", "512", "-buf-size", "4KiB"},
 }
 
 // each is how long one mode runs.
