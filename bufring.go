@@ -163,6 +163,8 @@ type BufRing struct {
 	starved      fifo[*RecvStream] // wait for buffers
 	dry          bool              // the kernel had none for a stream since the last came back
 	waking       bool              // see wake
+	waited       bool              // for feedPause, and streams were not fed since
+	fed          uint64            // stats.Bytes when they were last
 	stats        BufRingStats
 }
 

@@ -358,7 +358,7 @@ func (s *RecvStream) begin(c CQE) (bytes bool, err error) {
 		s.stopping = s.stopping && s.armed
 		return false, nil
 	case streamWake:
-		s.br.dry, s.br.waking = false, false
+		s.br.woken(c.Res < 0)
 		return false, nil
 	}
 	if !c.More() {
@@ -382,7 +382,8 @@ func (s *RecvStream) end(c CQE) error {
 		}
 		return s.receive()
 	case err == nil:
-		return s.fail(io.EOF)
+		s.err = io.EOF // the poll completes, too
+		return nil
 	case err == syscall.ENOBUFS:
 		s.br.dry = true
 		s.starve()
@@ -460,20 +461,47 @@ func (s *RecvStream) drained() error {
 	return s.receive()
 }
 
-// arm queues a receive, and a poll beside a multishot one. When there is no entry
-// for it, or the last one links to the next, it comes with the next submit.
+// arm queues a receive, and before it the poll that goes with a multishot one. When
+// there is no entry for it, or the last one links to the next, it comes with the next
+// submit.
 func (s *RecvStream) arm() error {
-	r := s.ring
-	if links(r.q.Last()) {
+	if links(s.ring.q.Last()) {
 		s.starve()
 		return nil
 	}
-	gen := (s.gen + streamWhat + 1) & 0xffffff &^ streamWhat
-	e, err := r.Request(Token(s.token | uint64(gen)<<32))
+	s.multi = s.multishot()
+	err := s.poll()
+	if err == nil {
+		err = s.request()
+	}
 	if err == ErrSQFull || errors.Is(err, syscall.EBUSY) {
 		s.starve()
 		return nil
 	}
+	return err
+}
+
+// poll queues the poll that goes with a multishot receive, unless there was one. It
+// comes before the receive: the kernel wakes first who came last, so that the end of
+// the stream is there before the poll's completion, for which the receive would be
+// cancelled.
+func (s *RecvStream) poll() error {
+	if !s.multi || s.polling || s.left {
+		return nil
+	}
+	e, err := s.ring.Request(s.is(streamPoll))
+	if err != nil {
+		return err
+	}
+	e.PrepPollAdd(s.fd, 0)
+	s.polling, s.pending = true, s.pending+1
+	return nil
+}
+
+// request queues a receive.
+func (s *RecvStream) request() error {
+	gen := (s.gen + streamWhat + 1) & 0xffffff &^ streamWhat
+	e, err := s.ring.Request(Token(s.token | uint64(gen)<<32))
 	if err != nil {
 		return err
 	}
@@ -483,42 +511,41 @@ func (s *RecvStream) arm() error {
 	s.gen = gen
 	s.armed, s.pending = true, s.pending+1
 	s.stats.Requests++
-	if !s.multi || s.polling || s.left {
-		return nil
-	}
-	p, err := r.Request(s.is(streamPoll))
-	if err != nil {
-		return err
-	}
-	p.PrepPollAdd(s.fd, 0)
-	s.polling, s.pending = true, s.pending+1
 	return nil
 }
 
 // is returns the token of a request that is not a receive.
 func (s *RecvStream) is(what uint32) Token { return Token(s.token | uint64(what)<<32) }
 
+// multishot reports whether the next receive is to be one.
+func (s *RecvStream) multishot() bool {
+	b := s.br
+	limited := b.haveLimit() == nil
+	switch {
+	case s.cfg.Single || s.left:
+		return false
+	case b.incremental && !limited:
+		// Before Linux 6.17 a peer can get a single receive into a worker thread, which
+		// an incremental ring does not bear.
+		return true
+	}
+	return !b.Short() && (limited || !s.slow)
+}
+
 // prepare fills the entry of a receive.
 func (s *RecvStream) prepare(e SQE) error {
 	b := s.br
-	limited := b.haveLimit() == nil
-	// Before Linux 6.17 a peer can get a single receive into a worker thread, which
-	// an incremental ring does not bear.
-	single := limited || !b.incremental
+	if !s.multi {
+		return e.PrepRecvProvided(s.fd, b, 0, 0, 0)
+	}
 	var flags IOFlags
 	if s.cfg.Bundle {
 		flags = Bundle
 	}
-	s.multi = false
-	switch {
-	case s.cfg.Single || s.left, single && b.Short(), single && !limited && s.slow:
-		return e.PrepRecvProvided(s.fd, b, 0, 0, 0)
-	case limited:
-		s.multi = true
+	if b.haveLimit() == nil {
 		room := s.room()
 		return e.PrepRecvMultishotLimit(s.fd, b, min(room, s.share()), room, flags)
 	}
-	s.multi = true
 	return e.PrepRecvMultishot(s.fd, b, flags)
 }
 

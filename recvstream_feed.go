@@ -33,16 +33,23 @@ func (r *Ring) feedStreams() error {
 // feed goes on with as many streams as there are buffers, those first that wait
 // longest. If buffers are left the others get their turn after those: some may have
 // nothing to receive.
+//
+// While bytes come it waits until a quarter of the buffers is back, but not for long:
+// who receives into each buffer as it comes back sends it by itself again, and so gets
+// the next one back by itself.
 func (b *BufRing) feed() error {
 	left := len(b.bufs) - b.out
-	if left == 0 {
+	switch {
+	case left == 0:
 		return nil // some will come back
-	}
-	if b.dry {
+	case b.dry:
 		// The kernel had none although by the account there are: a request in a
 		// worker thread may keep it, or they came a moment later. Nobody tells.
 		return b.wake(feedPause)
+	case left < len(b.bufs)/4 && b.stats.Bytes != b.fed && !b.waited:
+		return b.wake(feedPause)
 	}
+	b.fed, b.waited = b.stats.Bytes, false
 	for range b.starved.n {
 		if left == 0 {
 			break
@@ -66,7 +73,8 @@ func (b *BufRing) feed() error {
 	return nil
 }
 
-// feedPause is how long to wait for buffers of which nobody tells.
+// feedPause is how long to wait for buffers of which nobody tells, and for a quarter
+// of all.
 const feedPause = time.Millisecond
 
 // wake makes the loop turn once more, at once or after a while: the stream that
@@ -88,4 +96,10 @@ func (b *BufRing) wake(after time.Duration) error {
 	s.pending++
 	b.waking = true
 	return nil
+}
+
+// woken is told that what wake queued is over, and whether it was a pause.
+func (b *BufRing) woken(paused bool) {
+	b.dry, b.waking = false, false
+	b.waited = paused && b.starved.n > 0 && b.out < len(b.bufs)
 }

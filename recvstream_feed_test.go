@@ -192,6 +192,45 @@ func TestStreamTriesAgainWhenNobodyTellsOfBuffers(t *testing.T) {
 	equal(t, "starved", st.Stats().Starved > 0, true)
 }
 
+// While bytes come, streams wait until a quarter of the buffers is back. They do not
+// wait for long: others may keep the rest, and something may happen all the time.
+func TestStreamsWaitForAQuarterOfTheBuffers(t *testing.T) {
+	c := newCrowd(t, 17, BufRingConfig{Entries: 16, BufSize: 64})
+	var order []int
+	comes := func(i int) {
+		t.Helper()
+		c.says(i)
+		order = append(order, i)
+		c.until(order...)
+	}
+	for i := range 16 {
+		comes(i)
+	}
+	c.says(16)
+	c.quiet()
+	back := func(n int, waiting uint32) {
+		t.Helper()
+		c.free(n)
+		c.must(second(c.Submit()))
+		equal(t, "waiting", c.br.starved.n, waiting)
+	}
+	back(3, 1)
+	back(1, 0)
+	c.until(append(order, 16)...)
+	order = append(order, 16)
+	for i := range 3 {
+		comes(i)
+	}
+	c.says(3)
+	c.quiet()
+	back(1, 1)
+	for c.br.starved.n > 0 {
+		c.queue(0, func(s SQE) { s.PrepNop() })
+		c.once(0)
+	}
+	c.until(append(order, 3)...)
+}
+
 // Bytes that the program takes, to the end, and a loop that it leaves.
 func TestStreamWithoutAQueue(t *testing.T) {
 	for _, how := range []string{"Segments", "Consume", "break"} {

@@ -229,21 +229,48 @@ func TestStreamReceivesOnceAfterThePoll(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	equal(t, "poll", entry(1).Opcode, cgo.OpPollAdd)
-	complete(1, 0x10) // POLLHUP
+	equal(t, "poll", entry(0).Opcode, cgo.OpPollAdd)
+	complete(0, 0x10) // POLLHUP
 	equal(t, "cancels", entry(2).Opcode, cgo.OpAsyncCancel)
-	equal(t, "the receive", entry(2).Addr, entry(0).UserData)
-	complete(0, errCanceled)
+	equal(t, "the receive", entry(2).Addr, entry(1).UserData)
+	complete(1, errCanceled)
 	complete(2, 1)
 	equal(t, "receives", entry(3).Opcode, cgo.OpRecv)
 	equal(t, "once", entry(3).IOPrio&cgo.RecvMultishot == 0 || entry(3).FileIndex == 1, true)
 	equal(t, "without a poll", k.ring.Queued(), 4)
-	if n, err := st.Complete(CQE{UserData: entry(0).UserData, Res: -int32(syscall.EIO)}); n != 0 || err != nil || st.Err() != nil {
+	if n, err := st.Complete(CQE{UserData: entry(1).UserData, Res: -int32(syscall.EIO)}); n != 0 || err != nil || st.Err() != nil {
 		t.Errorf("a completion after the last one: %d, %v, %v", n, err, st.Err())
 	}
 	complete(3, 0)
 	equal(t, "error", st.Err(), io.EOF)
 	equal(t, "in flight", st.InFlight(), false)
+}
+
+// Without a kernel: at the end of the stream nothing is cancelled, as the poll completes
+// by itself. Until then the stream is not over.
+func TestStreamWaitsForItsPollAtTheEnd(t *testing.T) {
+	k := newModel(t, BufRingConfig{Entries: 4, BufSize: 64}, 0)
+	k.ring.unwatch()
+	st, err := k.ring.NewRecvStream(DirectSlot(1).FD(), k.br, RecvStreamConfig{Token: readerToken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	complete := func(i int, res int32) {
+		t.Helper()
+		if err := st.Consume(CQE{UserData: k.mem.sqes[i].UserData, Res: res}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	complete(1, 0)
+	equal(t, "error", st.Err(), io.EOF)
+	equal(t, "in flight", st.InFlight(), true)
+	if err := st.Close(); !errors.Is(err, ErrBusy) {
+		t.Errorf("Close: %v", err)
+	}
+	complete(0, 0x2000) // POLLRDHUP
+	equal(t, "in flight", st.InFlight(), false)
+	equal(t, "requests", k.ring.Queued(), 2)
+	equal(t, "Close", st.Close(), nil)
 }
 
 func TestBadStreams(t *testing.T) {
