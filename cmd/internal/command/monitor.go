@@ -43,10 +43,11 @@ func (p *proxy) publish() {
 		return
 	}
 	s := p.br.Stats()
+	starved, held := p.waits()
 	f := Figures{
 		Connections: p.stats.connections, Open: p.live, Ended: map[string]uint64{}, Retries: p.stats.retries,
 		Received: p.stats.received, Sent: p.stats.sent, Completions: p.stats.completions,
-		Starved: p.stats.starved, Held: p.stats.held,
+		Starved: starved, Held: held,
 		Buffers: p.br.Entries(), BuffersOut: p.br.Entries() - s.InKernel, SlicesOut: s.Lent, BuffersUsed: s.Buffers,
 		CopiedOut: s.CopiedOut, CopyFull: s.CopyFull, CopyMemory: s.CopyMemory,
 		Sends: p.stats.requests, ZeroCopy: p.stats.zc, Copied: p.stats.copied, Notifications: p.stats.notified,

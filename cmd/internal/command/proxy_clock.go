@@ -69,6 +69,7 @@ func (p *proxy) check(pr *pair) {
 			p.abort(pr, clientSide, endGreeting, fmt.Errorf("no header of the PROXY protocol in %v", p.connectTime))
 		}
 	case connecting:
+		p.watchClient(pr)
 		if late && !pr.timedOut {
 			pr.timedOut = true
 			if s, ok := p.ask(pr, proxyCancel, 0); ok {

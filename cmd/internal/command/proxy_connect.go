@@ -62,9 +62,6 @@ func (p *proxy) dial(pr *pair) {
 		return
 	}
 	pr.addr, pr.deadline = a, 0
-	if !pr.ends[0].watched {
-		p.watch(&pr.flows[0])
-	}
 	s, ok := p.ask(pr, proxySocket, 0)
 	if !ok {
 		return
@@ -129,14 +126,28 @@ var errLeft = errors.New("the client left before there was a connection")
 // closed its side and sent nothing.
 const leftTime = time.Second
 
+// watchClient asks to be told when the client is gone, of a pair whose target takes its
+// time.
+func (p *proxy) watchClient(pr *pair) {
+	if pr.watched {
+		return
+	}
+	pr.watched = true
+	if s, ok := p.ask(pr, proxyHangup, 0); ok {
+		s.PrepPollAdd(pr.ends[0].fd, 0)
+	}
+}
+
 // clientGone handles that the client closes its side, or all, while the target has
 // not answered.
 func (p *proxy) clientGone(pr *pair, events uring.PollMask) {
-	if events&(uring.PollErr|uring.PollHup) != 0 {
+	switch {
+	case pr.state != connecting || events == 0:
+		return
+	case events&(uring.PollErr|uring.PollHup) != 0:
 		p.abort(pr, clientSide, endClient, errLeft)
 		return
 	}
-	pr.flows[0].single = true // that notices the end
 	if s, ok := p.ask(pr, proxyPeek, 0); ok {
 		s.PrepRecv(pr.ends[0].fd, p.peek[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 	}

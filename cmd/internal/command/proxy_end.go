@@ -31,9 +31,7 @@ func (p *proxy) broke(pr *pair, side int, err error) {
 	}
 	to := &pr.flows[1-side]
 	to.cut = true
-	if to.armed {
-		p.cancelReceive(to)
-	}
+	p.must(to.in.Cancel())
 	p.conclude(pr)
 }
 
@@ -64,7 +62,6 @@ func (p *proxy) conclude(pr *pair) {
 		from = &pr.flows[1]
 	}
 	if !from.eof {
-		p.receive(from)
 		return
 	}
 	if from.q != nil && (from.q.Queued() > 0 || from.q.InFlight()) {
@@ -134,6 +131,11 @@ func (p *proxy) reset(pr *pair) {
 		return
 	}
 	pr.state = closing
+	for i := range pr.flows {
+		if in := pr.flows[i].in; in != nil {
+			p.must(in.Cancel())
+		}
+	}
 	linger := binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, 1), 0)
 	for i := range pr.ends {
 		if !pr.ends[i].open {

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/uring-go/uring"
-	"github.com/uring-go/uring/internal/testutil"
 )
 
 // incrementalBundles is the mode in which all connections share few large
@@ -165,60 +164,6 @@ func TestProxyWithAQueueThatIsLargerThanMemory(t *testing.T) {
 	p.stop(t)
 	if h.count(data) != 1 {
 		t.Error("the bytes did not arrive as they were sent")
-	}
-}
-
-// Buffers that receivers who do not read keep from coming back must not keep
-// others from those that are there.
-func TestProxyFeedsStarvedFlowsWhileOthersAreBusy(t *testing.T) {
-	in, out := testutil.UnixPair(t, syscall.SOCK_STREAM)
-	c := proxyDefaults()
-	c.bufs, c.bufSize = 16, 64
-	err := uring.Serve(uring.Config{}, func(r *uring.Ring) (err error) {
-		p := &proxy{proxyConfig: c, ring: r}
-		p.br, err = r.NewBufRing(uring.BufRingConfig{Entries: c.bufs, BufSize: int(c.bufSize)})
-		if err != nil {
-			return err
-		}
-		var kept []uring.Segment // 13 of the 16 buffers
-		for range 13 {
-			if _, err := syscall.Write(out, []byte("data")); err != nil {
-				return err
-			}
-			sqe, err := r.NextSQE()
-			if err != nil {
-				return err
-			}
-			if err := sqe.PrepRecvProvided(uring.FD(in), p.br, 0, 0, 0); err != nil {
-				return err
-			}
-			cqe, err := r.Wait()
-			if err != nil {
-				return err
-			}
-			for s, err := range p.br.Segments(cqe) {
-				if err != nil {
-					return err
-				}
-				kept = append(kept, s)
-			}
-		}
-		f := &flow{pair: &pair{state: forwarding}, src: &end{fd: uring.FD(in), open: true}}
-		p.starve(f)
-		for start := time.Now(); !f.armed; p.feedStarved() { // something happens all the time: p.idle is false
-			if time.Since(start) > 10*time.Second {
-				return errors.New("it never got one of the buffers that are there")
-			}
-		}
-		for _, s := range kept {
-			if err := s.Release(); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

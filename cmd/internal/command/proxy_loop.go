@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -45,7 +44,6 @@ type proxy struct {
 	proxyConfig
 	ring     *uring.Ring
 	br       *uring.BufRing
-	limited  bool // receives can be limited
 	listener *listener
 	ln       uring.FD // of listener
 	targets  *targetSet
@@ -53,13 +51,10 @@ type proxy struct {
 	log      *proxyLog
 	wakers   [2]*waker // to drain, and to end what drains
 
-	pairs   []*pair // by number; nil is free
-	free    []uint32
-	live    int
-	dirty   []*flow   // have bytes to send
-	starved []*flow   // wait for buffers
-	fed     time.Time // when those in starved were last fed, or the first of them came there
-	idle    bool      // nothing happened for a while, with flows in starved and buffers for them
+	pairs []*pair // by number; nil is free
+	free  []uint32
+	live  int
+	dirty []*flow // have bytes to send
 
 	accepting [accepts]acceptSlot
 	armed     int  // of them
@@ -206,7 +201,6 @@ func (p *proxy) open() (err error) {
 		}
 		p.recvBundle = err == nil
 	}
-	p.limited = uring.HaveRecvMultishotLimit() == nil
 	c := uring.BufRingConfig{
 		Group: 1, Entries: p.bufs, BufSize: int(p.bufSize), Incremental: p.incremental,
 		HugePages: p.hugePages, Registered: p.zeroCopy(),
@@ -245,7 +239,6 @@ func (p *proxy) loop() error {
 	}
 	for !p.draining || p.live > 0 || p.leaving != leavingDone {
 		p.sendDirty()
-		p.feedStarved()
 		if err := p.enter(); err != nil {
 			return err
 		}
@@ -263,10 +256,6 @@ func (p *proxy) loop() error {
 // enter submits and waits for completions.
 func (p *proxy) enter() (err error) {
 	switch {
-	case len(p.starved) > 0 && p.br.Stats().InKernel > 0:
-		// Perhaps no more buffers come back, and those that were fed have nothing to receive.
-		_, err = p.ring.SubmitAndWaitTimeout(1, 100*time.Microsecond)
-		p.idle = errors.Is(err, os.ErrDeadlineExceeded)
 	case p.waitBatch > 1 && uring.HaveMinTimeout() == nil:
 		_, err = p.ring.SubmitAndWaitMin(p.waitBatch, p.wait, time.Hour)
 	case p.waitBatch > 1:
@@ -288,7 +277,7 @@ func (p *proxy) handle(c uring.CQE) {
 	t := c.Token()
 	switch t.Kind() {
 	case proxyRecv:
-		if p.pairs[t.Slot()/2] == nil || !p.flow(t).armed {
+		if p.pairs[t.Slot()/2] == nil || p.flow(t).in == nil {
 			p.stray(c)
 		} else {
 			p.received(p.flow(t), c)
@@ -332,8 +321,9 @@ func (p *proxy) flow(t uring.Token) *flow {
 	return &pr.flows[t.Slot()&1]
 }
 
-// stray handles a completion after the last one of a receive, which Linux 6.1
-// and 6.10 have been seen to post for a reset connection. It may hold a buffer.
+// stray handles a completion after the last one of a receive, and after the end of its
+// stream: Linux 6.1 and 6.10 have been seen to post one for a reset connection. It may
+// hold a buffer.
 func (p *proxy) stray(c uring.CQE) {
 	_ = p.br.Consume(c, func([]byte) error { return nil })
 }
@@ -386,40 +376,9 @@ func (p *proxy) sendDirty() {
 	for i, f := range p.dirty {
 		p.dirty[i] = nil
 		f.dirty = false
-		if f.q != nil && f.q.Err() == nil {
+		if f.q != nil && f.q.Err() == nil && !f.cut && f.pair.state == forwarding {
 			p.must(f.q.Flush())
 		}
 	}
 	p.dirty = p.dirty[:0]
 }
-
-// feedStarved goes on receiving where there were no buffers, for as many flows
-// as there are buffers now, those that wait longest first. When they have got
-// what there is, it is the next ones' turn.
-//
-// Unless nothing else happens it waits until a quarter of the buffers is back:
-// who receives into each buffer as it comes back sends it by itself again, and
-// so gets the next one back by itself. But it does not wait for long: more than
-// the rest may be with receivers that do not read.
-func (p *proxy) feedStarved() {
-	if len(p.starved) == 0 {
-		return
-	}
-	buffers, fed := p.br.Stats().InKernel, 0
-	if buffers < p.bufs/4 && !p.idle && time.Since(p.fed) < starvedTime {
-		return
-	}
-	for fed < len(p.starved) && buffers > 0 {
-		f := p.starved[fed]
-		f.starving = false
-		p.receive(f)
-		if f.armed {
-			buffers--
-		}
-		fed++
-	}
-	p.starved, p.fed, p.idle = slices.Delete(p.starved, 0, fed), time.Now(), false
-}
-
-// starvedTime is how long starved flows wait for a quarter of the buffers.
-const starvedTime = time.Millisecond

@@ -3,10 +3,10 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/netip"
 	"syscall"
-	"time"
 
 	"github.com/uring-go/uring"
 )
@@ -26,7 +26,8 @@ type pair struct {
 	addr     targetAddr // of the target, at present
 	dialErr  error      // of the last attempt to connect
 	timedOut bool       // it took too long
-	left     bool       // the client seems to be gone
+	watched  bool       // a poll tells, or has told, when the client is gone
+	left     bool       // it seems to be
 
 	began    instant
 	touched  instant // when bytes moved last, by the clock
@@ -61,9 +62,8 @@ type failure struct {
 
 // An end is one of the pair's two sockets.
 type end struct {
-	fd      uring.FD
-	open    bool
-	watched bool // a poll tells, or has told, when the peer is gone
+	fd   uring.FD
+	open bool
 }
 
 // A flow is one direction: what src sends goes to dst.
@@ -71,15 +71,11 @@ type flow struct {
 	pair     *pair
 	back     uint32 // 1 for the way from the target to the client
 	src, dst *end
-	q        *uring.SendQueue // nil if the flow only waits for src's end
+	in       *uring.RecvStream // nil until both ends are connected
+	q        *uring.SendQueue  // nil, too, if the flow only waits for src's end
 
-	armed    bool // a receive is in flight
-	single   bool // it is one without multishot
-	held     bool // receiving has stopped until the queue is shorter
-	slow     bool // it was held before
-	starving bool // waits for buffers
 	dirty    bool
-	eof      bool   // src has sent everything
+	eof      bool   // nothing more comes from src
 	cut      bool   // dst has failed: nothing more goes there
 	asked    bool   // how much dst has not acknowledged
 	moved    uint64 // bytes that dst has taken
@@ -172,7 +168,7 @@ func (p *proxy) stepped(pr *pair, t uring.Token, c uring.CQE) {
 	case proxyConnect:
 		p.connected(pr, c)
 	case proxyHangup:
-		p.hungUp(&pr.flows[t.Slot()&1], uring.PollMask(max(c.Res, 0)))
+		p.clientGone(pr, uring.PollMask(max(c.Res, 0)))
 		p.settle(pr)
 	case proxyUnsent:
 		p.acknowledged(pr, c)
@@ -191,41 +187,26 @@ func (p *proxy) stepped(pr *pair, t uring.Token, c uring.CQE) {
 func (p *proxy) start(pr *pair) {
 	pr.state, pr.deadline = forwarding, 0
 	for i := range pr.flows {
-		f := &pr.flows[i]
-		if !p.oneWay || f.back == 0 {
-			if err := p.openQueue(f); err != nil {
-				p.abort(pr, targetSide, endOther, err)
-				return
-			}
+		if err := p.openFlow(&pr.flows[i]); err != nil {
+			p.abort(pr, targetSide, endOther, err)
+			return
 		}
-		p.watch(f)
-		p.receive(f)
 	}
 }
 
-// watch asks to be told when src is gone: a multishot receive can miss that.
-func (p *proxy) watch(f *flow) {
-	if f.src.watched || p.recvSingle && f.back == 1 {
-		return
+// openFlow begins to receive from src, and to send to dst.
+func (p *proxy) openFlow(f *flow) (err error) {
+	if !p.oneWay || f.back == 0 {
+		if err := p.openQueue(f); err != nil {
+			return err
+		}
 	}
-	f.src.watched = true
-	if s, ok := p.ask(f.pair, proxyHangup, f.back); ok {
-		s.PrepPollAdd(f.src.fd, 0)
-	}
-}
-
-// hungUp receives what src has left without multishot.
-func (p *proxy) hungUp(f *flow, events uring.PollMask) {
-	if f.pair.state == connecting && events != 0 {
-		p.clientGone(f.pair, events)
-	}
-	if f.eof || f.pair.state != forwarding || p.recvSingle {
-		return
-	}
-	f.single = true
-	if f.armed {
-		p.cancelReceive(f)
-	}
+	f.in, err = p.ring.NewRecvStream(f.src.fd, p.br, uring.RecvStreamConfig{
+		Token: uring.MakeToken(proxyRecv, 0, f.slot()), To: f.q,
+		MaxBytes: int(min(p.queue, math.MaxInt32)), MaxBuffers: p.bufs,
+		Bundle: p.recvBundle, Single: p.recvSingle,
+	})
+	return err
 }
 
 func (p *proxy) openQueue(f *flow) (err error) {
@@ -256,133 +237,38 @@ func (p *proxy) toSend(f *flow) {
 	}
 }
 
-// receive arms a receive for the flow, unless it is to wait.
-func (p *proxy) receive(f *flow) {
-	if f.armed || f.eof || f.cut || f.starving || f.pair.state != forwarding {
-		return
-	}
-	if p.full(f) {
-		return
-	}
-	s, ok := p.ask(f.pair, proxyRecv, f.back)
-	if !ok {
-		return
-	}
-	var flags uring.IOFlags
-	if p.recvBundle {
-		flags = uring.Bundle
-	}
-	var err error
-	switch {
-	case p.br.Short() && (p.limited || !p.incremental), f.slow && !p.limited:
-		// Whatever else there is could take all buffers before it is stopped, and
-		// keep them from the others for as long as dst does not read.
-		err = s.PrepRecvProvided(f.src.fd, p.br, 0, 0, 0)
-	case p.recvSingle || f.single:
-		err = s.PrepRecvProvided(f.src.fd, p.br, 0, 0, flags)
-	case p.limited:
-		// Ends by itself when the queue may be full, and leaves buffers to others.
-		err = s.PrepRecvMultishotLimit(f.src.fd, p.br, p.share(), p.most(), flags)
-	default:
-		err = s.PrepRecvMultishot(f.src.fd, p.br, flags)
-	}
-	if err != nil {
-		f.pair.pending--
-		p.must(err)
-		return
-	}
-	f.armed = true
-}
-
-// full reports whether so much waits for dst that receiving must stop.
-func (p *proxy) full(f *flow) bool {
-	full := f.q != nil && f.q.Queued() >= int(p.queue)
-	if f.q != nil && p.br.Short() { // what waits is copied, and others need the buffers
-		limit := min(int(p.queue), max(int(p.bufSize), leastQueue))
-		full = max(f.q.Queued(), f.q.CopyMemory()) >= limit
-	}
-	if full && !f.held {
-		p.stats.held++
-		f.slow = true
-	}
-	f.held = full
-	return full
-}
-
-// leastQueue is how much may wait when buffers run short.
-const leastQueue = 16 << 10
-
-// most is how much one receive may bring: what may wait, as far as a request can
-// say it.
-func (p *proxy) most() int { return int(min(p.queue, math.MaxInt32)) }
-
-// share is how much of the buffers one completion may take: a quarter, and more
-// where there are fewer connections than that.
-func (p *proxy) share() int {
-	return max(min(p.most(), p.bufs*int(p.bufSize))/min(max(p.live, 1), 4), int(p.bufSize))
-}
-
-// received takes over what a receive brought.
+// received takes over what a request of the flow's stream brought.
 func (p *proxy) received(f *flow, c uring.CQE) {
-	if !c.More() {
-		f.armed = false
-		f.pair.pending--
-	}
-	err := p.take(f, c)
-	switch {
-	case err == nil && c.Res > 0:
-		p.stats.received += uint64(c.Res)
+	n, err := f.take(c)
+	p.must(err)
+	if n > 0 {
+		p.stats.received += uint64(n)
 		f.pair.touched = p.now
-		p.hold(f)
-		p.receive(f)
-	case err == nil && c.Res == 0:
-		f.eof = true
-		p.finish(f)
-	case errors.Is(err, syscall.ENOBUFS):
-		p.starve(f)
-	case errors.Is(err, syscall.ECANCELED):
-		p.receive(f)
-	default:
-		f.eof = true
-		p.broke(f.pair, int(f.back), fmt.Errorf("receive: %w", err))
+		p.toSend(f)
+	}
+	if err := f.in.Err(); err != nil {
+		p.over(f, err)
 	}
 	p.settle(f.pair)
 }
 
-// take queues the bytes of a receive, or drops them if they have nowhere to go.
-func (p *proxy) take(f *flow, c uring.CQE) error {
-	if f.q == nil || f.cut || f.pair.state != forwarding {
-		return p.br.Consume(c, func([]byte) error { return nil })
+// take queues the bytes of a completion, or drops them if they have nowhere to go.
+func (f *flow) take(c uring.CQE) (n int, err error) {
+	if f.q != nil {
+		return f.in.Complete(c)
 	}
-	_, err := f.q.AppendCompletion(p.br, c)
-	p.toSend(f)
-	return err
+	err = f.in.Consume(c, func(p []byte) error { n += len(p); return nil })
+	return n, err
 }
 
-// hold stops a receive that goes on while too much waits for dst.
-func (p *proxy) hold(f *flow) {
-	if f.held || !f.armed || !p.full(f) {
-		return
+// over handles that nothing more comes from src.
+func (p *proxy) over(f *flow, why error) {
+	known := f.eof || f.q != nil && f.q.Err() != nil // to sent
+	f.eof = true
+	if why != io.EOF && !known {
+		p.broke(f.pair, int(f.back), fmt.Errorf("receive: %w", errors.Unwrap(why)))
 	}
-	p.cancelReceive(f)
-}
-
-func (p *proxy) cancelReceive(f *flow) {
-	if s, ok := p.ask(f.pair, proxyCancel, f.back); ok {
-		s.PrepCancel(uint64(uring.MakeToken(proxyRecv, 0, f.slot())), 0)
-	}
-}
-
-// starve lets the flow wait until there are buffers.
-func (p *proxy) starve(f *flow) {
-	p.stats.starved++
-	if !f.starving {
-		f.starving = true
-		if len(p.starved) == 0 {
-			p.fed = time.Now()
-		}
-		p.starved = append(p.starved, f)
-	}
+	p.finish(f)
 }
 
 // sent accounts for a send and goes on.
@@ -402,9 +288,6 @@ func (p *proxy) sent(f *flow, c uring.CQE) {
 		}
 		if n > 0 && f.pair.fail != nil {
 			f.pair.deadline = p.after(concludeTime)
-		}
-		if f.held && !f.armed && f.q.Queued() <= int(p.queue)/2 {
-			p.receive(f)
 		}
 		p.finish(f)
 	}
@@ -443,17 +326,17 @@ func (p *proxy) shutdown(f *flow) {
 	}
 }
 
+// busy reports whether requests of the flow's stream or queue are in flight.
+func (f *flow) busy() bool {
+	return f.in != nil && f.in.InFlight() || f.q != nil && f.q.InFlight()
+}
+
 // settle takes a pair that is done further: when no request runs any more its
 // descriptors are closed, and when the kernel has let go of all memory the
 // pair is gone.
 func (p *proxy) settle(pr *pair) {
-	if pr.state < closing || pr.pending > 0 {
+	if pr.state < closing || pr.pending > 0 || pr.flows[0].busy() || pr.flows[1].busy() {
 		return
-	}
-	for i := range pr.flows {
-		if q := pr.flows[i].q; q != nil && q.InFlight() {
-			return
-		}
 	}
 	if pr.state == closing {
 		pr.state = closed
@@ -488,24 +371,30 @@ func (p *proxy) close(pr *pair, i int) {
 	}
 }
 
-// release frees the pair's queues and its number.
+// release frees the pair's streams, queues and number.
 func (p *proxy) release(pr *pair) {
 	if p.pairs[pr.id] != pr {
 		return
 	}
 	for i := range pr.flows {
-		f := &pr.flows[i]
-		f.starving = false
-		if f.q == nil {
-			continue
-		}
-		p.countQueue(f.q)
-		p.must(f.q.Close())
-		f.q = nil
+		p.closeFlow(&pr.flows[i])
 	}
 	p.ended(pr)
 	p.pairs[pr.id] = nil
 	p.free = append(p.free, pr.id)
 	p.live--
 	p.must(p.accept())
+}
+
+func (p *proxy) closeFlow(f *flow) {
+	if f.in != nil {
+		p.stats.countStream(f.in)
+		p.must(f.in.Close())
+		f.in = nil
+	}
+	if f.q != nil {
+		p.countQueue(f.q)
+		p.must(f.q.Close())
+		f.q = nil
+	}
 }

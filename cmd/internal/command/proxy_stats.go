@@ -47,6 +47,29 @@ func (p *proxy) countQueue(q *uring.SendQueue) {
 	p.stats.notified += s.Notifications
 }
 
+// countStream adds what made a stream wait.
+func (s *proxyStats) countStream(in *uring.RecvStream) {
+	done := in.Stats()
+	s.starved += done.Starved
+	s.held += done.Held
+}
+
+// waits returns what made streams wait, those that are open too.
+func (p *proxy) waits() (starved, held uint64) {
+	s := proxyStats{starved: p.stats.starved, held: p.stats.held}
+	for _, pr := range p.pairs {
+		if pr == nil {
+			continue
+		}
+		for i := range pr.flows {
+			if in := pr.flows[i].in; in != nil {
+				s.countStream(in)
+			}
+		}
+	}
+	return s.starved, s.held
+}
+
 // countBuffers adds what the receive buffers did.
 func (p *proxy) countBuffers() {
 	s := p.br.Stats()
@@ -128,9 +151,10 @@ func targetName(pr *pair) string {
 // logFigures logs the present figures.
 func (p *proxy) logFigures() {
 	s := p.br.Stats()
+	starved, held := p.waits()
 	p.log.info("figures", "open", p.live, "connections", p.stats.connections, "failed", p.stats.failed(),
 		"received", p.stats.received, "sent", p.stats.sent, "slices", s.Lent,
-		"buffers", p.br.Entries()-s.InKernel, "starved", p.stats.starved, "held", p.stats.held, "copied", s.CopiedOut)
+		"buffers", p.br.Entries()-s.InKernel, "starved", starved, "held", held, "copied", s.CopiedOut)
 }
 
 // String is the summary at the end.
