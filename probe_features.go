@@ -251,7 +251,7 @@ var (
 			if err := probeIncremental.Check(); err != nil {
 				return err
 			}
-			return bundlesUnless(bugIncrementalOrder)
+			return bundlesUnless(bugIncrementalOrder, bugIncrementalSteps)
 		},
 	}
 )
