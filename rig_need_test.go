@@ -255,6 +255,7 @@ var seenOn = map[*bug][]string{
 	bugShortened:        {"6.12.43", "6.16.12", "6.17.13", "6.18.15", "6.19.14"},
 	bugOrder:            nil, // 6.13.11 to 6.14.11, by report
 	bugIncrementalOrder: nil,
+	bugIncrementalSteps: {"6.12.43"},
 	bugBundleBufMore:    {"6.16.12", "6.17.13", "6.18.15", "6.19.14"},
 	bugEOFBufMore:       {"6.16.12", "6.17.13", "6.18.15"},
 	bugErrorBuffer:      {"6.12.43", "6.16.12", "6.17.13"},
