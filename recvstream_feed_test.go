@@ -224,7 +224,7 @@ func TestStreamsWaitForAQuarterOfTheBuffers(t *testing.T) {
 	c.says(3)
 	c.quiet()
 	back(1, c.br.starved.n)
-	for c.br.starved.n > 0 {
+	for deadline := time.Now().Add(patience); len(c.order) == len(order) && time.Now().Before(deadline); {
 		c.queue(0, func(s SQE) { s.PrepNop() })
 		c.once(0)
 	}
