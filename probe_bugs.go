@@ -1,6 +1,8 @@
 package uring
 
 import (
+	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -73,7 +75,7 @@ func (b *bug) off() error {
 
 var bugs = []*bug{
 	bugShortened, bugOrder, bugIncrementalOrder, bugIncrementalSteps, bugBundleBufMore, bugEOFBufMore, bugErrorBuffer, bugTrunc, bugWaitAll,
-	bugMissedEnd, bugClone, bugEventFD,
+	bugMissedEnd, bugClone, bugEventFD, bugLateCommand,
 }
 
 var (
@@ -430,4 +432,46 @@ func lookClone(t *trial) (string, error) {
 		return "replaced the first buffer of a ring by one of another's, and dropped the second", nil
 	}
 	return "", result(c, err, 1)
+}
+
+var bugLateCommand = &bug{
+	name:        "commands that start late read another entry",
+	consequence: "none: keep PrepUringCmd and the commands of sockets out of chains, and do not let them wait for a Drain",
+	look:        onTrialLook(lookLateCommand),
+}
+
+// A command waits in a chain until its entry is used again. Some kernels read only
+// then what it is to do.
+func lookLateCommand(t *trial) (string, error) {
+	a, _, err := t.tcpPair()
+	if err != nil {
+		return "", err
+	}
+	value, addr := t.bytes(trialData, 4)
+	binary.NativeEndian.PutUint32(value, 1)
+	command := cgo.SQE{
+		Opcode: cgo.OpUringCmd, FD: a, Off: cgo.SocketOpSetsockopt, Addr: words(syscall.SOL_SOCKET, syscall.SO_KEEPALIVE),
+		FileIndex: uint32(len(value)), Addr3: addr,
+	}
+	if c, err := t.do(command); err != nil || c.Res != 0 {
+		return "", cmp.Or(err, unexpected(c))
+	}
+	timer := cgo.SQE{Opcode: cgo.OpTimeout, FD: -1, Addr: t.time(10 * time.Millisecond), Len: 1, OpFlags: cgo.TimeoutETimeSuccess, Flags: cgo.SQEIOLink}
+	if err := t.prepare(timer); err != nil {
+		return "", err
+	}
+	late, err := t.start(command)
+	if err != nil {
+		return "", err
+	}
+	for range trialDepth {
+		if _, err := t.start(cgo.SQE{Opcode: cgo.OpNop, FD: -1}); err != nil {
+			return "", err
+		}
+	}
+	c, err := t.wait(late)
+	if err == nil && c.Res < 0 {
+		return fmt.Sprintf("did not set an option in a chain: %v", syscall.Errno(-c.Res)), nil
+	}
+	return "", result(c, err, 0)
 }

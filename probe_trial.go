@@ -28,6 +28,7 @@ type trial struct {
 }
 
 const (
+	trialDepth  = 8 // entries of the submission queue
 	trialMemory = 64 << 10
 	// trialTime is how long a trial may take. It takes microseconds; the rest
 	// is for a busy machine.
@@ -45,7 +46,7 @@ func onTrial(flags uint32, f func(*trial) error) error {
 	if err := denied(); err != nil {
 		return err
 	}
-	ring, setup, rc := openRaw(8, cgo.Params{Flags: flags | cgo.SetupCQSize, CQEntries: 64}, nil)
+	ring, setup, rc := openRaw(trialDepth, cgo.Params{Flags: flags | cgo.SetupCQSize, CQEntries: 64}, nil)
 	if rc < 0 {
 		return check(opOpen, rc)
 	}
@@ -90,25 +91,33 @@ func (t *trial) close() {
 	}
 }
 
-// start submits a request and returns its user data.
+// start submits a request, after those that were prepared, and returns its user data.
 func (t *trial) start(request cgo.SQE) (id uint64, err error) {
-	if time.Now().After(t.deadline) {
-		return 0, errNoAnswer
+	if err := t.prepare(request); err != nil {
+		return 0, err
 	}
-	sqe := t.ring.NextSQE()
-	if sqe == nil {
-		return 0, ErrSQFull
-	}
-	t.started++
-	t.running++
-	*sqe = request
-	sqe.UserData = t.started
 	for {
 		rc := t.ring.Submit()
 		if rc != -int(syscall.EINTR) {
 			return t.started, check(opSubmit, rc)
 		}
 	}
+}
+
+// prepare queues a request.
+func (t *trial) prepare(request cgo.SQE) error {
+	if time.Now().After(t.deadline) {
+		return errNoAnswer
+	}
+	sqe := t.ring.NextSQE()
+	if sqe == nil {
+		return ErrSQFull
+	}
+	t.started++
+	t.running++
+	*sqe = request
+	sqe.UserData = t.started
+	return nil
 }
 
 // do submits a request and returns its first completion.

@@ -264,6 +264,7 @@ var seenOn = map[*bug][]string{
 	bugMissedEnd:        {"6.12.43", "6.12.107", "6.12.117", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12", "7.3.4"},
 	bugClone:            {"6.16.12", "6.17.13"},
 	bugEventFD:          {"6.12.117"},
+	bugLateCommand:      {"6.12.43", "6.12.117"},
 }
 
 func lowest(f SetupFlags) SetupFlags { return f & -f }

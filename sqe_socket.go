@@ -231,8 +231,9 @@ func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 
 // PrepSetsockoptHeld is [SQE.PrepSetsockopt] without a copy, for a request that
 // may start late: in a chain, with Async or Drain, or after a Drain. value is of any
-// length, and must stay reachable, and unchanged, until the completion. Linux 6.7.
-// See io_uring_prep_cmd_sock(3).
+// length, and must stay reachable, and unchanged, until the completion. Linux 6.7,
+// but 6.12 reads the entry of a request that starts late when that is used again:
+// [KernelBugs] tells. See io_uring_prep_cmd_sock(3).
 func (s SQE) PrepSetsockoptHeld(fd FD, level, name int, value []byte) {
 	s.prepOption(cgo.SocketOpSetsockopt, fd, level, name, value)
 }
