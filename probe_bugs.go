@@ -164,16 +164,22 @@ func lookShortened(t *trial) (string, error) {
 	return "", nil
 }
 
-// incrementalBundle receives n bytes at once into four incremental buffers.
-func (t *trial) incrementalBundle(size uint32, n int) (cgo.CQE, error) {
+// What incrementalBundle receives, and the size of its buffers.
+const (
+	bundleBuffer = 4096
+	bundleBytes  = bundleBuffer * 5 / 2
+)
+
+// incrementalBundle receives 2.5 buffers of data at once into incremental buffers.
+func (t *trial) incrementalBundle() (cgo.CQE, error) {
 	a, b, err := t.tcpPair()
 	if err != nil {
 		return cgo.CQE{}, err
 	}
-	if err := t.buffers(cgo.PbufRingInc, 4, size); err != nil {
+	if err := t.buffers(cgo.PbufRingInc, 4, bundleBuffer); err != nil {
 		return cgo.CQE{}, err
 	}
-	if err := t.queue(b, a, n); err != nil {
+	if err := t.queue(b, a, bundleBytes); err != nil {
 		return cgo.CQE{}, err
 	}
 	c, err := t.do(cgo.SQE{Opcode: cgo.OpRecv, FD: a, Flags: cgo.SQEBufferSelect, IOPrio: cgo.RecvSendBundle})
@@ -183,26 +189,23 @@ func (t *trial) incrementalBundle(size uint32, n int) (cgo.CQE, error) {
 	return c, err
 }
 
-// 2.5 buffers of data are there. Some kernels fill one buffer, look for more, and fill
-// another. They lose count of the second, at least where a connection is reset
-// meanwhile, and later receives overwrite it.
+// Some kernels fill one buffer, look for more, and fill another. Where connections were
+// reset, the entry of a buffer with bytes in it has been seen to say that it is unused.
 func lookSteps(t *trial) (string, error) {
-	const size, there = 4096, 4096 * 5 / 2
-	c, err := t.incrementalBundle(size, there)
-	if err == nil && c.Res < there {
-		return fmt.Sprintf("received %d bytes of %d that were there", c.Res, there), nil
+	c, err := t.incrementalBundle()
+	if err == nil && c.Res < bundleBytes {
+		return fmt.Sprintf("received %d bytes of %d that were there", c.Res, bundleBytes), nil
 	}
 	return "", err
 }
 
-// 2.5 buffers of data are received at once: the last one has room left.
+// The last of the buffers has room left.
 func lookBundleBufMore(t *trial) (string, error) {
-	const size = 4096
-	c, err := t.incrementalBundle(size, size*5/2)
+	c, err := t.incrementalBundle()
 	if err != nil {
 		return "", err
 	}
-	return compareBufMore(c, c.Res%size != 0), nil
+	return compareBufMore(c, c.Res%bundleBuffer != 0), nil
 }
 
 // The end of a pipe leaves a buffer as it was.

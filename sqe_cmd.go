@@ -54,9 +54,9 @@ func (s SQE) PrepNop128() error {
 // PrepUringCmd makes the file fd, such as a device, carry out its command op with
 // data, which is copied: at most 16 bytes, or 80 in every entry of a ring with
 // [SetupSQE128]. The file defines what data and the result mean. The fields of the
-// entry are open for more. Linux 6.12 carries out something else if the request
-// starts late, in a chain or after a Drain: [KernelBugs] tells. Linux 5.19. See
-// io_uring_prep_uring_cmd(3).
+// entry are open for more. Linux 5.19, but 6.12 reads the entry of a request that
+// starts late, in a chain or after a Drain, when that is used again: [KernelBugs]
+// tells. See io_uring_prep_uring_cmd(3).
 func (s SQE) PrepUringCmd(fd FD, op uint32, data []byte) error {
 	room := cmdBytes
 	if s.ring.flags&SetupSQE128 != 0 {

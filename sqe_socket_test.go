@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/uring-go/uring/cgo"
-	"github.com/uring-go/uring/internal/feature"
 	"github.com/uring-go/uring/internal/kernel"
 	"github.com/uring-go/uring/internal/testutil"
 )
@@ -320,8 +319,7 @@ func TestSetsockopt(t *testing.T) {
 // request starts: the caller holds it.
 func TestSocketOptionThatStartsLate(t *testing.T) {
 	testutil.Need(t, HaveSocketOptions)
-	late := &feature.Probe{Name: "commands that start late", Since: kernel.V(6, 7), Try: bugLateCommand.off}
-	testutil.Need(t, late.Check)
+	needs(t, "commands that start late", kernel.V(6, 7), bugLateCommand.off())
 	inEachMode(t, func(t *testing.T, g *rig) {
 		fd := newSocket(t, syscall.AF_INET, syscall.SOCK_STREAM)
 		value := held(binary.NativeEndian.AppendUint32(nil, 1))
