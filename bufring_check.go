@@ -80,8 +80,8 @@ func (b *BufRing) checkReadMultishot(s SQE, fd FD) error {
 	if err := b.checkRead(s, fd); err != nil {
 		return err
 	}
-	if b.incremental && s.SQE.Flags&cgo.SQEAsync != 0 {
-		return errAsyncIncremental
+	if b.incremental && (s.SQE.Flags&cgo.SQEAsync != 0 || s.ring.drained) {
+		return errLateIncremental
 	}
 	if !fd.IsDirect() && cgo.ReadBlocks(int(fd)) {
 		return errors.New("uring: a multishot read of this descriptor waits in a worker thread: open it with O_NONBLOCK, or use PrepReadProvided")
@@ -96,8 +96,8 @@ func (b *BufRing) checkSingle(s SQE) error {
 	if !b.incremental {
 		return nil
 	}
-	if s.SQE.Flags&cgo.SQEAsync != 0 || s.linked() {
-		return errAsyncIncremental
+	if s.SQE.Flags&cgo.SQEAsync != 0 || s.startsLate() {
+		return errLateIncremental
 	}
 	if !b.singles {
 		b.singles, b.since = true, b.arrived
@@ -145,9 +145,11 @@ func (b *BufRing) checkRecvMsg(s SQE, m *Msg, msgFlags int) error {
 	return nil
 }
 
-var errAsyncIncremental = errors.New("uring: this request into an incremental buffer ring must not start in a worker thread, where it would take the rest of a buffer before there is data: it goes with no Async, and not after Link or HardLink; multishot receives do")
+var errLateIncremental = errors.New("uring: this request into an incremental buffer ring must not start in a worker thread, where it would take the rest of a buffer before there is data: " + noLateStart + "; multishot receives do")
 
-var errLateBundle = errors.New("uring: a receive bundle must not start in a worker thread, where it does not lie in buffers that follow each other: it goes with no Async, and not after Link or HardLink; multishot receives do")
+var errLateBundle = errors.New("uring: a receive bundle must not start in a worker thread, where it does not lie in buffers that follow each other: " + noLateStart + "; multishot receives do")
+
+const noLateStart = "it goes with no Async, with no Drain in its chain, not after Link or HardLink, and not on a ring that has had a request with Drain"
 
 var errSkipProvided = errors.New("uring: SkipSuccess does not go with a buffer ring: without a completion nobody knows of the buffer, and what was received is lost with it")
 

@@ -454,15 +454,15 @@ func TestLateRequestsAreRefused(t *testing.T) {
 	read := func(q SQE) error { return q.PrepReadProvided(FD(r), incremental, 0) }
 	for _, link := range []SQEFlags{Link, HardLink} {
 		equal(t, "bundle behind a link", after(link, bundle), errLateBundle.Error())
-		equal(t, "read behind a link", after(link, read), errAsyncIncremental.Error())
+		equal(t, "read behind a link", after(link, read), errLateIncremental.Error())
 	}
 	for name, c := range map[string]struct {
 		prep func(SQE) error
 		want error
 	}{
 		"bundle":         {bundle, errLateBundle},
-		"read":           {read, errAsyncIncremental},
-		"multishot read": {func(q SQE) error { return q.PrepReadMultishot(FD(r), incremental) }, errAsyncIncremental},
+		"read":           {read, errLateIncremental},
+		"multishot read": {func(q SQE) error { return q.PrepReadMultishot(FD(r), incremental) }, errLateIncremental},
 	} {
 		s.refuses(func(q SQE) error { s.must(c.prep(q)); return q.SetFlags(Async) }, c.want.Error())
 		s.refuses(func(q SQE) error { s.must(q.SetFlags(Async)); return c.prep(q) }, c.want.Error())

@@ -24,7 +24,7 @@ func TestFlagsBeforeAndAfterPrepAreOneRule(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.entry, b.r.drained = s, false
+		b.entry, b.r.drained, b.r.sentZC, b.bigRing.drained = s, false, false, false
 		return s
 	}
 	refusedEntry := cgo.SQE{Opcode: cgo.OpNop, Flags: cgo.SQECQESkipSuccess, FD: -1, Addr: cgo.RefusedMark}
@@ -51,6 +51,7 @@ func TestFlagsBeforeAndAfterPrepAreOneRule(t *testing.T) {
 				if err := before.SetFlags(f); err != nil {
 					t.Fatalf("%s: SetFlags on an entry without a request: %v", name, err)
 				}
+				b.bigRing.drained = b.r.drained // some requests go there
 				errBefore := c.ours(b, before, a)
 
 				switch {

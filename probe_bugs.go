@@ -75,7 +75,7 @@ func (b *bug) off() error {
 
 var bugs = []*bug{
 	bugShortened, bugOrder, bugIncrementalOrder, bugIncrementalSteps, bugBundleBufMore, bugEOFBufMore, bugErrorBuffer, bugTrunc, bugWaitAll,
-	bugMissedEnd, bugClone, bugEventFD, bugLateCommand,
+	bugMissedEnd, bugClone, bugEventFD, bugLateCommand, bugHeldZC, bugUncountedZC,
 }
 
 var (
@@ -439,7 +439,7 @@ func lookClone(t *trial) (string, error) {
 
 var bugLateCommand = &bug{
 	name:        "commands that start late read another entry",
-	consequence: "none: keep PrepUringCmd and the commands of sockets out of chains, and do not let them wait for a Drain",
+	consequence: "none: commands in chains, and on rings that have had a Drain, get Async",
 	look:        onTrialLook(lookLateCommand),
 }
 
@@ -478,3 +478,83 @@ func lookLateCommand(t *trial) (string, error) {
 	}
 	return "", result(c, err, 0)
 }
+
+var (
+	bugHeldZC = &bug{
+		name:        "a zero-copy send behind a Drain never starts",
+		consequence: "zero-copy sends are refused on rings that have had a Drain; a SendQueue copies there",
+		look:        onTrialLook(lookHeldZC),
+	}
+	bugUncountedZC = &bug{
+		name:        "a Drain counts wrong after a zero-copy send",
+		consequence: "Drain is refused on rings that have had a zero-copy send",
+		look:        onTrialLook(lookUncountedZC),
+	}
+)
+
+// drainTrial returns a request that sends without copying, and one that has Drain.
+func (t *trial) drainTrial() (zc, drain cgo.SQE, err error) {
+	a, _, err := t.tcpPair()
+	_, data := t.bytes(trialData, 4)
+	zc = cgo.SQE{Opcode: cgo.OpSendZC, FD: a, Addr: data, Len: 4, OpFlags: cgo.MsgNoSignal}
+	return zc, cgo.SQE{Opcode: cgo.OpNop, FD: -1, Flags: cgo.SQEIODrain}, err
+}
+
+// The kernel waits for the notification of the send too, which only comes after it.
+func lookHeldZC(t *trial) (string, error) {
+	zc, drain, err := t.drainTrial()
+	if err != nil {
+		return "", err
+	}
+	if err := t.prepare(drain); err != nil {
+		return "", err
+	}
+	held, err := t.start(zc)
+	if err != nil {
+		return "", err
+	}
+	for {
+		c, err := t.nextWithin(drainTrialTime)
+		if err == errNoAnswer {
+			t.running = 0 // until the ring goes, and of no memory
+			return "never starts it, nor anything after it", nil
+		}
+		if err != nil || c.UserData == held {
+			return "", result(c, err, 4)
+		}
+	}
+}
+
+// The kernel compares how many requests came with how many completions went, and a
+// send has two.
+func lookUncountedZC(t *trial) (string, error) {
+	zc, drain, err := t.drainTrial()
+	if err != nil {
+		return "", err
+	}
+	if c, err := t.do(zc); err != nil || c.Res != 4 {
+		return "", cmp.Or(err, unexpected(c))
+	}
+	if c, err := t.next(); err != nil || c.Flags&cgo.CQEFNotif == 0 {
+		return "", cmp.Or(err, unexpected(c))
+	}
+	timer, err := t.start(cgo.SQE{Opcode: cgo.OpTimeout, FD: -1, Addr: t.time(10 * time.Millisecond), Len: 1})
+	if err != nil {
+		return "", err
+	}
+	if _, err := t.start(drain); err != nil {
+		return "", err
+	}
+	if c, err := t.next(); err != nil || c.UserData != timer {
+		return "did not let it wait for a request before it", err
+	}
+	_, err = t.nextWithin(drainTrialTime)
+	if err == errNoAnswer {
+		t.running = 0
+		return "never lets it start", nil
+	}
+	return "", err
+}
+
+// drainTrialTime is how long a request may take to start that nothing holds back.
+const drainTrialTime = 500 * time.Millisecond

@@ -156,6 +156,14 @@ func (t *trial) next() (cgo.CQE, error) {
 	}
 }
 
+// nextWithin returns the next completion, or errNoAnswer if none comes for a while.
+func (t *trial) nextWithin(d time.Duration) (cgo.CQE, error) {
+	end := t.deadline
+	defer func() { t.deadline = end }()
+	t.deadline = time.Now().Add(d)
+	return t.next()
+}
+
 func (t *trial) peek() (cgo.CQE, bool) {
 	for head, tail := t.ring.CQ(); head != tail; {
 		c, next, ok := t.ring.CQE(head)

@@ -265,6 +265,8 @@ var seenOn = map[*bug][]string{
 	bugClone:            {"6.16.12", "6.17.13"},
 	bugEventFD:          {"6.12.117"},
 	bugLateCommand:      {"6.12.43", "6.12.117"},
+	bugHeldZC:           {"6.12.43", "6.12.117", "6.16.12", "6.17.13", "6.18.15", "6.18.44", "6.19.14", "7.0.13", "7.1.13", "7.2.12", "7.3.4"},
+	bugUncountedZC:      {"6.1.176", "6.12.43", "6.12.117"},
 }
 
 func lowest(f SetupFlags) SetupFlags { return f & -f }

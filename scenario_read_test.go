@@ -243,13 +243,13 @@ func TestScenario13_CancelledInAWorker(t *testing.T) {
 				return err
 			}
 			return q.SetFlags(Async)
-		}, errAsyncIncremental.Error())
+		}, errLateIncremental.Error())
 		s.refuses(func(q SQE) error {
 			if err := q.SetFlags(Async); err != nil {
 				return err
 			}
 			return q.PrepRecvProvided(FD(s.in), s.br, 0, 0, 0)
-		}, errAsyncIncremental.Error())
+		}, errLateIncremental.Error())
 	})
 	t.Run("because the kernel goes on by what was asked for", func(t *testing.T) {
 		s := newStage(t, BufRingConfig{Entries: 2, BufSize: 1024, Incremental: true})

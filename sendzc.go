@@ -89,6 +89,7 @@ func (q *SendQueue) prepareZC(s SQE, limit int) {
 	q.zc.end++
 	q.zc.flight = true
 	q.stats.ZeroCopy++
+	q.ring.sentZC = true
 }
 
 // result notes that the request in flight has its result; more says that it

@@ -39,7 +39,9 @@ const (
 	// Drain starts the request when all before it have completed, and holds back
 	// those after it until then. It fails with EOPNOTSUPP once the ring has had a
 	// request with SkipSuccess, or one that was refused: the kernel cannot count
-	// those.
+	// those. What must start at once is refused on the ring from then on: options
+	// of [SQE.PrepSetsockopt], single receives and reads into an incremental buffer
+	// ring, and single bundles.
 	Drain SQEFlags = cgo.SQEIODrain
 	// Link starts the next request when this one has succeeded.
 	Link SQEFlags = cgo.SQEIOLink
@@ -58,12 +60,14 @@ const (
 )
 
 // SetFlags adds flags to the request. Call it after the Prep method. It refuses
-//   - Async with an incremental buffer ring: the kernel would lose track of the
-//     receive point;
+//   - Async and Drain with a single request into an incremental buffer ring: the
+//     kernel would lose track of the receive point;
 //   - SkipSuccess with a zero-copy send, whose notification would come unannounced.
 //     With Link or HardLink such a send may start a chain, but not follow in one;
 //   - what makes a socket option's request start late;
-//   - SkipSuccess where the completion names a buffer or a descriptor.
+//   - SkipSuccess where the completion names a buffer or a descriptor;
+//   - Drain where it would hold back a zero-copy send for ever, and on Linux 6.1 on a
+//     ring that has had one, see [KernelBugs].
 //
 // Called before the Prep method, it leaves that to the Prep method: it returns the
 // error, or, if it returns none, leaves out SkipSuccess. What becomes of a refused
@@ -77,18 +81,23 @@ func (s SQE) SetFlags(f SQEFlags) error {
 	if err := s.checkFlags(f); err != nil {
 		return s.refuse(err)
 	}
+	if f&Drain != 0 {
+		if err := s.drains(); err != nil {
+			return s.refuse(err)
+		}
+	}
 	s.Flags |= uint8(f)
 	if f&SkipSuccess != 0 {
 		s.ring.skips = true
 	}
-	if f&Drain != 0 {
-		s.ring.drained = true
-	}
 	return nil
 }
 
-// linked reports whether the entry before links to this one, which then starts
-// late.
+// startsLate reports whether the request may start after its submission: behind one
+// that links to it, or as the ring has had a request with Drain.
+func (s SQE) startsLate() bool { return s.linked() || s.ring.drained }
+
+// linked reports whether the entry before links to this one.
 func (s SQE) linked() bool {
 	s.mustBe()
 	return links(s.ring.q.Before(s.SQE))
@@ -374,12 +383,18 @@ func (f SetupFlags) SQESize() int {
 
 // checkFlags returns the error of adding flags to the request.
 func (s SQE) checkFlags(f SQEFlags) error {
-	zc := s.Opcode == cgo.OpSendZC || s.Opcode == cgo.OpSendMsgZC
-	if zc && f&SkipSuccess != 0 {
+	if s.zeroCopy() && f&Drain != 0 {
+		if err := heldZC(); err != nil {
+			return err
+		}
+	}
+	if s.zeroCopy() && f&SkipSuccess != 0 {
 		return errors.New("uring: SkipSuccess does not go with a zero-copy send: its notification would come unannounced")
 	}
-	if s.setsOption() && f&(Async|Drain) != 0 {
-		return errLateOption
+	if f&(Async|Drain) != 0 {
+		if err := s.atOnce(); err != nil {
+			return err
+		}
 	}
 	if f&SkipSuccess != 0 && s.namesDescriptor() {
 		return errSkipDescriptor
@@ -394,16 +409,62 @@ func (s SQE) checkFlags(f SQEFlags) error {
 	case br == nil:
 	case f&SkipSuccess != 0:
 		return errSkipProvided
-	case f&Async == 0 || s.waitsOutside():
-	case br.incremental:
-		return errAsyncIncremental
-	case s.Opcode == cgo.OpRecv && s.IOPrio&cgo.RecvSendBundle != 0:
-		return errLateBundle
-	default:
+	case f&(Async|Drain) != 0 && !s.waitsOutside():
 		br.async = true
 	}
 	return nil
 }
+
+// atOnce returns the error of a request that must start when it is submitted, in
+// the thread that submits it. nil stands for all others.
+func (s SQE) atOnce() error {
+	if s.setsOption() {
+		return errLateOption
+	}
+	if s.Flags&cgo.SQEBufferSelect == 0 || s.waitsOutside() {
+		return nil
+	}
+	switch br := s.ring.bufRings[s.BufIndex]; {
+	case br == nil:
+	case br.incremental:
+		return errLateIncremental
+	case s.Opcode == cgo.OpRecv && s.IOPrio&cgo.RecvSendBundle != 0:
+		return errLateBundle
+	}
+	return nil
+}
+
+// drains notes that the request has Drain. The kernel then holds back those before it
+// in its chain too, and all that come later.
+func (s SQE) drains() error {
+	for e := s.SQE; e != nil; e = s.ring.q.Before(e) {
+		in := SQE{SQE: e, ring: s.ring}
+		if err := in.atOnce(); err != nil {
+			return err
+		}
+		if in.zeroCopy() {
+			if err := heldZC(); err != nil {
+				return err
+			}
+		}
+		if in.isCommand() {
+			in.startInWorker()
+		}
+		if !in.linked() {
+			break
+		}
+	}
+	if s.ring.sentZC {
+		if err := uncountedZC(); err != nil {
+			return err
+		}
+	}
+	s.ring.drained = true
+	return nil
+}
+
+// zeroCopy reports whether the request is a zero-copy send.
+func (s SQE) zeroCopy() bool { return s.Opcode == cgo.OpSendZC || s.Opcode == cgo.OpSendMsgZC }
 
 // waitsOutside reports whether the request is a multishot receive, which waits outside
 // of worker threads.

@@ -54,9 +54,9 @@ func (s SQE) PrepNop128() error {
 // PrepUringCmd makes the file fd, such as a device, carry out its command op with
 // data, which is copied: at most 16 bytes, or 80 in every entry of a ring with
 // [SetupSQE128]. The file defines what data and the result mean. The fields of the
-// entry are open for more. Linux 5.19, but 6.12 reads the entry of a request that
-// starts late, in a chain or after a Drain, when that is used again: [KernelBugs]
-// tells. See io_uring_prep_uring_cmd(3).
+// entry are open for more. Linux 5.19; 6.12 reads the entry of a request that starts
+// late, in a chain or after a Drain, when that is used again, unless it has Async:
+// there it gets Async. See io_uring_prep_uring_cmd(3).
 func (s SQE) PrepUringCmd(fd FD, op uint32, data []byte) error {
 	room := cmdBytes
 	if s.ring.flags&SetupSQE128 != 0 {
@@ -95,6 +95,27 @@ func (s SQE) PrepUringCmdFixed(fd FD, op uint32, b RegBuf, data []byte) error {
 	return nil
 }
 
+// prepCommand prepares a command of the file.
+func (s SQE) prepCommand(code uint8, fd FD, addr uint64, op uint32) {
+	s.prep(code, fd, addr, 0, words(op, 0))
+	if s.startsLate() {
+		s.startInWorker()
+	}
+}
+
+// startInWorker sees to it that the kernel reads a command when it is submitted. See
+// bugLateCommand: such kernels do so only for what a worker thread is to start.
+func (s SQE) startInWorker() {
+	if answer, err := bugLateCommand.check(); answer != "" || err != nil {
+		s.Flags |= cgo.SQEAsync
+	}
+}
+
+// isCommand reports whether the request is one of prepCommand.
+func (s SQE) isCommand() bool {
+	return (s.Opcode == cgo.OpUringCmd || s.Opcode == cgo.OpUringCmd128) && !s.setsOption()
+}
+
 func (s SQE) prepCmd(code uint8, fd FD, op uint32, data []byte, room int) error {
 	if len(data) > room {
 		return s.refuse(fmt.Errorf("uring: command with %d bytes of data, the entry has room for %d", len(data), room))
@@ -102,7 +123,7 @@ func (s SQE) prepCmd(code uint8, fd FD, op uint32, data []byte, room int) error 
 	if code == cgo.OpUringCmd128 {
 		s.silenceHalf()
 	}
-	s.prep(code, fd, 0, 0, words(op, 0))
+	s.prepCommand(code, fd, 0, op)
 	space := s.Cmd(room)
 	clear(space[copy(space, data):])
 	return nil
@@ -112,6 +133,6 @@ func (s SQE) prepCmd(code uint8, fd FD, op uint32, data []byte, room int) error 
 // both must be multiples of its sectors. Their content is lost. Linux 6.12. See
 // io_uring_prep_cmd_discard(3); the command is BLOCK_URING_CMD_DISCARD.
 func (s SQE) PrepDiscard(fd FD, off, n uint64) {
-	s.prep(cgo.OpUringCmd, fd, off, 0, words(cgo.BlockCmdDiscard, 0))
+	s.prepCommand(cgo.OpUringCmd, fd, off, cgo.BlockCmdDiscard)
 	s.Addr3 = n
 }

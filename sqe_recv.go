@@ -85,7 +85,7 @@ func (s SQE) prepRecvSingle(fd FD, br *BufRing, n int, msgFlags int, flags IOFla
 
 // prepBundleNow is [SQE.PrepRecvProvided] by a single bundle that does not wait.
 func (s SQE) prepBundleNow(fd FD, br *BufRing, msgFlags int, flags IOFlags) error {
-	if s.Flags&cgo.SQEAsync != 0 || s.linked() {
+	if s.Flags&cgo.SQEAsync != 0 || s.startsLate() {
 		return s.refuse(errLateBundle)
 	}
 	s.prep(cgo.OpRecv, fd, 0, 0, 0)
@@ -166,7 +166,7 @@ func (s SQE) PrepRecvMsgMultishot(fd FD, br *BufRing, m *Msg, msgFlags int) erro
 }
 
 func (s SQE) selectBuffer(br *BufRing, msgFlags int, flags IOFlags) {
-	if flags&cgo.RecvMultishot == 0 && (s.Flags&cgo.SQEAsync != 0 || msgFlags&cgo.MsgWaitAll != 0) {
+	if flags&cgo.RecvMultishot == 0 && (s.Flags&cgo.SQEAsync != 0 || s.startsLate() || msgFlags&cgo.MsgWaitAll != 0) {
 		br.async = true
 	}
 	s.Flags |= cgo.SQEBufferSelect

@@ -1,6 +1,7 @@
 package uring
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -96,7 +97,9 @@ func (s SQE) PrepSendBundle(fd FD, group uint16, n uint32, msgFlags int) error {
 // listener for multipath TCP, which is what net.Listen makes unless
 // [net.ListenConfig.SetMultipathTCP] turns it off: EOPNOTSUPP. A zero-copy send
 // may start a chain of linked requests, but not follow in one: after a failed link
-// the kernel posts its notification, and does not announce it. Linux 6.0. See
+// the kernel posts its notification, and does not announce it. On a ring that has
+// had a request with [Drain] it is refused where it would never start, which is on
+// all kernels that were looked at: see [KernelBugs]. Linux 6.0. See
 // io_uring_prep_send_zc(3).
 func (s SQE) PrepSendZC(fd FD, p []byte, msgFlags int, flags IOFlags) error {
 	if err := s.checkZC(p, flags); err != nil {
@@ -170,7 +173,26 @@ func (s SQE) PrepSendMsgZCFixed(fd FD, b RegBuf, m *Msg, msgFlags int, flags IOF
 	return nil
 }
 
+// heldZC returns the error of a zero-copy send and a Drain on one ring, if the Drain may
+// hold back the send.
+func heldZC() error { return mixesDrain(cmp.Or(bugHeldZC.off(), bugUncountedZC.off())) }
+
+// uncountedZC is heldZC where the send comes first.
+func uncountedZC() error { return mixesDrain(bugUncountedZC.off()) }
+
+func mixesDrain(err error) error {
+	if err != nil {
+		err = wrapf("zero-copy sends and Drain do not go together on this kernel, use a ring for each: %w", err)
+	}
+	return err
+}
+
 func (s SQE) checkZC(p []byte, flags IOFlags) error {
+	if s.ring.drained {
+		if err := heldZC(); err != nil {
+			return err
+		}
+	}
 	if s.linked() {
 		return errors.New("uring: a zero-copy send must not follow a request with Link or HardLink: its notification would come unannounced; it may start a chain")
 	}
@@ -183,5 +205,6 @@ func (s SQE) checkZC(p []byte, flags IOFlags) error {
 	if int64(len(p)) > math.MaxInt32 {
 		return fmt.Errorf("uring: send of %d bytes, one request takes at most %d", len(p), math.MaxInt32)
 	}
+	s.ring.sentZC = true
 	return nil
 }

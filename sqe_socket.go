@@ -202,7 +202,7 @@ func (s SQE) PrepGetpeername(fd FD, addr *Sockaddr) { s.prepName(fd, addr, 1) }
 
 func (s SQE) prepName(fd FD, addr *Sockaddr, peer uint32) {
 	at, n := addr.room(s)
-	s.prep(cgo.OpUringCmd, fd, at, 0, words(cgo.SocketOpGetsockname, 0))
+	s.prepCommand(cgo.OpUringCmd, fd, at, cgo.SocketOpGetsockname)
 	s.FileIndex = peer
 	s.Addr3 = n
 }
@@ -218,7 +218,7 @@ func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 	if len(value) > slotSize {
 		return s.refuse(fmt.Errorf("uring: socket option of %d bytes, at most %d are copied", len(value), slotSize))
 	}
-	if s.linked() || s.ring.drained {
+	if s.startsLate() {
 		return s.refuse(errLateOption)
 	}
 	m := s.slotMemory()
@@ -231,9 +231,8 @@ func (s SQE) PrepSetsockopt(fd FD, level, name int, value []byte) error {
 
 // PrepSetsockoptHeld is [SQE.PrepSetsockopt] without a copy, for a request that
 // may start late: in a chain, with Async or Drain, or after a Drain. value is of any
-// length, and must stay reachable, and unchanged, until the completion. Linux 6.7,
-// but 6.12 reads the entry of a request that starts late when that is used again:
-// [KernelBugs] tells. See io_uring_prep_cmd_sock(3).
+// length, and must stay reachable, and unchanged, until the completion. Linux 6.7.
+// See io_uring_prep_cmd_sock(3).
 func (s SQE) PrepSetsockoptHeld(fd FD, level, name int, value []byte) {
 	s.prepOption(cgo.SocketOpSetsockopt, fd, level, name, value)
 }
@@ -245,7 +244,7 @@ func (s SQE) setsOption() bool {
 
 // The kernel reads the copy when the request starts. If that is later than its
 // submission, another request may have its value there.
-var errLateOption = errors.New("uring: a socket option must be set at once: it goes with no Async or Drain, not after Link or HardLink, and not on a ring that has had a request with Drain; PrepSetsockoptHeld does")
+var errLateOption = errors.New("uring: a socket option must be set at once: " + noLateStart + "; PrepSetsockoptHeld does")
 
 // PrepGetsockopt reads a socket option into value, also of a direct descriptor;
 // the result is its length. Only options of SOL_SOCKET can be read. value must
@@ -257,7 +256,7 @@ func (s SQE) PrepGetsockopt(fd FD, level, name int, value []byte) {
 // prepOption prepares a command with a value in the caller's memory.
 func (s SQE) prepOption(op uint32, fd FD, level, name int, value []byte) {
 	addr := s.address(value)
-	s.prep(cgo.OpUringCmd, fd, words(uint32(level), uint32(name)), 0, words(op, 0))
+	s.prepCommand(cgo.OpUringCmd, fd, words(uint32(level), uint32(name)), op)
 	s.FileIndex = uint32(len(value))
 	s.Addr3 = addr
 }
@@ -265,11 +264,11 @@ func (s SQE) prepOption(op uint32, fd FD, level, name int, value []byte) {
 // PrepSIOCINQ asks how many bytes a socket has received that were not read yet;
 // for a datagram socket it is the length of the next datagram. Linux 6.7. See
 // io_uring_prep_cmd_sock(3).
-func (s SQE) PrepSIOCINQ(fd FD) { s.prep(cgo.OpUringCmd, fd, 0, 0, words(cgo.SocketOpSIOCINQ, 0)) }
+func (s SQE) PrepSIOCINQ(fd FD) { s.prepCommand(cgo.OpUringCmd, fd, 0, cgo.SocketOpSIOCINQ) }
 
 // PrepSIOCOUTQ asks how many bytes that were sent to a socket its peer has not
 // acknowledged yet. Linux 6.7. See io_uring_prep_cmd_sock(3).
-func (s SQE) PrepSIOCOUTQ(fd FD) { s.prep(cgo.OpUringCmd, fd, 0, 0, words(cgo.SocketOpSIOCOUTQ, 0)) }
+func (s SQE) PrepSIOCOUTQ(fd FD) { s.prepCommand(cgo.OpUringCmd, fd, 0, cgo.SocketOpSIOCOUTQ) }
 
 // PrepTxTimestampMultishot completes for each time stamp of something that was
 // sent, as SO_TIMESTAMPING makes the socket take them, until a completion comes
@@ -284,6 +283,6 @@ func (s SQE) PrepTxTimestampMultishot(fd FD) error {
 	if s.ring.flags&(SetupCQE32|SetupCQEMixed) == 0 {
 		return s.refuse(errors.New("uring: time stamps need completions of 32 bytes: open the ring with SetupCQE32 or SetupCQEMixed"))
 	}
-	s.prep(cgo.OpUringCmd, fd, 0, 0, words(cgo.SocketOpTXTimestamp, 0))
+	s.prepCommand(cgo.OpUringCmd, fd, 0, cgo.SocketOpTXTimestamp)
 	return nil
 }

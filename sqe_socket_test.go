@@ -319,28 +319,38 @@ func TestSetsockopt(t *testing.T) {
 // request starts: the caller holds it.
 func TestSocketOptionThatStartsLate(t *testing.T) {
 	testutil.Need(t, HaveSocketOptions)
-	needs(t, "commands that start late", kernel.V(6, 7), bugLateCommand.off())
 	inEachMode(t, func(t *testing.T, g *rig) {
 		fd := newSocket(t, syscall.AF_INET, syscall.SOCK_STREAM)
 		value := held(binary.NativeEndian.AppendUint32(nil, 1))
-		for name, flags := range map[string]SQEFlags{"in a chain": 0, "with Async": Async, "with Drain": Drain, "after a Drain": 0} {
+		for _, c := range []struct {
+			name               string
+			first, flags, last SQEFlags
+		}{
+			{"in a chain", Link, 0, 0},
+			{"with Async", 0, Async, 0},
+			{"with Async, in a chain", Link, Async, 0},
+			{"in a chain that drains", 0, Link, Drain},
+			{"with Drain", 0, Drain, 0},
+			{"after a Drain", 0, 0, 0},
+		} {
 			g.must(syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 0))
-			g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, TimeoutETimeSuccess); g.must(s.SetFlags(Link)) })
+			g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, TimeoutETimeSuccess); g.must(s.SetFlags(c.first)) })
 			g.queue(2, func(s SQE) {
 				s.PrepSetsockoptHeld(FD(fd), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, value)
-				g.must(s.SetFlags(flags))
+				g.must(s.SetFlags(c.flags))
 			})
+			g.queue(4, func(s SQE) { s.PrepNop(); g.must(s.SetFlags(c.last)) })
 			g.submit()
 			for range 20 { // the slots of the entries are used again
 				g.must(g.MakeRoom(1))
 				g.queue(3, func(s SQE) { s.PrepSendTo(-1, nil, 0, Sockaddr{n: slotSize}) })
 				g.submit()
 			}
-			results := g.results(22)
-			equal(t, name+": result", results[2], 0)
+			results := g.results(23)
+			equal(t, c.name+": result", results[2], 0)
 			got, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
 			g.must(err)
-			equal(t, name+": option", got, 1)
+			equal(t, c.name+": option", got, 1)
 		}
 	})
 }

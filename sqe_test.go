@@ -139,20 +139,6 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// Drain waits for what was queued before it, and holds back what comes after.
-func TestDrain(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		g.queue(1, func(s SQE) { s.PrepTimeout(10*time.Millisecond, 0, 0) })
-		s := g.queue(2, func(s SQE) { s.PrepNop() })
-		g.must(s.SetFlags(Drain))
-		var order []uint64
-		for _, c := range g.await(2) {
-			order = append(order, c.UserData)
-		}
-		equal(t, "order", order, []uint64{1, 2})
-	})
-}
-
 func TestSkipSuccess(t *testing.T) {
 	inEachMode(t, func(t *testing.T, g *rig) {
 		s := g.queue(1, func(s SQE) { s.PrepNop() })
@@ -242,56 +228,6 @@ func TestPrepAfterARefusal(t *testing.T) {
 		s.UserData = 5
 		equal(t, "completions", g.await(1), []CQE{{UserData: 5, Res: 4}})
 		equal(t, "received", g.read(b), "data")
-	})
-}
-
-// The kernel cannot count requests that post no completion.
-func TestDrainAfterSkipSuccess(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		s := g.queue(1, func(s SQE) { s.PrepNop() })
-		g.must(s.SetFlags(SkipSuccess))
-		g.none()
-		s = g.queue(2, func(s SQE) { s.PrepNop() })
-		g.must(s.SetFlags(Drain))
-		equal(t, "completions", g.await(1), []CQE{{UserData: 2, Res: errno(syscall.EOPNOTSUPP)}})
-	})
-}
-
-// What fills up the end of a queue of entries of both sizes posts no completion
-// either.
-func TestDrainAfterAFiller(t *testing.T) {
-	testutil.Need(t, HaveSQEMixed)
-	g := newRig(t, Config{Entries: 4, Flags: SetupSQEMixed})
-	for i := range 3 {
-		g.queue(uint64(i), func(s SQE) { s.PrepNop() })
-	}
-	g.await(3)
-	s, err := g.NextSQE128()
-	g.must(err)
-	g.must(s.PrepNop128())
-	s.UserData = 4
-	equal(t, "queued", g.Queued(), 3)
-	equal(t, "completions", g.await(1), []CQE{{UserData: 4}})
-	s = g.queue(5, func(s SQE) { s.PrepNop() })
-	g.must(s.SetFlags(Drain))
-	equal(t, "completions", g.await(1), []CQE{{UserData: 5, Res: errno(syscall.EOPNOTSUPP)}})
-}
-
-// The kernel would read the value of an option that is held back when another
-// request may have its own there.
-func TestNoSocketOptionBehindDrain(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, _ := streamPair(g)
-		g.queue(1, func(s SQE) { s.PrepTimeout(time.Millisecond, 0, 0) })
-		s := g.queue(2, func(s SQE) { s.PrepNop() })
-		g.must(s.SetFlags(Drain))
-		g.submit()
-		err := g.sqe().PrepSetsockopt(FD(a), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, make([]byte, 4))
-		if err == nil || !strings.Contains(err.Error(), "request with Drain") {
-			t.Errorf("error is %v", err)
-		}
-		g.await(2)
-		g.none()
 	})
 }
 
@@ -550,32 +486,6 @@ func TestSkipSuccessInHardLinks(t *testing.T) {
 				equal(t, fmt.Sprintf("%d fails, %d skips", failing, skipping), g.await(len(want)), want)
 			}
 		}
-	})
-}
-
-// A request with Drain, and those behind it, wait for the last completion of a
-// multishot request, not for its first.
-func TestDrainWaitsForTheEndOfAMultishotRequest(t *testing.T) {
-	inEachMode(t, func(t *testing.T, g *rig) {
-		a, b := streamPair(g)
-		poll := uint64(1)
-		g.queue(poll, func(s SQE) { s.PrepPollAddMultishot(FD(a), pollIn) })
-		g.must(g.queue(2, SQE.PrepNop).SetFlags(Drain))
-		g.queue(3, SQE.PrepNop)
-		g.submit()
-		for range 3 {
-			g.write(b, "x")
-			c := g.next()
-			equal(t, "poll", []any{c.UserData, c.More()}, []any{poll, true})
-			g.read(a)
-		}
-		g.none()
-		// A request to cancel it would wait, too.
-		if _, err := g.SyncCancel(Match{UserData: &poll}, false, patience); err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "the end of the poll", g.next(), CQE{UserData: poll, Res: errCanceled})
-		equal(t, "the others", g.byUserData(2), map[uint64]CQE{2: {UserData: 2}, 3: {UserData: 3}}) // Linux 6.1 starts the last one first
 	})
 }
 

@@ -66,6 +66,7 @@ type Ring struct {
 	eventFD      bool        // RegisterEventFD was called
 	ringFD       bool        // RegisterRingFD was called
 	drained      bool        // a request had Drain: those after it may start late
+	sentZC       bool        // there was a zero-copy send, whose second completion a Drain may count
 	timed        bool        // PrepTimeout was called: waits may end early
 	clock        Clock       // of waits
 	ended        uint32      // last completions taken, see InFlight

@@ -48,6 +48,9 @@ func (r *round) settle() {
 		r.reopenGroups()
 	})
 	r.until("sends", func() bool { return r.all(r.delivered) }, func() {
+		if r.drains && r.IntN(20) == 0 {
+			r.cancelAll() // receives that sends wait for
+		}
 		r.release(0)
 		for _, s := range r.sources {
 			r.flush(s)
@@ -68,11 +71,7 @@ func (r *round) settle() {
 // does not find those in worker threads from outside of the queue.
 func (r *round) cancelAll() {
 	if r.IntN(2) == 0 {
-		n, err := r.ring.SyncCancel(uring.Match{Any: true}, true, 5*time.Second)
-		if !errors.Is(err, uring.ErrBusy) { // the kernel does not find what a worker has
-			r.mayBeFull(err)
-		}
-		r.did("cancel of all: %d, %v", n, err)
+		r.syncCancel(uring.Match{Any: true}, true)
 	} else if e, ok := r.entry(); ok {
 		e.PrepCancel(0, uring.CancelAny|uring.CancelAll)
 		r.begins(e, &request{form: "cancel", once: true})
@@ -112,11 +111,22 @@ func (r *round) endSource(s *source, late bool) {
 	default:
 		return
 	}
-	if late && s.requests > 0 && r.IntN(20) == 0 && (s.pos == s.peer.sent.Load() || s.peer.lossy() || s.peer.urgent) {
-		if e, ok := r.entry(); ok {
-			e.PrepCancelFD(uring.FD(s.near), uring.CancelAll)
-			r.begins(e, &request{form: "cancel", once: true})
-		}
+	if late && s.requests > 0 && r.IntN(20) == 0 && (r.drains || s.pos == s.peer.sent.Load() || s.peer.lossy() || s.peer.urgent) {
+		r.cancelSource(s)
+	}
+}
+
+// cancelSource ends what receives from a source. A request that is to cancel would wait
+// itself in a round that drains, for what was to be cancelled; and any request may be what
+// others wait for.
+func (r *round) cancelSource(s *source) {
+	if r.drains {
+		r.syncCancel(uring.Match{Any: true}, true)
+		return
+	}
+	if e, ok := r.entry(); ok {
+		e.PrepCancelFD(uring.FD(s.near), uring.CancelAll)
+		r.begins(e, &request{form: "cancel", once: true})
 	}
 }
 

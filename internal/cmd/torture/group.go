@@ -105,6 +105,10 @@ func (r *round) cancelGroup(g *group) {
 		if r.running[data].group != g {
 			continue
 		}
+		if r.drains {
+			r.syncCancel(uring.Match{UserData: &data}, false)
+			continue
+		}
 		e, ok := r.entry()
 		if !ok {
 			return

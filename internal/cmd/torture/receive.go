@@ -43,8 +43,12 @@ func (r *round) receiveFrom(s *source) {
 		q.form += groupName(g)
 	}
 	if err == nil && r.IntN(8) == 0 {
-		if err = e.SetFlags(uring.Async); err == nil {
-			q.form += ", async"
+		flag, name := uring.Async, ", async"
+		if r.drains && r.IntN(2) == 0 {
+			flag, name = uring.Drain, ", drain"
+		}
+		if err = e.SetFlags(flag); err == nil {
+			q.form += name
 		}
 	}
 	if err != nil {
@@ -66,6 +70,18 @@ func groupName(g *group) string {
 		return ", incremental with a rest"
 	}
 	return ", incremental"
+}
+
+// drain puts a request that waits for those before it, and holds back those after it.
+func (r *round) drain() {
+	e, ok := r.entry()
+	if !ok {
+		return
+	}
+	e.PrepNop()
+	r.must(e.SetFlags(uring.Drain))
+	r.begins(e, &request{form: "nop, drain", once: true})
+	r.did("drain")
 }
 
 // after puts a request that runs in a worker thread before the next one.

@@ -30,6 +30,7 @@ type round struct {
 	*rand.Rand
 	seed, number uint64
 	kind         string
+	drains       bool // requests wait for all that began before them
 	ring         *uring.Ring
 	seen         local
 	groups       []*group
@@ -92,6 +93,10 @@ func play(seed, number uint64, steps int, total *tally) (err error) {
 	if r.IntN(3) == 0 {
 		c.Entries, c.CQEntries = 8, 8
 		r.kind += ", small"
+	}
+	if r.IntN(6) == 0 {
+		r.drains = true
+		r.kind += ", drains"
 	}
 	defer func() { total.add(r.seen) }()
 	body := func(ring *uring.Ring) (err error) {
@@ -158,6 +163,8 @@ func (r *round) state() string {
 		fmt.Fprintf(&b, "running: %#x %s\n", data, q.form)
 	}
 	fmt.Fprintf(&b, "late %d, held %d, ready %d, overflow %v", len(r.late), len(r.held), r.ring.Ready(), r.ring.Overflowed())
+	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", r.ring.FD()))
+	fmt.Fprintf(&b, "\n%s%v", info, err)
 	return b.String()
 }
 
@@ -194,7 +201,7 @@ func closedPort(r *round) syscall.Sockaddr {
 
 func (r *round) step() {
 	s := r.sources[r.IntN(len(r.sources))]
-	switch r.IntN(34) {
+	switch r.IntN(35) {
 	case 0, 1, 2, 3, 4, 5, 6, 7:
 		r.receiveFrom(s)
 	case 8, 9, 10, 11, 12, 13:
@@ -226,6 +233,10 @@ func (r *round) step() {
 			time.Sleep(time.Duration(r.IntN(3000)) * time.Microsecond)
 		}
 		r.checkHeld()
+	case 34:
+		if r.drains && r.IntN(8) == 0 {
+			r.drain()
+		}
 	}
 	if s.peer.failure() != nil {
 		r.must(s.peer.failure())
@@ -369,21 +380,17 @@ func (r *round) cancel(s *source) {
 		flags = uring.CancelAll
 	}
 	data := uint64(uring.MakeToken(kindRequest, 0, r.requests-uint32(r.IntN(20)))) // may be over
-	if how := r.IntN(6); how < 3 {
+	if how := r.IntN(6); how < 3 || r.drains {
 		m := uring.Match{Any: r.IntN(8) == 0}
 		fd := uring.FD(s.near)
 		if !m.Any {
-			if how == 0 {
+			if how&1 == 0 {
 				m.UserData = &data
 			} else {
 				m.FD = &fd
 			}
 		}
-		_, err := r.ring.SyncCancel(m, all, 5*time.Second)
-		if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, uring.ErrBusy) {
-			r.mayBeFull(err)
-		}
-		r.did("sync cancel %+v", m)
+		r.syncCancel(m, all)
 		return
 	}
 	e, ok := r.entry()
@@ -400,6 +407,16 @@ func (r *round) cancel(s *source) {
 	}
 	r.begins(e, &request{form: "cancel", once: true})
 	r.did("cancel of source %d", s.id)
+}
+
+// syncCancel ends requests from outside of the queue. The kernel does not find all that
+// a worker has.
+func (r *round) syncCancel(m uring.Match, all bool) {
+	n, err := r.ring.SyncCancel(m, all, 5*time.Second)
+	if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, uring.ErrBusy) {
+		r.mayBeFull(err)
+	}
+	r.did("sync cancel %+v: %d, %v", m, n, err)
 }
 
 // poke gives a UDP socket an error, in its queue and as the next result.
