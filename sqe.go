@@ -66,8 +66,8 @@ const (
 //     With Link or HardLink such a send may start a chain, but not follow in one;
 //   - what makes a socket option's request start late;
 //   - SkipSuccess where the completion names a buffer or a descriptor;
-//   - Drain where it would hold back a zero-copy send for ever, and on Linux 6.1 on a
-//     ring that has had one, see [KernelBugs].
+//   - Drain where it would hold back a zero-copy send for ever, and on kernels up to
+//     6.12 on a ring that has had one, see [KernelBugs].
 //
 // Called before the Prep method, it leaves that to the Prep method: it returns the
 // error, or, if it returns none, leaves out SkipSuccess. What becomes of a refused

@@ -98,8 +98,8 @@ func (s SQE) PrepSendBundle(fd FD, group uint16, n uint32, msgFlags int) error {
 // [net.ListenConfig.SetMultipathTCP] turns it off: EOPNOTSUPP. A zero-copy send
 // may start a chain of linked requests, but not follow in one: after a failed link
 // the kernel posts its notification, and does not announce it. On a ring that has
-// had a request with [Drain] it is refused where it would never start, which is on
-// all kernels that were looked at: see [KernelBugs]. Linux 6.0. See
+// had a request with [Drain] it is refused on all kernels that were looked at, where
+// it would never start, or the Drain not wait: see [KernelBugs]. Linux 6.0. See
 // io_uring_prep_send_zc(3).
 func (s SQE) PrepSendZC(fd FD, p []byte, msgFlags int, flags IOFlags) error {
 	if err := s.checkZC(p, flags); err != nil {
