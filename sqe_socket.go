@@ -19,8 +19,9 @@ const (
 	// of failing with ENOBUFS at once. Multishot receives refuse it: when data
 	// and the end, a reset on TCP or a close on a UNIX socket, are both there
 	// before the receive is, some kernels report the data and never the end
-	// (of a UNIX socket: 6.17.13 to 7.2, see [KernelBugs]).
-	// Linux 5.19.
+	// (of a UNIX socket: 6.17.13 to 7.2, see [KernelBugs]). A worker thread
+	// of the kernel does not wait: behind a Link to a request that one carries
+	// out, a send or receive with PollFirst fails with EAGAIN. Linux 5.19.
 	PollFirst IOFlags = cgo.RecvSendPollFirst
 	// Bundle lets one completion cover as many provided buffers as it takes.
 	// Linux 6.10.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/uring-go/uring"
 )
@@ -22,14 +23,15 @@ func (r *round) receiveFrom(s *source) {
 	if g.closing || s.datagrams() && g.BufSize() < datagramMost+64 && r.IntN(4) > 0 {
 		return
 	}
-	if r.IntN(12) == 0 {
+	late := r.IntN(12) == 0
+	if late {
 		r.after()
 	}
 	e, ok := r.entry()
 	if !ok {
 		return
 	}
-	q := &request{source: s, group: g}
+	q := &request{source: s, group: g, late: late}
 	var err error
 	switch {
 	case s.kind == "pipe":
@@ -58,7 +60,14 @@ func (r *round) receiveFrom(s *source) {
 		r.begins(e, &request{form: "nop", once: true})
 		return
 	}
+	limited := r.IntN(10) == 0 && e.SetFlags(uring.Link) == nil
+	if limited {
+		q.form += ", with a timeout"
+	}
 	r.begins(e, q)
+	if limited {
+		r.limit()
+	}
 	r.did("%#x: %s from source %d to group %d", e.UserData, q.form, s.id, g.Group())
 }
 
@@ -70,6 +79,14 @@ func groupName(g *group) string {
 		return ", incremental with a rest"
 	}
 	return ", incremental"
+}
+
+// limit lets the request before it run for a short time only.
+func (r *round) limit() {
+	e, err := r.ring.NextSQE()
+	r.must(err)
+	e.PrepLinkTimeout(time.Duration(r.IntN(2000))*time.Microsecond, 0)
+	r.begins(e, &request{form: "link timeout", once: true})
 }
 
 // drain puts a request that waits for those before it, and holds back those after it.
@@ -155,6 +172,8 @@ func (r *round) prepSingle(e uring.SQE, q *request) error {
 		msg, q.now = syscall.MSG_DONTWAIT, true
 	case 1:
 		flags = uring.PollFirst
+		q.pollFirst = true
+		q.form += ", poll first"
 	case 2:
 		if q.n < 3000 && !q.group.config.Incremental {
 			msg = syscall.MSG_WAITALL
@@ -283,7 +302,7 @@ func (r *round) ends(q *request, c uring.CQE) {
 	case c.Res > 0, err == syscall.ECANCELED, err == syscall.EINTR:
 	case err == syscall.ENOBUFS && q.plain == nil:
 		r.seen["out of buffers"]++
-	case err == syscall.EAGAIN && (q.now || s.nonblock):
+	case err == syscall.EAGAIN && (q.now || s.nonblock || q.late && q.pollFirst):
 	case s.datagrams() && err == nil:
 		s.zeros++
 	case s.kind == "udp" && err == syscall.ECONNREFUSED:

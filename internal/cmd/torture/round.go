@@ -77,6 +77,7 @@ var ringKinds = []struct {
 	{"single", uring.Config{Flags: uring.SetupSingleIssuer}},
 	{"defer", uring.Config{Flags: uring.SetupSingleIssuer | uring.SetupDeferTaskrun}},
 	{"sqpoll", uring.Config{Flags: uring.SetupSQPoll, SQThreadIdle: time.Millisecond}},
+	{"no array", uring.Config{Flags: uring.SetupNoSQArray}},
 	{"big", uring.Config{Flags: uring.SetupSQE128 | uring.SetupCQE32}},
 }
 
@@ -303,14 +304,16 @@ func (r *round) handleLate(n int) {
 
 // A request is one that runs.
 type request struct {
-	form   string
-	source *source
-	group  *group
-	plain  []byte // of a receive without a buffer ring
-	n      int    // the most bytes that a completion may bring, or 0
-	msg    *uring.Msg
-	now    bool // it does not wait
-	once   bool // it has one completion
+	form      string
+	source    *source
+	group     *group
+	plain     []byte // of a receive without a buffer ring
+	n         int    // the most bytes that a completion may bring, or 0
+	msg       *uring.Msg
+	now       bool // it does not wait
+	once      bool // it has one completion
+	late      bool // it starts behind one that a worker thread carries out
+	pollFirst bool
 }
 
 // entry takes an entry for a request.
