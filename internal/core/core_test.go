@@ -557,6 +557,7 @@ func TestRequestsAllocateNothing(t *testing.T) {
 
 // A core with a thread of its own does the same, and no other thread submits.
 func TestOwnThread(t *testing.T) {
+	wait(t, "the workers of other tests are gone", func() bool { return workers(t) == 0 })
 	core := open(t, Config{OwnThread: true, Workers: 4})
 	r, w := pipe(t)
 	prep := func(s uring.SQE, r *Request) error {
