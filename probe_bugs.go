@@ -514,8 +514,8 @@ func lookHeldZC(t *trial) (string, error) {
 		return "", err
 	}
 	for {
-		c, err := t.nextWithin(drainTrialTime)
-		if err == errNoAnswer {
+		c, err := t.nextUnlessStuck()
+		if err == errStuck {
 			t.running = 0 // until the ring goes, and of no memory
 			return "never starts it, nor anything after it", nil
 		}
@@ -548,13 +548,10 @@ func lookUncountedZC(t *trial) (string, error) {
 	if c, err := t.next(); err != nil || c.UserData != timer {
 		return "did not let it wait for a request before it", err
 	}
-	_, err = t.nextWithin(drainTrialTime)
-	if err == errNoAnswer {
+	_, err = t.nextUnlessStuck()
+	if err == errStuck {
 		t.running = 0
 		return "never lets it start", nil
 	}
 	return "", err
 }
-
-// drainTrialTime is how long a request may take to start that nothing holds back.
-const drainTrialTime = 500 * time.Millisecond

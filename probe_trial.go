@@ -156,12 +156,26 @@ func (t *trial) next() (cgo.CQE, error) {
 	}
 }
 
-// nextWithin returns the next completion, or errNoAnswer if none comes for a while.
-func (t *trial) nextWithin(d time.Duration) (cgo.CQE, error) {
-	end := t.deadline
-	defer func() { t.deadline = end }()
-	t.deadline = time.Now().Add(d)
-	return t.next()
+var errStuck = errors.New("the ring is stuck")
+
+// nextUnlessStuck returns the next completion, or errStuck if none comes while another
+// ring starts requests behind a Drain again and again.
+func (t *trial) nextUnlessStuck() (c cgo.CQE, err error) {
+	err = onTrial(0, func(other *trial) error {
+		for range 100 {
+			var ok bool
+			if c, ok = t.peek(); ok {
+				return nil
+			}
+			for _, flags := range []uint8{cgo.SQEIODrain, 0} {
+				if _, err := other.do(cgo.SQE{Opcode: cgo.OpNop, FD: -1, Flags: flags}); err != nil {
+					return err
+				}
+			}
+		}
+		return errStuck
+	})
+	return c, err
 }
 
 func (t *trial) peek() (cgo.CQE, bool) {
