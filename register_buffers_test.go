@@ -164,6 +164,10 @@ func TestClonedBuffers(t *testing.T) {
 
 	// From the ring itself, over slots that are cloned meanwhile.
 	got, err = r.CloneBuffersAt(r.Ring, 1, 0, 3)
+	if lack := bugClone.off(); lack != nil { // as there are others behind them
+		equal(t, "not supported", errors.Is(err, ErrNotSupported), true)
+		return
+	}
 	equal(t, "error of CloneBuffersAt from the ring itself", err, nil)
 	equal(t, "indices", []uint16{got[0].Index(), got[1].Index(), got[2].Index()}, []uint16{1, 2, 3})
 	equal(t, "of the slot before it", fixedRead(t, r, got[0], "itself"), 0)
