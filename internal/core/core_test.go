@@ -557,7 +557,7 @@ func TestRequestsAllocateNothing(t *testing.T) {
 
 // A core with a thread of its own does the same, and no other thread submits.
 func TestOwnThread(t *testing.T) {
-	wait(t, "the workers of other tests are gone", func() bool { return workers(t) == 0 })
+	others := workers(t) // of earlier tests: kernels keep them for a while
 	core := open(t, Config{OwnThread: true, Workers: 4})
 	r, w := pipe(t)
 	prep := func(s uring.SQE, r *Request) error {
@@ -583,7 +583,7 @@ func TestOwnThread(t *testing.T) {
 		}()
 	}
 	wait(t, "4 run", func() bool { s := core.Stats(); return s.Running == 4 && s.Queued == 96 })
-	if n := workers(t); n > 4 {
+	if n := workers(t) - others; n > 4 {
 		t.Errorf("%d workers", n)
 	}
 	w.Write(make([]byte, 50))
