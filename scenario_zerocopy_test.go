@@ -376,7 +376,7 @@ func TestScenario44_LinkTimeoutOfAZeroCopySend(t *testing.T) {
 	s.small()
 	head := s.queue(1, func(q SQE) { s.must(q.PrepSendZC(FD(s.fd), s.part(0, zcMemory), syscall.MSG_WAITALL, 0)) })
 	s.must(head.SetFlags(Link))
-	s.queue(2, func(q SQE) { q.PrepLinkTimeout(5*time.Millisecond, 0) })
+	s.queue(2, func(q SQE) { q.PrepLinkTimeout(50*time.Millisecond, 0) })
 	s.submit()
 	for _, c := range s.await(2) {
 		equal(t, "user data of a result", c.More(), c.UserData == 1)
