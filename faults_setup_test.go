@@ -17,8 +17,8 @@ import (
 
 	"github.com/uring-go/uring/cgo"
 	"github.com/uring-go/uring/internal/arena"
-	"github.com/uring-go/uring/internal/live"
 	"github.com/uring-go/uring/internal/kernel"
+	"github.com/uring-go/uring/internal/live"
 	"github.com/uring-go/uring/internal/testutil"
 )
 
