@@ -92,7 +92,7 @@ func (q *SendQueue) prepare(s SQE, limit int) {
 		q.prepareProvided(s, limit)
 	case q.mode.zeroCopy() && q.out.at(q.out.sent).copied && limit == 0:
 		q.prepareCopies(s)
-	case q.mode.zeroCopy() && q.out.bytes >= q.cfg.ZCMin && (!q.ring.drained || heldZC() == nil):
+	case q.mode.zeroCopy() && q.out.bytes >= q.cfg.ZCMin && q.ring.holdsZC() == nil:
 		q.prepareZC(s, limit)
 	case q.mode == SendPlain || limit > 0:
 		q.prepareFirst(s, cgo.OpSend, limit)

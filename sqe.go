@@ -82,9 +82,7 @@ func (s SQE) SetFlags(f SQEFlags) error {
 		return s.refuse(err)
 	}
 	if f&Drain != 0 {
-		if err := s.drains(); err != nil {
-			return s.refuse(err)
-		}
+		s.drains()
 	}
 	s.Flags |= uint8(f)
 	if f&SkipSuccess != 0 {
@@ -383,15 +381,15 @@ func (f SetupFlags) SQESize() int {
 
 // checkFlags returns the error of adding flags to the request.
 func (s SQE) checkFlags(f SQEFlags) error {
-	if s.zeroCopy() && f&Drain != 0 {
-		if err := heldZC(); err != nil {
+	if f&Drain != 0 {
+		if err := s.checkDrain(); err != nil {
 			return err
 		}
 	}
 	if s.zeroCopy() && f&SkipSuccess != 0 {
 		return errors.New("uring: SkipSuccess does not go with a zero-copy send: its notification would come unannounced")
 	}
-	if f&(Async|Drain) != 0 {
+	if f&Async != 0 {
 		if err := s.atOnce(); err != nil {
 			return err
 		}
@@ -434,33 +432,39 @@ func (s SQE) atOnce() error {
 	return nil
 }
 
-// drains notes that the request has Drain. The kernel then holds back those before it
-// in its chain too, and all that come later.
-func (s SQE) drains() error {
-	for e := s.SQE; e != nil; e = s.ring.q.Before(e) {
-		in := SQE{SQE: e, ring: s.ring}
-		if err := in.atOnce(); err != nil {
-			return err
-		}
+// chain yields the request and those before it in its chain, which a Drain holds back
+// too.
+func (s SQE) chain(yield func(SQE) bool) {
+	for yield(s) && s.linked() {
+		s.SQE = s.ring.q.Before(s.SQE)
+	}
+}
+
+// checkDrain returns the error of giving the request Drain.
+func (s SQE) checkDrain() error {
+	for in := range s.chain {
+		err := in.atOnce()
 		if in.zeroCopy() {
-			if err := heldZC(); err != nil {
-				return err
-			}
+			err = heldZC()
 		}
-		if in.isCommand() {
-			in.startInWorker()
-		}
-		if !in.linked() {
-			break
+		if err != nil {
+			return err
 		}
 	}
 	if s.ring.sentZC {
-		if err := uncountedZC(); err != nil {
-			return err
+		return uncountedZC()
+	}
+	return nil
+}
+
+// drains notes that the request has Drain. All that come later may be held back, too.
+func (s SQE) drains() {
+	for in := range s.chain {
+		if in.isCommand() {
+			in.startInWorker()
 		}
 	}
 	s.ring.drained = true
-	return nil
 }
 
 // zeroCopy reports whether the request is a zero-copy send.

@@ -177,6 +177,14 @@ func (s SQE) PrepSendMsgZCFixed(fd FD, b RegBuf, m *Msg, msgFlags int, flags IOF
 // hold back the send.
 func heldZC() error { return mixesDrain(cmp.Or(bugHeldZC.off(), bugUncountedZC.off())) }
 
+// holdsZC returns the error of a zero-copy send that would be held back as things are.
+func (r *Ring) holdsZC() error {
+	if !r.drained {
+		return nil
+	}
+	return heldZC()
+}
+
 // uncountedZC is heldZC where the send comes first.
 func uncountedZC() error { return mixesDrain(bugUncountedZC.off()) }
 
@@ -188,10 +196,8 @@ func mixesDrain(err error) error {
 }
 
 func (s SQE) checkZC(p []byte, flags IOFlags) error {
-	if s.ring.drained {
-		if err := heldZC(); err != nil {
-			return err
-		}
+	if err := s.ring.holdsZC(); err != nil {
+		return err
 	}
 	if s.linked() {
 		return errors.New("uring: a zero-copy send must not follow a request with Link or HardLink: its notification would come unannounced; it may start a chain")

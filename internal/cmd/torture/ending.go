@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 	"time"
 
@@ -186,7 +185,7 @@ func (r *round) handBack() {
 
 // noneRuns asks the kernel whether requests wait for something.
 func (r *round) noneRuns() {
-	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", r.ring.FD()))
+	info, err := r.fdinfo()
 	r.must(err)
 	if i := bytes.Index(info, []byte("PollList:")); i >= 0 && bytes.Contains(info[i:], []byte("op=")) {
 		r.fail("requests still wait: %s", info[i:])

@@ -164,9 +164,14 @@ func (r *round) state() string {
 		fmt.Fprintf(&b, "running: %#x %s\n", data, q.form)
 	}
 	fmt.Fprintf(&b, "late %d, held %d, ready %d, overflow %v", len(r.late), len(r.held), r.ring.Ready(), r.ring.Overflowed())
-	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", r.ring.FD()))
+	info, err := r.fdinfo()
 	fmt.Fprintf(&b, "\n%s%v", info, err)
 	return b.String()
+}
+
+// fdinfo is what the kernel says of the ring.
+func (r *round) fdinfo() ([]byte, error) {
+	return os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", r.ring.FD()))
 }
 
 func (r *round) run(steps int) {
